@@ -1,0 +1,1 @@
+"""Everything that enters: manifests, their validation, patient splits, films, the phantom."""

@@ -1,0 +1,21 @@
+"""The columns of a manifest's tables; `docs/manifest.md` says what they mean."""
+
+from __future__ import annotations
+
+IMAGE_COLUMNS = (
+    "image_id",
+    "patient_id",
+    "study_id",
+    "path",
+    "view",
+    "width",
+    "height",
+    "split",
+    "source",
+    "sha256",
+)
+REQUIRED_IMAGE_COLUMNS = IMAGE_COLUMNS[:4]
+CORNERS = ("x1", "y1", "x2", "y2")
+BOX_COLUMNS = ("image_id", *CORNERS, "label", "annotator")
+REPORT_COLUMNS = ("study_id", "section", "text")
+SPLITS = ("train", "val", "test", "")

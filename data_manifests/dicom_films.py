@@ -1,0 +1,117 @@
+"""DICOM radiographs: the reading order that gives the grey levels a viewer shows, and refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.errors import InvalidDicomError
+from pydicom.pixels.processing import apply_rescale, apply_voi_lut
+
+from data_manifests.films import check_size, film_error
+
+# Projection radiographs, and what exporters of them write: secondary capture and "other".
+PROJECTIONS = {"CR", "DX", "RG", "RF", "OT", "SC", "XC", ""}
+CHEST_WORDS = ("CHEST", "THORAX", "LUNG", "RIB", "TORSO", "PORT CHEST")
+# PS3.3 C.8.7.1.1.1 / C.8.11.5.1.1 View Position of lateral and oblique projections
+LATERAL_VIEWS = {"LL", "RL", "LLD", "RLD", "LLO", "RLO", "LATERAL", "LAT"}
+
+
+def dicom_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels from the header.
+
+    Raises:
+        DataError: not a DICOM image, or of a refused kind.
+    """
+    header = _header(path)
+    return int(header.Columns), int(header.Rows)
+
+
+def read_dicom_film(path: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Grey levels in [0, 1], float32 (H, W), and notes about the file.
+
+    Order: modality rescale, VOI LUT or window, inversion of MONOCHROME1 about the range that came
+    out (PS3.4 N.2 says the modality step precedes windowing).
+
+    Raises:
+        DataError: not a DICOM file, colour, several frames, not a frontal chest radiograph,
+            burned-in annotation, truncated or undecodable pixels.
+    """
+    header = _header(path)
+    notes = []
+    burned_in = str(header.get("BurnedInAnnotation", "")).upper()
+    if burned_in == "YES":
+        raise film_error(
+            path,
+            "BurnedInAnnotation NO",
+            "YES",
+            "text in the pixels can name a patient; mask it and set the flag to NO",
+            "(0028,0301) Burned In Annotation",
+        )
+    if not burned_in and str(header.get("Modality", "")) not in ("CR", "DX"):
+        notes.append("no (0028,0301) Burned In Annotation: look for text in the pixels")
+    try:
+        dataset = pydicom.dcmread(path)
+        levels = dataset.pixel_array
+    except (ValueError, RuntimeError, AttributeError, NotImplementedError, EOFError) as error:
+        syntax = getattr(header.file_meta, "TransferSyntaxUID", None)
+        name = getattr(syntax, "name", "unknown transfer syntax")
+        raise film_error(
+            path,
+            "complete pixel data that can be decoded",
+            f"{name}: {str(error).splitlines()[0][:160]}",
+            "compressed files need `pip install pneumoloc[dicom]`",
+            "(7FE0,0010) Pixel Data",
+        ) from error
+    values = apply_voi_lut(apply_rescale(levels, dataset), dataset, index=0, prefer_lut=True)
+    values = values.astype(np.float32)
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise film_error(path, "finite grey levels", f"{low} to {high}")
+    # A constant film has no range; it becomes black, and the film guard speaks of it.
+    pixels = (values - low) / np.float32(high - low or 1.0)
+    if header.PhotometricInterpretation == "MONOCHROME1":
+        pixels = 1 - pixels
+    return pixels.astype(np.float32), tuple(notes)
+
+
+def _header(path: Path) -> pydicom.Dataset:
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+    except (InvalidDicomError, ValueError, EOFError, AttributeError, KeyError) as error:
+        raise film_error(path, "a DICOM file", str(error).splitlines()[0][:160]) from error
+    if "Rows" not in header or "Columns" not in header:
+        raise film_error(path, "a DICOM image", "no (0028,0010) Rows or (0028,0011) Columns")
+    _refuse_other_kinds(path, header)
+    check_size(path, int(header.Columns), int(header.Rows))
+    return header
+
+
+def _refuse_other_kinds(path: Path, header: pydicom.Dataset) -> None:
+    """Refuse what is not one monochrome frontal chest radiograph, each with its tag."""
+    modality = str(header.get("Modality", "") or "")
+    if modality not in PROJECTIONS:
+        raise film_error(
+            path, "a projection radiograph (CR, DX)", modality, field="(0008,0060) Modality"
+        )
+    if "PhotometricInterpretation" not in header or header.PhotometricInterpretation not in (
+        "MONOCHROME1",
+        "MONOCHROME2",
+    ):
+        raise film_error(
+            path,
+            "MONOCHROME1 or MONOCHROME2",
+            str(header.get("PhotometricInterpretation")),
+            field="(0028,0004) Photometric Interpretation",
+        )
+    frames = int(header.get("NumberOfFrames", 1) or 1)
+    if frames != 1:
+        raise film_error(path, "one frame", str(frames), field="(0028,0008) Number of Frames")
+    part = str(header.get("BodyPartExamined", "") or "").upper()
+    if part and not any(word in part for word in CHEST_WORDS):
+        raise film_error(path, "CHEST", part, field="(0018,0015) Body Part Examined")
+    view = str(header.get("ViewPosition", "") or "").upper()
+    if view in LATERAL_VIEWS:
+        raise film_error(path, "a frontal view (AP, PA)", view, field="(0018,5101) View Position")

@@ -1,0 +1,64 @@
+"""The errors of the toolkit: what is wrong, where, expected against got, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MAX_PROBLEMS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One defect of the input, named so that its owner finds it.
+
+    `row` is the line number in the file as a text editor shows it (the header is line 1), None
+    where the defect is not in one row. `field` is a column, key or DICOM tag; empty for a file.
+    """
+
+    file: str
+    expected: str
+    got: str
+    row: int | None = None
+    field: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        where = self.file
+        if self.row is not None:
+            where += f" row {self.row}"
+        if self.field:
+            where += f", field {self.field}"
+        fix = f"; {self.fix}" if self.fix else ""
+        return f"{where}: expected {self.expected}, got {self.got}{fix}"
+
+
+class LocalizeError(Exception):
+    """Base of all errors that the toolkit raises on purpose."""
+
+
+class DataError(LocalizeError):
+    """Input data is wrong. `problems` holds every defect found, not only those shown."""
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+    @classmethod
+    def from_problems(cls, problems: Sequence[Problem]) -> DataError:
+        """One error for a list of problems: their count and the first twenty."""
+        if len(problems) == 1:
+            return cls(str(problems[0]), problems)
+        lines = [f"{len(problems)} problems"]
+        lines += [f"  {problem}" for problem in problems[:MAX_PROBLEMS_SHOWN]]
+        if len(problems) > MAX_PROBLEMS_SHOWN:
+            lines.append(f"  ... and {len(problems) - MAX_PROBLEMS_SHOWN} more")
+        return cls("\n".join(lines), problems)
+
+
+class ConfigError(LocalizeError):
+    """An option, configuration file or lexicon is wrong."""
+
+
+class CheckpointError(LocalizeError):
+    """A checkpoint, model bundle or store is damaged, foreign or of another version."""

@@ -1,0 +1,301 @@
+"""`Manifest`: the tables of films, boxes, reports and labels, and their folder on disk."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from data_manifests.atomic import atomic_path, write_csv, write_json
+from data_manifests.boxes import Boxes
+from data_manifests.columns import BOX_COLUMNS, CORNERS, IMAGE_COLUMNS, REPORT_COLUMNS
+from data_manifests.errors import DataError, Problem
+from data_manifests.table_checks import table_problems
+
+FORMAT_VERSION = 1
+PARQUET_ROWS = (
+    100_000  # above this a table is written as parquet: a CSV of that size is slow to parse
+)
+
+Option = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class ManifestInfo:
+    """Where a manifest comes from.
+
+    `image_root` is the folder that the `path` column is relative to: absolute, or relative to the
+    manifest's own folder. `options` are those of the builder, `sources` the SHA-256 of its inputs.
+    """
+
+    builder: str = "csv"
+    image_root: str = "."
+    options: Mapping[str, Option] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Films with their boxes, reports and labels; see `docs/manifest.md` for the columns.
+
+    Frames are validated when made by `make_manifest` or `read_manifest`; treat them as read-only.
+    `root` is the resolved image root.
+    """
+
+    images: pd.DataFrame
+    boxes: pd.DataFrame
+    reports: pd.DataFrame
+    labels: pd.DataFrame
+    info: ManifestInfo
+    root: Path
+
+    def film_paths(self) -> list[Path]:
+        """The film files, one for each row of `images`.
+
+        Raises:
+            DataError: a path is absolute, or leads out of the image root (also through a link).
+        """
+        root = self.root.resolve()
+        problems = []
+        paths = []
+        for row, relative in enumerate(self.images["path"]):
+            path = (root / relative).resolve()
+            if Path(relative).is_absolute() or not path.is_relative_to(root):
+                problems.append(
+                    Problem(
+                        file="images.csv",
+                        row=row + 2,
+                        field="path",
+                        expected="a path inside the image root",
+                        got=relative,
+                        fix="make it relative, or set image_root in manifest.json",
+                    )
+                )
+            paths.append(path)
+        if problems:
+            raise DataError.from_problems(problems)
+        return paths
+
+    def boxes_by_image(self) -> dict[str, np.ndarray[tuple[int, int], np.dtype[np.float64]]]:
+        """True boxes of every image that has some: image_id -> (N, 4) float64 film pixels."""
+        corners = self.boxes[list(CORNERS)].to_numpy(np.float64)
+        groups = self.boxes.groupby("image_id", sort=False).indices
+        return {str(image_id): corners[rows] for image_id, rows in groups.items()}
+
+    def boxes_of(self, image_id: str) -> Boxes:
+        """The true boxes of one film; its width and height must be known."""
+        row = self.images.loc[self.images["image_id"] == image_id].iloc[0]
+        xyxy = self.boxes.loc[self.boxes["image_id"] == image_id, list(CORNERS)]
+        return Boxes(xyxy.to_numpy(np.float64), int(row["width"]), int(row["height"]))
+
+    def subset(self, keep: Sequence[bool] | pd.Series) -> Manifest:
+        """The films where `keep` (one bool for each row of `images`) is true, in all tables."""
+        images = self.images[np.asarray(keep, dtype=bool)].reset_index(drop=True)
+        image_ids, study_ids = set(images["image_id"]), set(images["study_id"])
+        return Manifest(
+            images=images,
+            boxes=self.boxes[self.boxes["image_id"].isin(image_ids)].reset_index(drop=True),
+            reports=self.reports[self.reports["study_id"].isin(study_ids)].reset_index(drop=True),
+            labels=self.labels[self.labels["image_id"].isin(image_ids)].reset_index(drop=True),
+            info=self.info,
+            root=self.root,
+        )
+
+    def split(self, name: str) -> Manifest:
+        """The films of one split.
+
+        Raises:
+            DataError: the manifest has no film in it.
+        """
+        part = self.subset(self.images["split"] == name)
+        if part.images.empty:
+            raise DataError.from_problems(
+                [
+                    Problem(
+                        file="images.csv",
+                        field="split",
+                        expected=f"at least one film with split {name!r}",
+                        got=f"splits {sorted(set(self.images['split']))}",
+                        fix="run `pneumoloc manifest split`",
+                    )
+                ]
+            )
+        return part
+
+
+def make_manifest(
+    images: pd.DataFrame,
+    boxes: pd.DataFrame | None = None,
+    reports: pd.DataFrame | None = None,
+    labels: pd.DataFrame | None = None,
+    *,
+    info: ManifestInfo | None = None,
+    root: Path | None = None,
+) -> Manifest:
+    """A manifest from tables in memory: missing optional columns are filled, everything is checked.
+
+    Raises:
+        DataError: all problems of all tables together.
+    """
+    info = info or ManifestInfo()
+    tables = {
+        "images": images,
+        "boxes": pd.DataFrame(columns=list(BOX_COLUMNS)) if boxes is None else boxes,
+        "reports": pd.DataFrame(columns=list(REPORT_COLUMNS)) if reports is None else reports,
+        "labels": pd.DataFrame(columns=["image_id"]) if labels is None else labels,
+    }
+    return _validated(tables, info, root or Path(info.image_root))
+
+
+def read_manifest(folder: Path, *, image_root: Path | None = None) -> Manifest:
+    """Read a manifest folder; each table may be CSV or parquet.
+
+    `image_root` overrides the one in `manifest.json`. `images.csv` alone is legal.
+
+    Raises:
+        DataError: no such folder or table, another format version, or any bad row.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise _file_error(folder, "a manifest folder", "no such folder")
+    info = _read_info(folder / "manifest.json")
+    tables = {}
+    for name, columns in (
+        ("images", None),
+        ("boxes", BOX_COLUMNS),
+        ("reports", REPORT_COLUMNS),
+        ("labels", ("image_id",)),
+    ):
+        table = _read_table(folder, name)
+        if table is None and columns is None:
+            raise _file_error(folder / "images.csv", "a table of films", "no such file")
+        tables[name] = pd.DataFrame(columns=list(columns or ())) if table is None else table
+    return _validated(tables, info, image_root or folder / info.image_root)
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write the tables and `manifest.json`; tables of more than 100,000 rows become parquet.
+
+    A relative image root is kept as it is, so it must be right as seen from `folder`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("images", "boxes", "reports", "labels"):
+        table: pd.DataFrame = getattr(manifest, name)
+        csv, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
+        if len(table) > PARQUET_ROWS:
+            with atomic_path(parquet) as temporary:
+                table.to_parquet(temporary, index=False)
+            csv.unlink(missing_ok=True)
+        else:
+            write_csv(csv, table)
+            parquet.unlink(missing_ok=True)
+    write_json(
+        folder / "manifest.json",
+        {
+            "format_version": FORMAT_VERSION,
+            "builder": manifest.info.builder,
+            "image_root": manifest.info.image_root,
+            "options": dict(manifest.info.options),
+            "sources": dict(manifest.info.sources),
+        },
+    )
+
+
+def _read_info(path: Path) -> ManifestInfo:
+    if not path.exists():
+        return ManifestInfo()
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        version = content["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise _file_error(path, "JSON with format_version", f"{error!r}") from error
+    if version != FORMAT_VERSION:
+        raise _file_error(path, f"format_version {FORMAT_VERSION}", str(version))
+    return ManifestInfo(
+        builder=str(content.get("builder", "csv")),
+        image_root=str(content.get("image_root", ".")),
+        options=content.get("options", {}),
+        sources=content.get("sources", {}),
+    )
+
+
+def _read_table(folder: Path, name: str) -> pd.DataFrame | None:
+    """A table as text columns (CSV) or as stored (parquet); None where there is no file."""
+    csv, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
+    if parquet.exists() and csv.exists():
+        raise _file_error(folder, f"one of {name}.csv and {name}.parquet", "both")
+    try:
+        if parquet.exists():
+            return pd.read_parquet(parquet)
+        if csv.exists():
+            return read_text_csv(csv)
+    except UnicodeDecodeError as error:
+        raise _file_error(csv, "UTF-8 text", f"{error.reason} at byte {error.start}") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise _file_error(csv, "a CSV table with a header", str(error).strip()) from error
+    except (OSError, ValueError) as error:
+        raise _file_error(parquet, "a parquet table", str(error)) from error
+    return None
+
+
+def read_text_csv(path: Path) -> pd.DataFrame:
+    """A CSV with every field as text, blanks as "", a byte-order mark and CRLF accepted."""
+    return pd.read_csv(
+        path, dtype="str", keep_default_na=False, na_filter=False, encoding="utf-8-sig"
+    )
+
+
+def _validated(tables: dict[str, pd.DataFrame], info: ManifestInfo, root: Path) -> Manifest:
+    typed = {
+        "images": _fill(tables["images"], IMAGE_COLUMNS, ("width", "height")),
+        "boxes": _fill(tables["boxes"], BOX_COLUMNS, CORNERS),
+        "reports": _fill(tables["reports"], REPORT_COLUMNS, ()),
+        "labels": _fill(tables["labels"], ("image_id",), ()),
+    }
+    problems = table_problems(tables, typed)
+    if problems:
+        raise DataError.from_problems(problems)
+    for column in ("width", "height"):
+        typed["images"][column] = typed["images"][column].astype("Int64")
+    labels = typed["labels"]
+    for column in labels.columns[1:]:
+        labels[column] = _numeric_if_all_numbers(labels[column])
+    return Manifest(**typed, info=info, root=root)
+
+
+def _fill(table: pd.DataFrame, columns: Sequence[str], numeric: Sequence[str]) -> pd.DataFrame:
+    """Known columns first and typed, unknown ones kept; text that is no number becomes NaN."""
+    filled: dict[str, pd.Series] = {}
+    for name in columns:
+        if name not in table:
+            blank: float | str = np.nan if name in numeric else ""
+            filled[name] = pd.Series([blank] * len(table), dtype=None if name in numeric else "str")
+        elif name in numeric:
+            filled[name] = pd.to_numeric(table[name], errors="coerce").astype("float64")
+        else:
+            filled[name] = table[name].astype("str").fillna("")
+        filled[name] = filled[name].reset_index(drop=True)
+    for column in table.columns:
+        if column not in filled:
+            filled[str(column)] = table[column].reset_index(drop=True)
+    return pd.DataFrame(filled)
+
+
+def _numeric_if_all_numbers(column: pd.Series) -> pd.Series:
+    """Numbers where every non-blank value is one, text otherwise (`007` stays a number)."""
+    if pd.api.types.is_numeric_dtype(column):
+        return column.astype("float64")
+    text = column.astype("str").fillna("")
+    numbers = pd.to_numeric(text.where(text != "", None), errors="coerce")
+    return numbers if bool((numbers.notna() | (text == "")).all()) else text
+
+
+def _file_error(path: Path, expected: str, got: str) -> DataError:
+    # A parser's message may quote a line of the file; only its first line is shown.
+    got = re.split(r"[\r\n]", got, maxsplit=1)[0][:200]
+    return DataError.from_problems([Problem(file=str(path), expected=expected, got=got)])

@@ -1,0 +1,1 @@
+"""The paper's tables and figures, ablations and benchmarks; nothing imports this package."""

@@ -1,0 +1,1 @@
+"""ROIs to reweighted boxes, attributes, severity; evaluation, exports, gallery, bundles."""

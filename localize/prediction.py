@@ -1,0 +1,153 @@
+"""`Prediction`: the tables that `pneumoloc predict` writes and everything after it reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data_manifests.atomic import write_csv, write_json
+from data_manifests.errors import DataError, Problem
+from data_manifests.manifest import read_text_csv
+
+FORMAT_VERSION = 1
+IMAGE_COLUMNS = (
+    "image_id",
+    "path",
+    "width",
+    "height",
+    "p_pneumonia",
+    "severity",
+    "status",
+    "error",
+)
+BOX_COLUMNS = (
+    "image_id",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+    "score",
+    "alpha",
+    "detector_score",
+    "label",
+    "attributes",
+)
+IMAGE_NUMBERS = ("width", "height", "p_pneumonia", "severity")
+BOX_NUMBERS = BOX_COLUMNS[1:8]
+STATUSES = ("ok", "skipped")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model says about a set of films.
+
+    `images` has one row for each film asked for (`status` ok or skipped, with the `error`), `boxes`
+    the boxes in film pixels, highest score first inside an image, `attributes` one probability for
+    each keyword. `info` is what `prediction.json` holds: model bundle and checksums, options,
+    package versions, time.
+    """
+
+    images: pd.DataFrame
+    boxes: pd.DataFrame
+    attributes: pd.DataFrame
+    info: Mapping[str, Any]  # Any: whatever JSON can hold
+
+    def keywords(self) -> tuple[str, ...]:
+        """The attribute names, in the order of the lexicon."""
+        return tuple(str(name) for name in self.attributes.columns[1:])
+
+
+def write_prediction(prediction: Prediction, folder: Path) -> None:
+    """Write the three tables and, last, `prediction.json`: a folder without it is unfinished."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_csv(folder / "images.csv", prediction.images[list(IMAGE_COLUMNS)])
+    write_csv(folder / "boxes.csv", prediction.boxes[list(BOX_COLUMNS)])
+    write_csv(folder / "attributes.csv", prediction.attributes)
+    write_json(folder / "prediction.json", {**prediction.info, "format_version": FORMAT_VERSION})
+
+
+def read_prediction(folder: Path) -> Prediction:
+    """Read and check a prediction folder.
+
+    Raises:
+        DataError: a file or column is missing, a number is none, or a box names an unknown film.
+    """
+    folder = Path(folder)
+    try:
+        info = json.loads((folder / "prediction.json").read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise _error(folder, "a finished prediction", "no prediction.json") from error
+    except ValueError as error:
+        raise _error(folder / "prediction.json", "JSON", str(error)) from error
+    version = info.pop("format_version", None) if isinstance(info, dict) else None
+    if version != FORMAT_VERSION:
+        raise _error(folder / "prediction.json", f"format_version {FORMAT_VERSION}", str(version))
+    images = _table(folder / "images.csv", IMAGE_COLUMNS, IMAGE_NUMBERS)
+    boxes = _table(folder / "boxes.csv", BOX_COLUMNS, BOX_NUMBERS)
+    attributes = _table(folder / "attributes.csv", ("image_id",), None)
+    problems = [
+        Problem(
+            file="boxes.csv",
+            row=int(row) + 2,
+            field="image_id",
+            expected="a film of images.csv",
+            got=repr(boxes["image_id"].iloc[row]),
+        )
+        for row in np.flatnonzero(~boxes["image_id"].isin(set(images["image_id"])))
+    ]
+    corners = boxes[["x1", "y1", "x2", "y2"]].to_numpy(np.float64)
+    flipped = ~((corners[:, 0] < corners[:, 2]) & (corners[:, 1] < corners[:, 3]))
+    problems += [
+        Problem(
+            file="boxes.csv",
+            row=int(row) + 2,
+            field="x1,y1,x2,y2",
+            expected="x1 < x2, y1 < y2",
+            got=str(corners[row].tolist()),
+        )
+        for row in np.flatnonzero(flipped)
+    ]
+    if problems:
+        raise DataError.from_problems(problems)
+    return Prediction(images, boxes, attributes, info)
+
+
+def _table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] | None) -> pd.DataFrame:
+    """A CSV with its numeric columns parsed (all but the first where `numbers` is None)."""
+    if not path.is_file():
+        raise _error(path, "a table", "no such file")
+    try:
+        table = read_text_csv(path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise _error(path, "a CSV table with a header", str(error).strip()) from error
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise _error(path, f"the columns {', '.join(columns)}", f"no {', '.join(missing)}")
+    problems = []
+    for name in table.columns[1:] if numbers is None else numbers:
+        text = table[name]
+        parsed = pd.to_numeric(text.where(text != "", None), errors="coerce").astype("float64")
+        problems += [
+            Problem(
+                file=path.name,
+                row=int(row) + 2,
+                field=str(name),
+                expected="a number",
+                got=repr(text.iloc[row]),
+            )
+            for row in np.flatnonzero(parsed.isna() & (text != ""))
+        ]
+        table[name] = parsed
+    if problems:
+        raise DataError.from_problems(problems)
+    return table
+
+
+def _error(path: Path, expected: str, got: str) -> DataError:
+    return DataError.from_problems([Problem(file=str(path), expected=expected, got=got)])
