@@ -13,7 +13,7 @@ class Boxes:
     """Axis-aligned boxes of one film.
 
     `xyxy` is float64 with shape (N, 4): x1, y1, x2, y2 in pixels of the film, x right, y down,
-    at the outer corner of the top-left pixel, x1 < x2, y1 < y2, inside
+    origin at the outer corner of the top-left pixel, x1 < x2, y1 < y2, inside
     [0, width] x [0, height]. No boxes is shape (0, 4).
 
     Raises:
