@@ -1,0 +1,35 @@
+"""Words of a text with their places.
+
+A hyphen separates words ("ground-glass" is two), accents and case are folded, so that a lexicon entry
+has one form. Anonymisation marks ("XXXX", "___") are ordinary words here; the lexicon drops them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+# Latin letters with their accents (also as combining marks), digits with a decimal part, and the
+# punctuation that means something to the grammar. Everything else separates.
+TOKEN = re.compile(r"[A-Za-z_À-ɏ\u0300-\u036f]+|[0-9]+(?:\.[0-9]+)?|[,;:/()>?\n]")
+MAX_WORD = 64  # no word of a language is longer; longer runs are noise and need not be folded whole
+
+
+@lru_cache(maxsize=65_536)
+def fold(word: str) -> str:
+    """`word` in lower case without accents."""
+    word = word[:MAX_WORD]
+    if word.isascii():
+        return word.lower()
+    decomposed = unicodedata.normalize("NFKD", word.lower())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def words_of(text: str) -> list[str]:
+    """The folded words of `text`, in order.
+
+    >>> words_of("Ground-glass opacidad, BASE")
+    ['ground', 'glass', 'opacidad', ',', 'base']
+    """
+    return [fold(word) for word in TOKEN.findall(text)]
