@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.processing import apply_rescale, apply_voi_lut
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from data_manifests.films import check_size, film_error
+from data_manifests.films import MAX_PIXELS, check_size, film_error
 
 # Projection radiographs, and what exporters of them write: secondary capture and "other".
 PROJECTIONS = {"CR", "DX", "RG", "RF", "OT", "SC", "XC", ""}
 CHEST_WORDS = ("CHEST", "THORAX", "LUNG", "RIB", "TORSO", "PORT CHEST")
 # PS3.3 C.8.7.1.1.1 / C.8.11.5.1.1 View Position of lateral and oblique projections
 LATERAL_VIEWS = {"LL", "RL", "LLD", "RLD", "LLO", "RLO", "LATERAL", "LAT"}
+
+# PS3.10 7.1: preamble, "DICM", and the group length element itself come before what it counts.
+META_START = 128 + 4 + 12
+BLOCK_BYTES = 1 << 20
+MAX_INFLATED_BYTES = 2 * MAX_PIXELS + 16 * BLOCK_BYTES  # 16-bit pixels and a generous header
 
 
 def dicom_size(path: Path) -> tuple[int, int]:
@@ -55,33 +63,95 @@ def read_dicom_film(path: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     try:
         dataset = pydicom.dcmread(path)
         levels = dataset.pixel_array
-    except (ValueError, RuntimeError, AttributeError, NotImplementedError, EOFError) as error:
+    except (
+        ValueError,
+        RuntimeError,
+        AttributeError,
+        NotImplementedError,
+        EOFError,
+        zlib.error,
+    ) as error:
         syntax = getattr(header.file_meta, "TransferSyntaxUID", None)
         name = getattr(syntax, "name", "unknown transfer syntax")
         raise film_error(
             path,
             "complete pixel data that can be decoded",
-            f"{name}: {str(error).splitlines()[0][:160]}",
+            f"{name}: {_first_line(error)}",
             "compressed files need `pip install pneumoloc[dicom]`",
             "(7FE0,0010) Pixel Data",
         ) from error
-    values = apply_voi_lut(apply_rescale(levels, dataset), dataset, index=0, prefer_lut=True)
+    try:
+        values = apply_voi_lut(apply_rescale(levels, dataset), dataset, index=0, prefer_lut=True)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        got = f"{type(error).__name__}: {str(error)[:160]}"
+        raise film_error(path, "a usable rescale, window or VOI LUT", got) from error
     values = values.astype(np.float32)
-    low, high = float(values.min()), float(values.max())
+    is_padding = _padding(levels, dataset)
+    shown = values[~is_padding] if is_padding.any() and not is_padding.all() else values
+    low, high = float(shown.min()), float(shown.max())
     if not np.isfinite([low, high]).all():
         raise film_error(path, "finite grey levels", f"{low} to {high}")
     # A constant film has no range; it becomes black, and the film guard speaks of it.
-    pixels = (values - low) / np.float32(high - low or 1.0)
+    pixels = np.clip((values - low) / np.float32(high - low or 1.0), 0, 1)
     if header.PhotometricInterpretation == "MONOCHROME1":
         pixels = 1 - pixels
+    pixels[is_padding] = 0
     return pixels.astype(np.float32), tuple(notes)
+
+
+def _padding(levels: NDArray[np.generic], dataset: pydicom.Dataset) -> NDArray[np.bool_]:
+    """Pixels that are padding around the film (PS3.3 C.7.5.1.1.2), not grey levels of it."""
+    if dataset.get("PixelPaddingValue") is None:
+        return np.zeros(levels.shape, dtype=bool)
+    first = int(dataset.PixelPaddingValue)
+    last = int(dataset.get("PixelPaddingRangeLimit", first))
+    padding: NDArray[np.bool_] = (levels >= min(first, last)) & (levels <= max(first, last))
+    return padding
+
+
+def _refuse_deflated_bomb(path: Path, meta_length: int) -> None:
+    """Refuse a deflated file that unpacks to more than any film, without keeping what it unpacks.
+
+    `dcmread` inflates the whole file before it looks at the first element.
+    """
+    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+    total = 0
+    with path.open("rb") as handle:
+        handle.seek(META_START + meta_length)
+        packed = handle.read(BLOCK_BYTES)
+        while packed and not inflater.eof:
+            total += len(inflater.decompress(packed, BLOCK_BYTES))
+            if total > MAX_INFLATED_BYTES:
+                raise film_error(
+                    path,
+                    f"at most {MAX_INFLATED_BYTES:,} bytes after inflating",
+                    "a decompression bomb",
+                    field="(0002,0010) Transfer Syntax UID",
+                )
+            packed = inflater.unconsumed_tail or handle.read(BLOCK_BYTES)
+
+
+def _first_line(error: Exception) -> str:
+    """What a library says went wrong; never empty, and never a page of it."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
 def _header(path: Path) -> pydicom.Dataset:
     try:
+        meta = read_file_meta_info(path)
+        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+            _refuse_deflated_bomb(path, int(meta.FileMetaInformationGroupLength))
         header = pydicom.dcmread(path, stop_before_pixels=True)
-    except (InvalidDicomError, ValueError, EOFError, AttributeError, KeyError) as error:
-        raise film_error(path, "a DICOM file", str(error).splitlines()[0][:160]) from error
+    except (
+        InvalidDicomError,
+        ValueError,
+        EOFError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        zlib.error,
+    ) as error:
+        raise film_error(path, "a DICOM file", _first_line(error)) from error
     if "Rows" not in header or "Columns" not in header:
         raise film_error(path, "a DICOM image", "no (0028,0010) Rows or (0028,0011) Columns")
     _refuse_other_kinds(path, header)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from data_manifests.errors import DataError, Problem
 
@@ -61,7 +61,7 @@ def read_film(path: Path) -> Film:
 
         pixels, notes = read_dicom_film(path)
         return Film(pixels, notes)
-    return Film(_read_raster(path))
+    return _read_raster(path)
 
 
 def film_size(path: Path) -> tuple[int, int]:
@@ -124,7 +124,14 @@ def _opened(path: Path) -> Image.Image:
     return image
 
 
-def _read_raster(path: Path) -> NDArray[np.float32]:
+def _read_raster(path: Path) -> Film:
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise film_error(
+            path,
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES off",
+            "on: some code of this process set it, and truncated films would be read as grey",
+            "set it back to False before films are read",
+        )
     with _opened(path) as image:
         try:
             image.load()
@@ -136,8 +143,8 @@ def _read_raster(path: Path) -> NDArray[np.float32]:
         return _grey(path, image)
 
 
-def _grey(path: Path, image: Image.Image) -> NDArray[np.float32]:
-    """Grey levels in [0, 1] by the file's own bit depth.
+def _grey(path: Path, image: Image.Image) -> Film:
+    """Grey levels in [0, 1] by the file's own bit depth, and what is odd about them.
 
     `Image.convert("L")` clips 16-bit data to 255, so those modes are scaled here.
     """
@@ -145,11 +152,23 @@ def _grey(path: Path, image: Image.Image) -> NDArray[np.float32]:
         levels = np.asarray(image, dtype=np.float32)
         if levels.min() < 0 or levels.max() > 65535:
             raise film_error(path, "levels of 0 to 65535", f"{levels.min():g} to {levels.max():g}")
-        return levels / np.float32(65535)
+        # 12-bit detectors are often saved in 16 bits without scaling; the film is then very dark.
+        dark = 0 < levels.max() < 4096
+        note = f"16-bit file whose highest level is {levels.max():g}: unscaled 12-bit data?"
+        return Film(levels / np.float32(65535), (note,) if dark else ())
     if image.mode == "F":
         raise film_error(path, "integer grey levels", "floating-point pixels", "save as 16-bit PNG")
-    if image.mode in ("RGBA", "LA", "PA"):
-        opaque = np.asarray(image.getchannel("A")).min() == 255
-        if not opaque:
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        if np.asarray(image.getchannel("A")).min() < 255:
             raise film_error(path, "an opaque film", "transparent pixels", "flatten the image")
-    return np.asarray(image.convert("L"), dtype=np.float32) / np.float32(255)
+    notes: tuple[str, ...] = ()
+    if image.mode not in ("1", "L") and _is_coloured(image):
+        notes = ("colour image: burned-in marks or not a radiograph?",)
+    return Film(np.asarray(image.convert("L"), dtype=np.float32) / np.float32(255), notes)
+
+
+def _is_coloured(image: Image.Image) -> bool:
+    """Whether the colour channels differ by more than the rounding of JPEG's colour transform."""
+    channels = np.asarray(image.convert("RGB"), dtype=np.int16)
+    return bool((channels.max(axis=2) - channels.min(axis=2)).max() > 8)

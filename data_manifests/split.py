@@ -59,7 +59,8 @@ def split_manifest(
         wanted = shares * len(patients) - taken + carry
         counts = _whole_counts(wanted, len(free), shares)
         carry = wanted - counts
-        for name, part in zip(SPLIT_NAMES, np.split(np.array(free), counts.cumsum()[:-1])):
+        parts = np.split(np.array(free), counts.cumsum()[:-1])
+        for name, part in zip(SPLIT_NAMES, parts, strict=True):
             assigned.update((str(patient), name) for patient in part)
     assigned.update(kept)
     return _with_split(manifest, manifest.images["patient_id"].map(assigned))
