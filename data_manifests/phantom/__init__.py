@@ -1,0 +1,1 @@
+"""A seeded generator of stylised chest films with planted opacities and reports."""
