@@ -1,0 +1,1 @@
+"""Localization, film-level and attribute metrics; exact definitions in `docs/metrics.md`."""
