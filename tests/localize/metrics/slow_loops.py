@@ -56,7 +56,11 @@ def films_of(boxes: FilmBoxes):
     """(predicted boxes best first, scores, true boxes) of each film."""
     for film in range(boxes.films):
         rows = boxes.pred_film == film
-        yield boxes.pred_xyxy[rows], boxes.pred_score[rows], boxes.true_xyxy[boxes.true_film == film]
+        yield (
+            boxes.pred_xyxy[rows],
+            boxes.pred_score[rows],
+            boxes.true_xyxy[boxes.true_film == film],
+        )
 
 
 def slow_maximum_matching(pred, true, threshold):

@@ -41,9 +41,7 @@ def pycocotools_ap(boxes, thresholds):
     }
     results = [
         {"image_id": int(film) + 1, "category_id": 1, "bbox": xywh(box), "score": float(score)}
-        for box, film, score in zip(
-            boxes.pred_xyxy, boxes.pred_film, boxes.pred_score, strict=True
-        )
+        for box, film, score in zip(boxes.pred_xyxy, boxes.pred_film, boxes.pred_score, strict=True)
     ]
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()

@@ -68,9 +68,7 @@ def test_kaggle_matching_lets_true_boxes_choose_the_best_scored(seed):
     for pred, _, true in films_of(boxes):
         used = set()
         for box in true:
-            free = [
-                j for j, p in enumerate(pred) if j not in used and slow_iou(box, p) >= 0.3
-            ]
+            free = [j for j, p in enumerate(pred) if j not in used and slow_iou(box, p) >= 0.3]
             used |= set(free[:1])
             expected.append(bool(free))
     assert matched.tolist() == expected
