@@ -145,7 +145,9 @@ def load_lexicon(path_or_language: str | Path = "en") -> Lexicon:
     path = LEXICON_FOLDER / f"{name}.yaml" if name in lexicon_languages() else Path(name)
     if not path.is_file():
         languages = ", ".join(lexicon_languages())
-        raise ConfigError(f"{name}: expected a lexicon file or one of {languages}, got no such file")
+        raise ConfigError(
+            f"{name}: expected a lexicon file or one of {languages}, got no such file"
+        )
     top = FieldReader(read_located_yaml(path), str(path))
     lexicon = _build(top, path)
     _check_meanings(lexicon, top)
@@ -155,13 +157,35 @@ def load_lexicon(path_or_language: str | Path = "en") -> Lexicon:
 
 
 def _build(top: FieldReader, path: Path) -> Lexicon:
-    top.only("language", "version", "modifier_order", "keywords", "modifiers", "compounds", "findings", "others", "syntax", "sections", "rules")
+    top.only(
+        "language",
+        "version",
+        "modifier_order",
+        "keywords",
+        "modifiers",
+        "compounds",
+        "findings",
+        "others",
+        "syntax",
+        "sections",
+        "rules",
+    )
     version = top.integer("version")
     if version not in (FORMAT_VERSION, 0):  # 0: missing, already reported
         top.complain("version", str(FORMAT_VERSION), str(version), "use a lexicon of this version")
     compounds = tuple(_compound(entry) for entry in top.entries("compounds"))
     syntax = top.child("syntax")
-    roles = ("coordinators", "alternatives", "companions", "prepositions", "partitives", "glue", "verbs", "openers", "breakers")
+    roles = (
+        "coordinators",
+        "alternatives",
+        "companions",
+        "prepositions",
+        "partitives",
+        "glue",
+        "verbs",
+        "openers",
+        "breakers",
+    )
     syntax.only(*roles, "abbreviations", "placeholders")
     sections = top.child("sections")
     sections.only("read", "skip")
@@ -190,7 +214,9 @@ def _keyword(entry: FieldReader, compounds: tuple[Compound, ...]) -> Keyword:
     entry.only("name", "axis", "variants", "negative")
     name = entry.text("name")
     said = [spelling for item in compounds if name in item.means for spelling in item.spellings]
-    return Keyword(name, entry.text("axis"), entry.phrases("variants"), entry.text("negative"), tuple(said))
+    return Keyword(
+        name, entry.text("axis"), entry.phrases("variants"), entry.text("negative"), tuple(said)
+    )
 
 
 def _modifier(entry: FieldReader) -> Modifier:
@@ -206,11 +232,15 @@ def _compound(entry: FieldReader) -> Compound:
 def _finding(entry: FieldReader) -> FindingType:
     entry.only("name", "phrases", "carries", "pneumonia_like")
     carries = tuple(_compound(child) for child in entry.entries("carries", optional=True))
-    return FindingType(entry.text("name"), entry.phrases("phrases"), carries, entry.flag("pneumonia_like"))
+    return FindingType(
+        entry.text("name"), entry.phrases("phrases"), carries, entry.flag("pneumonia_like")
+    )
 
 
 def _rule(entry: FieldReader) -> Rule:
-    entry.only("id", "kind", "direction", "reach", "phrases", "means", "likely", "links", "fires", "silent")
+    entry.only(
+        "id", "kind", "direction", "reach", "phrases", "means", "likely", "links", "fires", "silent"
+    )
     return Rule(
         id=entry.text("id"),
         kind=entry.choice("kind", KINDS),
@@ -235,20 +265,37 @@ def _check_meanings(lexicon: Lexicon, top: FieldReader) -> None:
         ("rules", [rule.id for rule in lexicon.rules]),
     ):
         for name in sorted({name for name in listed if name and listed.count(name) > 1}):
-            top.complain(kind, "every name once", f"`{name}` {listed.count(name)} times", "rename or merge")
+            top.complain(
+                kind, "every name once", f"`{name}` {listed.count(name)} times", "rename or merge"
+            )
     for keyword in lexicon.keywords:
         if keyword.negative not in lexicon.keyword_names or keyword.negative == keyword.name:
-            top.complain(f"keywords.{keyword.name}.negative", "the name of another keyword", f"`{keyword.negative}`")
+            top.complain(
+                f"keywords.{keyword.name}.negative",
+                "the name of another keyword",
+                f"`{keyword.negative}`",
+            )
     meanings = [("compounds", item) for item in lexicon.compounds]
-    meanings += [(f"findings.{kind.name}.carries", item) for kind in lexicon.findings for item in kind.carries]
+    meanings += [
+        (f"findings.{kind.name}.carries", item)
+        for kind in lexicon.findings
+        for item in kind.carries
+    ]
     for where, item in meanings:
         for name in item.means:
             if name not in axes:
-                top.complain(where, "names of keywords or modifiers", f"`{name}`", "define it or mend the spelling")
+                top.complain(
+                    where,
+                    "names of keywords or modifiers",
+                    f"`{name}`",
+                    "define it or mend the spelling",
+                )
     for rule in lexicon.rules:
         for name in rule.means:
             if name not in axes:
-                top.complain(f"rules.{rule.id}.means", "names of keywords or modifiers", f"`{name}`")
+                top.complain(
+                    f"rules.{rule.id}.means", "names of keywords or modifiers", f"`{name}`"
+                )
     _check_phrases(lexicon, top)
 
 
@@ -267,17 +314,34 @@ def _check_phrases(lexicon: Lexicon, top: FieldReader) -> None:
         for spelling in spellings:
             if spelling in seen:
                 phrase = " ".join(spelling)
-                top.complain(owner, "phrases of its own", f"`{phrase}`, also in {seen[spelling]}", "keep one")
+                top.complain(
+                    owner, "phrases of its own", f"`{phrase}`, also in {seen[spelling]}", "keep one"
+                )
             seen[spelling] = owner
     means: dict[Spelling, str] = {}
     for entry in (*lexicon.keywords, *lexicon.modifiers):
         for spelling in entry.variants:
             if spelling in means:
-                top.complain(f"keywords.{entry.name}.variants", "phrases of its own", f"`{' '.join(spelling)}`, also of {means[spelling]}", "make it a compound")
+                top.complain(
+                    f"keywords.{entry.name}.variants",
+                    "phrases of its own",
+                    f"`{' '.join(spelling)}`, also of {means[spelling]}",
+                    "make it a compound",
+                )
             means[spelling] = entry.name
 
 
 __all__ = [
-    "ASSERTIONS", "Compound", "FindingType", "Keyword", "Lexicon", "Modifier", "Problem", "Rule", "Spelling",
-    "Syntax", "lexicon_languages", "load_lexicon",
+    "ASSERTIONS",
+    "Compound",
+    "FindingType",
+    "Keyword",
+    "Lexicon",
+    "Modifier",
+    "Problem",
+    "Rule",
+    "Spelling",
+    "Syntax",
+    "lexicon_languages",
+    "load_lexicon",
 ]

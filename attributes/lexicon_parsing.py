@@ -10,7 +10,9 @@ from data_manifests.errors import Problem
 class FieldReader:
     """Reads the fields of a map; problems go to one list shared with all children."""
 
-    def __init__(self, located: Located, file: str, path: str = "", problems: list[Problem] | None = None) -> None:
+    def __init__(
+        self, located: Located, file: str, path: str = "", problems: list[Problem] | None = None
+    ) -> None:
         self.file, self.path, self.line = file, path, located.line
         self.problems: list[Problem] = [] if problems is None else problems
         self.table: dict[str, Located] = {}
@@ -29,7 +31,9 @@ class FieldReader:
         """Complain about every field that is none of `names`."""
         for name in self.table:
             if name not in names:
-                self.complain(name, f"one of {', '.join(names)}", "an unknown field", "mend the spelling")
+                self.complain(
+                    name, f"one of {', '.join(names)}", "an unknown field", "mend the spelling"
+                )
 
     def text(self, name: str) -> str:
         """A required, non-empty text; empty when wrong."""
@@ -76,7 +80,14 @@ class FieldReader:
                 found.append(item.value)
             else:
                 fix = "quote it: on, no, yes are true/false in YAML"
-                problem = Problem(self.file, "text", item.kind, row=item.line, field=self._at(name, position), fix=fix)
+                problem = Problem(
+                    self.file,
+                    "text",
+                    item.kind,
+                    row=item.line,
+                    field=self._at(name, position),
+                    fix=fix,
+                )
                 self.problems.append(problem)
         return found
 
@@ -87,7 +98,9 @@ class FieldReader:
             try:
                 spellings.update(dict.fromkeys(expand_phrase(phrase)))
             except PhraseError as error:
-                self.complain(name, "a phrase such as `no [acute] (sign|signs) of`", f"`{phrase}`", str(error))
+                self.complain(
+                    name, "a phrase such as `no [acute] (sign|signs) of`", f"`{phrase}`", str(error)
+                )
         return tuple(spellings)
 
     def entries(self, name: str, *, optional: bool = False) -> list[FieldReader]:

@@ -42,13 +42,17 @@ def read_located_yaml(path: Path) -> Located:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path} row {line}: expected UTF-8, got byte {content[error.start]:#x}; save as UTF-8") from error
+        raise ConfigError(
+            f"{path} row {line}: expected UTF-8, got byte {content[error.start]:#x}; save as UTF-8"
+        ) from error
     loader = yaml.SafeLoader(text)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 line = event.start_mark.line + 1
-                raise ConfigError(f"{path} row {line}: expected plain values, got an anchor or alias; write the value out")
+                raise ConfigError(
+                    f"{path} row {line}: expected plain values, got an anchor or alias; write the value out"
+                )
         node = loader.get_single_node()
         if node is None:
             raise ConfigError(f"{path}: expected a map, got an empty file")
@@ -56,7 +60,9 @@ def read_located_yaml(path: Path) -> Located:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" row {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{where}: expected YAML, got {getattr(error, 'problem', None) or error}") from error
+        raise ConfigError(
+            f"{path}{where}: expected YAML, got {getattr(error, 'problem', None) or error}"
+        ) from error
     except RecursionError as error:
         raise ConfigError(f"{path}: expected a few levels of nesting, got hundreds") from error
     finally:
@@ -70,14 +76,20 @@ def _convert(node: yaml.Node, loader: yaml.SafeLoader, path: Path) -> Located:
         for key_node, value_node in node.value:
             key = key_node.value
             if not isinstance(key, str):
-                raise ConfigError(f"{path} row {key_node.start_mark.line + 1}: expected a name as key, got a list or map")
+                raise ConfigError(
+                    f"{path} row {key_node.start_mark.line + 1}: expected a name as key, got a list or map"
+                )
             if key in table:
-                raise ConfigError(f"{path} row {key_node.start_mark.line + 1}, field {key}: expected one entry, got a second; remove one")
+                raise ConfigError(
+                    f"{path} row {key_node.start_mark.line + 1}, field {key}: expected one entry, got a second; remove one"
+                )
             table[key] = _convert(value_node, loader, path)
         return Located(table, line)
     if isinstance(node, yaml.SequenceNode):
         return Located([_convert(child, loader, path) for child in node.value], line)
     plain = {"str": "str", "int": "int", "bool": "bool", "null": "null"}
     if node.tag.rpartition(":")[2] not in plain:
-        raise ConfigError(f"{path} row {line}: expected text, a whole number or true/false, got {node.value!r} ({node.tag})")
+        raise ConfigError(
+            f"{path} row {line}: expected text, a whole number or true/false, got {node.value!r} ({node.tag})"
+        )
     return Located(loader.construct_object(node), line)  # type: ignore[no-untyped-call]  # yaml stubs

@@ -1,0 +1,112 @@
+"""`pneumoloc attributes`: mine, vectors, score, explain, stats."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Reports: findings, attributes, targets and word vectors.", no_args_is_help=True
+)
+
+Out = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+LexiconOption = Annotated[
+    str, typer.Option("--lexicon", help="Language (en, es) or your own YAML file.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Encoding = Annotated[str, typer.Option("--encoding", help="Encoding of a CSV of reports.")]
+
+
+@app.command()
+def mine(
+    reports: Annotated[
+        Path, typer.Argument(help="Manifest folder, or CSV with study_id, text[, section].")
+    ],
+    out: Out,
+    lexicon: LexiconOption = "en",
+    workers: Annotated[int, typer.Option(help="Processes; 0 is one a core.")] = 0,
+    encoding: Encoding = "utf-8",
+    on_error: Annotated[str, typer.Option(help="fail or skip: what a bad row does.")] = "fail",
+    as_json: Json = False,
+) -> None:
+    """Turn reports into findings.csv (one row a finding) and attributes.csv (one row a study)."""
+    from attributes.lexicon import load_lexicon
+    from attributes.mine import mine_reports
+    from data_manifests.errors import ConfigError
+
+    if on_error not in ("fail", "skip"):
+        raise ConfigError(f"--on-error: expected fail or skip, got `{on_error}`")
+    summary = mine_reports(
+        reports,
+        out,
+        lexicon=load_lexicon(lexicon),
+        workers=workers or _cores(),
+        encoding=encoding,
+        skip_bad_rows=on_error == "skip",
+    )
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "reports": summary.reports,
+                    "findings": summary.findings,
+                    "skipped": summary.skipped,
+                    "counts": summary.counts,
+                }
+            )
+        )
+        return
+    typer.echo(
+        f"{summary.reports} reports, {summary.findings} findings, {summary.skipped} rows skipped -> {out}"
+    )
+
+
+@app.command()
+def vectors(
+    reports: Annotated[
+        Path, typer.Argument(help="Manifest folder, or CSV with study_id, text[, section].")
+    ],
+    out: Out,
+    lexicon: LexiconOption = "en",
+    negatives: Annotated[str, typer.Option(help="w2v-axis, w2v-any or fixed.")] = "w2v-axis",
+    dim: Annotated[int, typer.Option(help="Length of a vector.")] = 128,
+    epochs: Annotated[int, typer.Option(help="Passes over the text; 0 chooses by its size.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
+    encoding: Encoding = "utf-8",
+    as_json: Json = False,
+) -> None:
+    """Train word vectors on reports and choose a negative for every keyword."""
+    from attributes.lexicon import load_lexicon
+    from attributes.reports import ReportReader
+    from attributes.vectors import VectorOptions, train_word_vectors, write_word_vectors
+
+    options = VectorOptions(dim=dim, epochs=epochs, seed=seed, negatives=negatives)
+    trained = train_word_vectors(
+        ReportReader(reports, encoding=encoding), load_lexicon(lexicon), options
+    )
+    write_word_vectors(trained, out)
+    pairs = {
+        name: trained.keywords[index]
+        for name, index in zip(trained.keywords, trained.negatives, strict=True)
+    }
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "negatives": pairs,
+                    "untrained": trained.untrained,
+                    "corpus_sha256": trained.corpus_sha256,
+                }
+            )
+        )
+        return
+    for name, negative in pairs.items():
+        typer.echo(f"{name:13} {negative}")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
