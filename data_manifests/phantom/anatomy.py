@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from data_manifests.phantom.fields import blur, smooth_step
-from data_manifests.phantom.pose import FloatField, Pose
+from data_manifests.phantom.pose import SUBPIXEL_BITS, FloatField, Pose
 
 SIDES = ("right", "left")  # the patient's right lung is on the image left
 AIR_DEPTH = 0.80  # attenuation that a full depth of aerated lung removes
@@ -208,8 +209,7 @@ def _ellipse(
     dx, dy = x - np.float32(centre[0]), y - np.float32(centre[1])
     along = (cos * dx + sin * dy) / np.float32(axes[0])
     across = (-sin * dx + cos * dy) / np.float32(axes[1])
-    result: FloatField = along * along + across * across
-    return result
+    return np.asarray(along * along + across * across, dtype=np.float32)
 
 
 def _heart_mask(
@@ -244,12 +244,11 @@ def _trunk(anatomy: Anatomy, x: FloatField, y: FloatField) -> tuple[FloatField, 
     shoulder_y = anatomy.apex_y - 0.125
     rise = smooth_step(y, shoulder_y, shoulder_y + 0.14)
     armpit = smooth_step(y, 0.20, 0.34)
-    half = neck + (0.56 - neck) * rise**0.5 - (0.56 - torso) * armpit
+    half = neck + (0.56 - neck) * np.sqrt(rise) - (0.56 - torso) * armpit
     lateral = np.abs(x)
     torso_mask = smooth_step(half - lateral, -0.006, 0.010)
-    arms = smooth_step(
-        0.070 + 0.03 * anatomy.fat - np.abs(lateral - 0.585 + 0.05 * y), -0.005, 0.02
-    )
+    from_arm = np.abs(lateral + np.float32(0.05) * y - np.float32(0.585))
+    arms = smooth_step(from_arm, 0.075 + 0.03 * anatomy.fat, 0.050 + 0.03 * anatomy.fat)
     arms *= smooth_step(y, 0.16, 0.26)
     outline = np.maximum(torso_mask, arms)
     inner = np.clip(np.float32(1.0) - (lateral / half.clip(0.02)) ** 2, 0.0, 1.0)
@@ -265,7 +264,7 @@ def _mediastinum(
 ) -> FloatField:
     """Great vessels, aortic knob and the air column of the trachea."""
     centre = x - np.float32(0.015 * pose.yaw)
-    pedicle = smooth_step(np.abs(centre - 0.006), 0.070, 0.036) * smooth_step(y, 0.02, 0.16)
+    pedicle = smooth_step(np.abs(centre - 0.006), 0.080, 0.028) * smooth_step(y, 0.02, 0.16)
     pedicle *= smooth_step(y, 0.98, 0.70)
     knob_y = anatomy.apex_y + 0.175
     knob = _ellipse(
@@ -276,22 +275,27 @@ def _mediastinum(
     trachea *= smooth_step(y, anatomy.apex_y + 0.225, anatomy.apex_y + 0.195)
     field = 0.22 * pedicle + 0.22 * smooth_step(knob, 1.15, 0.75)
     field += 0.07 * aorta - 0.20 * trachea
-    for tip_x, tip_y in ((-0.060, 0.285), (0.072, 0.265)):  # main bronchi
-        start = np.array([0.0, anatomy.apex_y + 0.205])
-        along = np.array([tip_x, anatomy.apex_y + tip_y]) - start
-        length = float(np.hypot(*along))
-        along /= length
-        forward = (centre - np.float32(start[0])) * along[0] + (y - np.float32(start[1])) * along[1]
-        aside = np.abs(
-            (y - np.float32(start[1])) * along[0] - (centre - np.float32(start[0])) * along[1]
-        )
-        field -= (
-            0.13
-            * smooth_step(aside, 0.015, 0.007)
-            * smooth_step(forward, -0.01, 0.005)
-            * smooth_step(forward, length + 0.01, length - 0.02)
-        )
+    field -= _main_bronchi(anatomy, pose, x.shape[0])
     return np.asarray(field, dtype=np.float32)
+
+
+def _main_bronchi(anatomy: Anatomy, pose: Pose, size: int) -> FloatField:
+    """The two air columns below the carina, the right one steeper."""
+    canvas = np.zeros((size, size), dtype=np.uint8)
+    front = 0.015 * pose.yaw
+    carina = (front, anatomy.apex_y + 0.205)
+    for tip_x, tip_y in ((-0.060, 0.285), (0.072, 0.265)):
+        line = np.array([carina, (tip_x + front, anatomy.apex_y + tip_y)])
+        cv2.polylines(
+            canvas,
+            [pose.to_fixed_point(line, size)],
+            False,
+            (255,),
+            max(1, round(0.020 * size)),
+            cv2.LINE_AA,
+            SUBPIXEL_BITS,
+        )
+    return blur(canvas.astype(np.float32), 0.004) * np.float32(0.13 / 255.0)
 
 
 def _stomach(anatomy: Anatomy, x: FloatField, y: FloatField, dome_y: float) -> FloatField:

@@ -20,8 +20,9 @@ def draw_distractors(body: Body, plan: Distractors, rng: np.random.Generator) ->
         field += _effusion(body, plan.effusion_side, plan.effusion_size)
     if plan.nodule_side is not None:
         x, y = lung_point(body, plan.nodule_side, *plan.nodule_place)
-        radius = ((body.x - x) ** 2 + (body.y - y) ** 2) / np.float32(plan.nodule_radius**2)
-        field += 0.26 * smooth_step(radius, 1.4, 0.5)
+        radius = np.hypot(body.x - np.float32(x), body.y - np.float32(y)).astype(np.float32)
+        radius *= np.float32(1.0 / plan.nodule_radius)
+        field += 0.26 * smooth_step(radius, 1.18, 0.70)
     if plan.atelectasis_side is not None:
         field += _band(body, plan.atelectasis_side, plan.atelectasis_place, rng)
     for device in plan.devices:
@@ -34,8 +35,9 @@ def _effusion(body: Body, side: int, amount: float) -> FloatField:
     dome = dome_heights(body.anatomy, body.breath)[side]
     out = np.abs(body.x) / np.float32(body.anatomy.half_width)
     top = dome + 0.045 - 0.16 * amount
-    level = top - (0.075 + 0.05 * amount) * (out - 0.45).clip(-0.2, 0.6) * np.abs(out)
-    fluid = smooth_step(body.y - level, -0.012, 0.030) * body.lungs[side]
+    rise = np.float32(0.075 + 0.05 * amount) * (out - np.float32(0.45)).clip(-0.2, 0.6) * out
+    below = np.asarray(body.y - np.float32(top) + rise, dtype=np.float32)
+    fluid = smooth_step(below, -0.012, 0.030) * body.lungs[side]
     result: FloatField = np.float32(0.88 * AIR_DEPTH) * fluid * body.depth
     return result
 

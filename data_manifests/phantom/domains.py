@@ -55,9 +55,9 @@ class Domain:
     density: float = 1.0
     extent: float = 1.0  # of their diameters
     edge: float = 0.0  # added softness of their borders
-    sides: Weights = (0.38, 0.32, 0.30)  # right, left, both
-    extents: Weights = (0.52, 0.27, 0.21)
-    zones: Weights = (0.05, 0.13, 0.17, 0.11, 0.06, 0.25, 0.16, 0.07)
+    sides: Weights = (0.32, 0.27, 0.41)  # right, left, both
+    extents: Weights = (0.46, 0.32, 0.22)
+    zones: Weights = (0.07, 0.11, 0.15, 0.11, 0.09, 0.22, 0.15, 0.10)
     textures: Weights = (0.34, 0.18, 0.10, 0.12, 0.10, 0.16)
 
 
@@ -92,12 +92,12 @@ HOSPITAL_B = Domain(
     p_atelectasis=0.26,
     p_cardiomegaly=0.22,
     p_congestion=0.18,
-    density=0.62,
+    density=0.70,
     extent=1.05,
     edge=0.30,
-    sides=(0.27, 0.33, 0.40),
-    extents=(0.40, 0.34, 0.26),
-    zones=(0.10, 0.22, 0.17, 0.14, 0.07, 0.14, 0.09, 0.07),
+    sides=(0.25, 0.30, 0.45),
+    extents=(0.40, 0.35, 0.25),
+    zones=(0.12, 0.19, 0.15, 0.14, 0.09, 0.13, 0.09, 0.09),
     textures=(0.14, 0.20, 0.16, 0.10, 0.10, 0.30),
 )
 

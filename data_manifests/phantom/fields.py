@@ -10,9 +10,16 @@ from data_manifests.phantom.pose import FloatField
 
 def smooth_step(values: FloatField, low: float, high: float) -> FloatField:
     """0 below `low`, 1 above `high`, a cubic ramp between; `low` > `high` makes it fall."""
-    ramp = np.clip((values - np.float32(low)) * np.float32(1.0 / (high - low)), 0.0, 1.0)
-    result: FloatField = ramp * ramp * (np.float32(3.0) - np.float32(2.0) * ramp)
-    return result
+    # In place: this is the innermost brush, and temporaries are most of its cost.
+    ramp = np.subtract(values, np.float32(low), dtype=np.float32)
+    ramp *= np.float32(1.0 / (high - low))
+    np.maximum(ramp, np.float32(0.0), out=ramp)
+    np.minimum(ramp, np.float32(1.0), out=ramp)
+    cubic = ramp * np.float32(-2.0)
+    cubic += np.float32(3.0)
+    cubic *= ramp
+    cubic *= ramp
+    return cubic
 
 
 def lattice_noise(
@@ -35,8 +42,7 @@ def stretch_lattice(lattice: FloatField, size: int) -> FloatField:
     y = (np.arange(size, dtype=np.float32) + 0.5) / size * (rows - 3) + 1.0
     across = _cubic_weights(x, columns)
     down = _cubic_weights(y, rows)
-    result: FloatField = down @ lattice @ across.T
-    return result
+    return np.asarray(down @ lattice @ across.T, dtype=np.float32)
 
 
 def _cubic_weights(positions: FloatField, count: int) -> FloatField:

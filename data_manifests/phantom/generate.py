@@ -65,8 +65,8 @@ def build_phantom(
 ) -> Manifest:
     """Write `films` PNG films and their manifest into the folder `out`; return the manifest.
 
-    Films `start` to `start + films - 1` of the endless series of `options` are made; each is the same
-    whatever the others and the number of worker processes are. Tables: `boxes.csv` with
+    Films `start` to `start + films - 1` of the endless series of `options` are made; each is the
+    same whatever the others and the number of worker processes are. Tables: `boxes.csv` with
     label "opacity"; `reports.csv`; `labels.csv` with pneumonia, severity (0-8), the shares, finding
     flags, `kw_<keyword>` (true of the film) and `said_<keyword>` (stated by the report).
 
@@ -157,7 +157,9 @@ def _make_film(out: Path, options: PhantomOptions, shares: SplitShares, index: i
         (image_id, *(round(float(edge), 2) for edge in box), "opacity", "phantom")
         for box in case.opacity.boxes
     ]
-    reports = [(study_id, section.name, section.text) for section in case.report.sections]
+    reports: list[tuple[str, ...]] = [
+        (study_id, section.name, section.text) for section in case.report.sections
+    ]
     return _FilmRows(
         image=tuple(values[name] for name in IMAGE_COLUMNS),
         boxes=boxes,

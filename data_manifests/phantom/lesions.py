@@ -14,6 +14,7 @@ from data_manifests.phantom.plan import Blob, OpacityPlan
 from data_manifests.phantom.pose import SUBPIXEL_BITS, FloatField
 
 BOX_TAIL = 0.015  # share of a blob's attenuation left outside each side of its box
+MAX_ADDED = 0.68  # attenuation of a lung full of fluid
 HEART_SHARE = 0.30  # part of the lung's depth that the heart takes in front of an opacity
 
 
@@ -63,7 +64,9 @@ def render_opacity(body: Body, plan: OpacityPlan, rng: np.random.Generator) -> O
         shape = _blob_envelope(body, blob, plan.softness, rng)
         texture = _texture(body, blob, plan.texture, shape, rng)
         room = body.lungs[blob.side] * body.depth * (1.0 - HEART_SHARE * body.heart)
-        added = np.asarray(blob.density * texture * room, dtype=np.float32)
+        # Filled air spaces cannot absorb more than the tissue that fills them.
+        filled = np.tanh(texture * np.float32(blob.density / MAX_ADDED)) * np.float32(MAX_ADDED)
+        added = np.asarray(filled * room, dtype=np.float32)
         np.maximum(envelope, shape * body.lungs[blob.side], out=envelope)
         if float(added.sum()) > 1e-6 * size * size:
             parts.append((blob, added))
@@ -150,15 +153,15 @@ def _texture(
     """The envelope filled with the look that the texture word promises."""
     size = body.size
     if texture == "hazy":
-        return np.asarray(0.68 * shape, dtype=np.float32)
+        return np.asarray(0.75 * shape, dtype=np.float32)
     if texture == "patchy":
         noise = lattice_noise(rng, size, 22)
         filled = shape * smooth_step(noise, -0.55, 0.75)
         return np.asarray(1.25 * filled, dtype=np.float32)
     if texture == "interstitial":
-        net = lattice_noise(rng, size, 38)
-        coarse = lattice_noise(rng, size, 24)
-        lines = np.exp(-((net / 0.26) ** 2)) + 0.7 * np.exp(-((coarse / 0.20) ** 2))
+        net = lattice_noise(rng, size, 46)
+        coarse = lattice_noise(rng, size, 30)
+        lines = np.exp(-((net / 0.28) ** 2)) + 0.6 * np.exp(-((coarse / 0.20) ** 2))
         return np.asarray(shape * (0.16 + 0.95 * lines), dtype=np.float32)
     if texture == "streaky":
         strands = _strands(body, blob, rng)

@@ -15,18 +15,18 @@ MAX_BLOBS = 4
 # wall) and t (0 apex, 1 dome).
 ZONE_PLACES = {
     "apical": ((0.30, 0.60), (0.10, 0.15)),
-    "upper": ((0.30, 0.65), (0.20, 0.28)),
+    "upper": ((0.30, 0.65), (0.18, 0.25)),
     "middle": ((0.35, 0.70), (0.44, 0.58)),
     "perihilar": ((0.14, 0.22), (0.46, 0.54)),
     "lingular": ((0.46, 0.58), (0.62, 0.72)),
-    "lower": ((0.40, 0.68), (0.72, 0.80)),
+    "lower": ((0.40, 0.68), (0.76, 0.86)),
     "basal": ((0.38, 0.72), (0.90, 0.97)),
     "retrocardiac": ((0.12, 0.20), (0.76, 0.86)),
 }
 # Half heights stay within the room that the zone leaves.
 ZONE_ROOM = {
     "apical": 0.10,
-    "upper": 0.18,
+    "upper": 0.165,
     "middle": 0.20,
     "perihilar": 0.15,
     "lingular": 0.125,
@@ -34,6 +34,7 @@ ZONE_ROOM = {
     "basal": 0.13,
     "retrocardiac": 0.12,
 }
+BELOW = ("lower", "basal", "lingular", "retrocardiac")
 LEFT_ONLY = ("lingular", "retrocardiac")
 
 
@@ -130,21 +131,20 @@ def _multifocal(
 ) -> list[Blob]:
     """Two to four separate blobs, smaller than a single focus."""
     if side == "both":
-        lungs = [first, 1 - first, first, 1 - first][: 2 + int(grade > 0.55) + int(grade > 0.8)]
+        lungs = [first, 1 - first, first, 1 - first][: 2 + int(grade > 0.45) + int(grade > 0.7)]
         if is_mirrored and zones[0] not in LEFT_ONLY:
             zones = [zones[0], zones[0], *zones[2:]]
     else:
-        lungs = [first] * (2 + int(grade > 0.7))
-        zones = ["upper", "lower", "middle"] if grade < 0.7 else ["upper", "middle", "basal"]
+        lungs = [first] * 2
+        zones = ["upper", *zones[1:]] if zones[1] in BELOW else ["lower", "upper"]
     blobs: list[Blob] = []
     for lung, zone, numbers in zip(lungs, zones, jitter, strict=False):
-        blob = _focal(lung, zone, grade, numbers, domain, 0.82)
-        if all(b.side != blob.side or abs(b.t - blob.t) > 0.22 for b in blobs):
-            blobs.append(blob)
-    if len({b.side for b in blobs}) == 1 and len(blobs) == 1:  # the second fell on the first
-        numbers = jitter[3]
-        zone = "upper" if blobs[0].t > 0.5 else "lower"
-        blobs.append(_focal(blobs[0].side, zone, grade, numbers, domain, 0.82))
+        taken = [blob.t for blob in blobs if blob.side == lung]
+        for place in (zone, "upper", "lower"):  # not on top of the lung's other blob
+            blob = _focal(lung, place, grade, numbers, domain, 0.82)
+            if all(abs(t - blob.t) > 0.40 for t in taken):
+                blobs.append(blob)
+                break
     return blobs
 
 
@@ -160,7 +160,7 @@ def _focal(
         zone = "lower" if zone == "retrocardiac" else "middle"
     (s_low, s_high), (t_low, t_high) = ZONE_PLACES[zone]
     half_width = (0.098 + 0.075 * grade) * (0.80 + 0.40 * numbers[2]) * size * domain.extent
-    half_height = half_width * (1.05 + 0.70 * numbers[3])
+    half_height = half_width * (1.15 + 0.70 * numbers[3])
     half_height = min(half_height, ZONE_ROOM[zone] * (0.85 + 0.3 * numbers[3]))
     if zone in ("perihilar", "retrocardiac", "lingular"):
         half_width = min(half_width, 0.10)
@@ -187,8 +187,8 @@ def _diffuse(
         zone="diffuse",
         s=float(0.48 + 0.06 * numbers[0]),
         t=float(0.52 + 0.10 * (numbers[1] - 0.5)),
-        half_width=float(0.175 + 0.04 * numbers[2]),
-        half_height=float(0.27 + 0.06 * numbers[3]),
+        half_width=float(0.135 + 0.045 * grade + 0.045 * numbers[2]),
+        half_height=float(0.20 + 0.08 * grade + 0.08 * numbers[3]),
         tilt_deg=float(12.0 * (numbers[4] - 0.5)),
         density=float((0.18 + 0.34 * grade) * (0.75 + 0.5 * numbers[5]) * domain.density),
     )

@@ -81,9 +81,9 @@ def write_report(
     """Describe one film. Words about the opacity are true of it; not every attribute is said."""
     reason = indication(rng, anatomy)
     if truth.has_opacity:
-        findings, impression = _with_opacity(rng, truth, plan, low_volumes)
+        findings, impression = _with_opacity(rng, truth, plan, low_volumes=low_volumes)
     else:
-        findings, impression = _without_opacity(rng, plan, low_volumes)
+        findings, impression = _without_opacity(rng, plan, low_volumes=low_volumes)
     layout = rng.random()  # some reports have one section only, as in real life
     keep_findings, keep_impression = layout > 0.08, layout < 0.90
     sections = [Section("indication", reason)] if rng.random() < 0.85 else []
@@ -101,12 +101,12 @@ def write_report(
 
 
 def _with_opacity(
-    rng: np.random.Generator, truth: Truth, plan: Distractors, low_volumes: bool
+    rng: np.random.Generator, truth: Truth, plan: Distractors, *, low_volumes: bool
 ) -> tuple[list[_Said], list[_Said]]:
     is_hedged = bool(rng.random() < 0.15)
     aside = distractor_sentences(rng, plan)
     main = _opacity_sentences(rng, truth, plan, is_hedged)
-    rest = [_Said(text) for text in aside + routine_sentences(rng, plan, low_volumes)]
+    rest = [_Said(text) for text in aside + routine_sentences(rng, plan, low_volumes=low_volumes)]
     other = other_lung_sentence(rng, truth, plan)
     if other and rng.random() < 0.45:
         main.append(_Said(other))
@@ -150,10 +150,12 @@ def _opacity_sentences(
 
 
 def _without_opacity(
-    rng: np.random.Generator, plan: Distractors, low_volumes: bool
+    rng: np.random.Generator, plan: Distractors, *, low_volumes: bool
 ) -> tuple[list[_Said], list[_Said]]:
     aside = distractor_sentences(rng, plan)
-    sentences = clear_sentences(rng, plan) + aside + routine_sentences(rng, plan, low_volumes)
+    sentences = (
+        clear_sentences(rng, plan) + aside + routine_sentences(rng, plan, low_volumes=low_volumes)
+    )
     if rng.random() < 0.05:
         sentences.append(resolved_sentence(rng, choose(rng, ("right", "left"))))
     order = rng.permutation(len(sentences))

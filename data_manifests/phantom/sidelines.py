@@ -46,6 +46,15 @@ MEDIASTINUM = (
     "Aortic calcifications are noted.",
     "The hilar contours are normal.",
 )
+LARGE_HEART = ("Mild cardiomegaly.", "The heart is enlarged.", "Moderate cardiomegaly.")
+NORMAL_HEART = ("Heart size is normal.", "The cardiac silhouette is within normal limits.")
+NO_AIR = ("No pneumothorax.", "There is no evidence of pneumothorax.")
+NO_AIR_NO_FLUID = (
+    "No pneumothorax or pleural effusion.",
+    "No large pleural effusion or pneumothorax.",
+    "There is no pneumothorax.",
+    "No effusion is identified.",
+)
 INDICATIONS = (
     "Cough and fever.",
     "Shortness of breath.",
@@ -121,30 +130,21 @@ def distractor_sentences(rng: np.random.Generator, plan: Distractors) -> list[st
     return said
 
 
-def routine_sentences(rng: np.random.Generator, plan: Distractors, low_volumes: bool) -> list[str]:
+def routine_sentences(
+    rng: np.random.Generator, plan: Distractors, *, low_volumes: bool
+) -> list[str]:
     """Heart, mediastinum, bones, pleura; true of the film, silent on the opacity."""
     said: list[str] = []
     if plan.has_cardiomegaly:
-        options = ("Mild cardiomegaly.", "The heart is enlarged.", "Moderate cardiomegaly.")
-        said.append(choose(rng, options))
+        said.append(choose(rng, LARGE_HEART))
     elif rng.random() < 0.7:
-        options = ("Heart size is normal.", "The cardiac silhouette is within normal limits.")
-        said.append(choose(rng, options))
+        said.append(choose(rng, NORMAL_HEART))
     if rng.random() < 0.5:
         said.append(choose(rng, MEDIASTINUM))
     if rng.random() < 0.5:
         said.append(choose(rng, BONES))
     if rng.random() < 0.6:
-        if plan.effusion_side is None:
-            options = (
-                "No pneumothorax or pleural effusion.",
-                "No large pleural effusion or pneumothorax.",
-                "There is no pneumothorax.",
-                "No effusion is identified.",
-            )
-        else:
-            options = ("No pneumothorax.", "There is no evidence of pneumothorax.")
-        said.append(choose(rng, options))
+        said.append(choose(rng, NO_AIR if plan.effusion_side is not None else NO_AIR_NO_FLUID))
     if low_volumes and rng.random() < 0.6:
         said.append(choose(rng, ("Low lung volumes.", "Lung volumes are low.")))
     return said

@@ -162,10 +162,10 @@ def _spine(body: Body) -> FloatField:
     aside = np.abs(body.x - line)
     phase = (body.y - np.float32(anatomy.apex_y)) / np.float32(anatomy.rib_gap)
     beat = np.cos(2.0 * np.pi * phase)
-    bodies = smooth_step(aside, 0.040, 0.030) * (0.80 + 0.20 * smooth_step(beat, -0.9, -0.4))
+    bodies = smooth_step(aside, 0.043, 0.025) * (0.80 + 0.20 * smooth_step(beat, -0.9, -0.4))
     rims = smooth_step(np.abs(aside - 0.034), 0.006, 0.002)
     pedicle = ((aside - 0.020) / 0.0085) ** 2 + (beat - 1.0) ** 2 * 1.6
     process = (aside / 0.007) ** 2 + (beat - 0.2) ** 2 * 0.8
-    field = 0.12 * bodies + 0.06 * rims
+    field = 0.09 * bodies + 0.045 * rims
     field += 0.10 * np.exp(-pedicle) + 0.08 * np.exp(-process)
     return np.asarray(field, dtype=np.float32)

@@ -16,11 +16,13 @@ KEYWORDS = (
     "streaky", "nodular", "hazy", "mild", "moderate", "severe",
 )  # fmt: skip
 THIRDS = ("upper", "middle", "lower")
-THIRD_SHARE = 0.25  # a third counts when it holds this share of a region's attenuation
+THIRD_SHARE = 0.32  # a third counts when it holds this share of a region's attenuation
+WIDE_THIRD_SHARE = 0.18  # the same for a region that runs through the whole lung
+WIDE_SPREAD = 0.16  # standard deviation of height from which a region is such
 INVOLVED = 0.35  # envelope level from which lung tissue counts as involved
 FULL_DENSITY = 0.30  # attenuation of a well consolidated lung
-MODERATE_BURDEN = 0.055
-SEVERE_BURDEN = 0.160
+MODERATE_BURDEN = 0.075
+SEVERE_BURDEN = 0.180
 
 
 @dataclass(frozen=True)
@@ -107,11 +109,10 @@ def _describe(body: Body, region: Region) -> RegionTruth:
     third = np.clip(height * 3.0, 0.0, 2.99).astype(np.int64)
     shares = np.bincount(third.ravel(), weights=weight.ravel(), minlength=3)
     main = int(np.clip(t * 3.0, 0.0, 2.99))
-    thirds = tuple(
-        name for k, name in enumerate(THIRDS) if k == main or float(shares[k]) >= THIRD_SHARE
-    )
     spread_t = float(np.sqrt((weight * (height - t) ** 2).sum(dtype=np.float64)))
-    is_small = spread_t < 0.16  # a region through the whole lung has no single place
+    is_small = spread_t < WIDE_SPREAD  # a region through the whole lung has no single place
+    enough = THIRD_SHARE if is_small else WIDE_THIRD_SHARE
+    thirds = tuple(name for k, name in enumerate(THIRDS) if k == main or float(shares[k]) >= enough)
     places: list[str] = []
     if is_small and t < 0.20:
         places.append("apical")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from data_manifests.phantom.anatomy import Body, hilum
 from data_manifests.phantom.fields import blur, lattice_noise, smooth_step
@@ -23,8 +24,10 @@ def draw_vessels(body: Body, rng: np.random.Generator) -> FloatField:
         _grow_tree(canvas, body, side, rng)
     tree = blur(canvas.astype(np.float32), 0.0012)
     if scale > 1:
-        tree = cv2.resize(tree, (size, size), interpolation=cv2.INTER_AREA)
-    field = np.asarray(tree, dtype=np.float32) * np.float32(body.anatomy.vessel_density / 255.0)
+        tree = np.asarray(
+            cv2.resize(tree, (size, size), interpolation=cv2.INTER_AREA), dtype=np.float32
+        )
+    field = tree * np.float32(body.anatomy.vessel_density / 255.0)
     for side in (0, 1):
         x, y = hilum(body.anatomy, body.pose, side, body.breath)
         radius = ((body.x - x) / 0.034) ** 2 + ((body.y - y) / 0.062) ** 2
@@ -36,7 +39,7 @@ def draw_vessels(body: Body, rng: np.random.Generator) -> FloatField:
     return np.asarray(field * lungs, dtype=np.float32)
 
 
-def _grow_tree(canvas: FloatField, body: Body, side: int, rng: np.random.Generator) -> None:
+def _grow_tree(canvas: NDArray[np.uint8], body: Body, side: int, rng: np.random.Generator) -> None:
     """Draw one lung's tree; all random numbers are drawn in one fixed order."""
     sign = (-1.0, 1.0)[side]
     x, y = hilum(body.anatomy, body.pose, side, body.breath)
