@@ -1,0 +1,85 @@
+"""`stream_films`: films read and prepared ahead of the network, in order, few at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from data_manifests.errors import DataError
+from data_manifests.films import read_film
+from detector.prepare import prepare_film
+
+
+@dataclass(frozen=True)
+class StreamedFilm:
+    """A film ready for the detector, or the reason why not.
+
+    `image` is float32 (3, h, w) in the model's frame; `width` and `height` are the film's own, 0
+    where it could not be read; `scale_x`, `scale_y` turn film pixels into the model's frame.
+    """
+
+    row: int
+    image: Tensor | None
+    width: int
+    height: int
+    scale_x: float
+    scale_y: float
+    error: DataError | None
+
+
+def stream_films(
+    paths: Sequence[Path], rows: Sequence[int], *, image_size: int, threads: int, ahead: int
+) -> Iterator[StreamedFilm]:
+    """Films `paths[row]` for each of `rows`, in that order; at most `ahead` wait in memory."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[StreamedFilm]] = deque()
+        remaining = iter(rows)
+        try:
+            for row in remaining:
+                waiting.append(pool.submit(_read, paths[row], row, image_size))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def batches_of_one_size(
+    films: Iterator[StreamedFilm], batch_size: int
+) -> Iterator[list[StreamedFilm]]:
+    """Consecutive films of one shape, at most `batch_size`; an unreadable film comes alone.
+
+    Only films of one shape share a batch: padding would move features at the border, and a film's
+    result must not depend on its neighbours.
+    """
+    batch: list[StreamedFilm] = []
+    for film in films:
+        shape = None if film.image is None else film.image.shape
+        if batch and (
+            len(batch) == batch_size or batch[0].image is None or batch[0].image.shape != shape
+        ):
+            yield batch
+            batch = []
+        batch.append(film)
+    if batch:
+        yield batch
+
+
+def _read(path: Path, row: int, image_size: int) -> StreamedFilm:
+    try:
+        film = read_film(path)
+    except DataError as error:
+        return StreamedFilm(row, None, 0, 0, 1.0, 1.0, error)
+    prepared = prepare_film(film.pixels, image_size)
+    image = torch.from_numpy(prepared.pixels).expand(3, -1, -1)
+    return StreamedFilm(
+        row, image, film.width, film.height, prepared.scale_x, prepared.scale_y, None
+    )

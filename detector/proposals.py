@@ -1,0 +1,204 @@
+"""`propose_rois`: the N best and the N lowest-ranking anchors of a film, with their features.
+
+The path follows torchvision's own `RetinaNet.forward` step by step, but keeps the anchor index that
+`postprocess_detections` drops, so that each box can be traced to the cell it came from; with the
+same thresholds, boxes and scores are bit-identical to the model's detections.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torchvision.models.detection import RetinaNet
+from torchvision.ops import batched_nms, clip_boxes_to_image, roi_align
+
+FeatureKind = Literal["tower", "fpn_roi_align"]
+MIN_SIDE_PX = 1.0  # thinner boxes, cut to nothing at the film's border, are no regions
+# More of the lowest anchors than asked for, since many of them are cut to nothing.
+LOWEST_FACTOR = 8
+
+
+@dataclass(frozen=True)
+class ProposalOptions:
+    """How regions are chosen.
+
+    `count` is the paper's N; `nms_iou` is where two regions are one (light: .7); `candidates` per
+    pyramid level before that; `feature` is the last convolution of the classification tower at
+    the anchor's cell (`tower`) or the FPN pooled over the box (`fpn_roi_align`).
+    """
+
+    count: int = 100
+    nms_iou: float = 0.7
+    candidates: int = 1000
+    feature: FeatureKind = "tower"
+
+
+@dataclass(frozen=True)
+class Rois:
+    """Regions of one film, best (or lowest) score first.
+
+    `features` (R, D) float32; `boxes` (R, 4) float32 in the model's frame; `scores` (R,) in [0, 1].
+    """
+
+    features: Tensor
+    boxes: Tensor
+    scores: Tensor
+
+
+@dataclass(frozen=True)
+class FilmRois:
+    """Best and lowest-ranking regions of one film, both at most `count`."""
+
+    best: Rois
+    lowest: Rois
+
+
+@torch.inference_mode()
+def propose_rois(
+    model: RetinaNet, images: list[Tensor], options: ProposalOptions
+) -> list[FilmRois]:
+    """Regions of a batch of prepared films, each float (3, H, W) in [0, 1].
+
+    The model must be in evaluation mode; results do not depend on the other films of the batch as
+    long as all have one size.
+    """
+    image_list, _ = model.transform(images)
+    pyramid = list(model.backbone(image_list.tensors).values())
+    towers = [model.head.classification_head.conv(level) for level in pyramid]
+    logits = [_per_anchor(model.head.classification_head.cls_logits(tower), 1) for tower in towers]
+    deltas = [
+        _per_anchor(model.head.regression_head.bbox_reg(model.head.regression_head.conv(level)), 4)
+        for level in pyramid
+    ]
+    anchors = model.anchor_generator(image_list, pyramid)
+    per_level = [level.shape[1] for level in logits]
+    return [
+        _film_rois(
+            model,
+            [level[k, :, 0] for level in logits],
+            [level[k] for level in deltas],
+            list(anchors[k].split(per_level)),
+            [level[k] for level in pyramid],
+            [tower[k] for tower in towers],
+            size,
+            options,
+        )
+        for k, size in enumerate(image_list.image_sizes)
+    ]
+
+
+def _per_anchor(maps: Tensor, width: int) -> Tensor:
+    """(B, A*width, H, Wd) to (B, H*Wd*A, width), torchvision's order of anchors."""
+    batch, _, height, wide = maps.shape
+    return (
+        maps.view(batch, -1, width, height, wide).permute(0, 3, 4, 1, 2).reshape(batch, -1, width)
+    )
+
+
+def _film_rois(
+    model: RetinaNet,
+    logits: list[Tensor],
+    deltas: list[Tensor],
+    anchors: list[Tensor],
+    pyramid: list[Tensor],
+    towers: list[Tensor],
+    size: tuple[int, int],
+    options: ProposalOptions,
+) -> FilmRois:
+    scores = [level.sigmoid() for level in logits]
+    chosen, boxes, levels = [], [], []
+    for number, (level_scores, level_deltas, level_anchors) in enumerate(
+        zip(scores, deltas, anchors, strict=True)
+    ):
+        index = level_scores.topk(min(options.candidates, len(level_scores))).indices
+        decoded = model.box_coder.decode_single(level_deltas[index], level_anchors[index])
+        boxes.append(clip_boxes_to_image(decoded, size))
+        chosen.append(index)
+        levels.append(torch.full_like(index, number))
+    best = _Candidates(
+        boxes=torch.cat(boxes),
+        scores=torch.cat([level[index] for level, index in zip(scores, chosen, strict=True)]),
+        levels=torch.cat(levels),
+        anchors=torch.cat(chosen),
+    )
+    best = best.take(_has_area(best.boxes))
+    same_class = torch.zeros_like(best.levels)
+    keep = batched_nms(best.boxes, best.scores, same_class, options.nms_iou)[: options.count]
+    lowest = _lowest(model, scores, deltas, anchors, size, options.count)
+    per_cell = model.anchor_generator.num_anchors_per_location()[0]
+    return FilmRois(
+        best=_with_features(best.take(keep), pyramid, towers, size, per_cell, options.feature),
+        lowest=_with_features(lowest, pyramid, towers, size, per_cell, options.feature),
+    )
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Decoded anchors: boxes (K, 4), scores, pyramid level and index in the level, (K,) each."""
+
+    boxes: Tensor
+    scores: Tensor
+    levels: Tensor
+    anchors: Tensor
+
+    def take(self, index: Tensor) -> _Candidates:
+        return _Candidates(
+            self.boxes[index], self.scores[index], self.levels[index], self.anchors[index]
+        )
+
+
+def _has_area(boxes: Tensor) -> Tensor:
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return (sides >= MIN_SIDE_PX).all(dim=1)
+
+
+def _lowest(
+    model: RetinaNet,
+    scores: list[Tensor],
+    deltas: list[Tensor],
+    anchors: list[Tensor],
+    size: tuple[int, int],
+    count: int,
+) -> _Candidates:
+    """The lowest-scoring anchors of all levels that have an area, lowest first (paper 3.4)."""
+    counts = torch.tensor([len(level) for level in scores], device=scores[0].device)
+    first = counts.cumsum(0) - counts
+    all_scores = torch.cat(scores)
+    index = all_scores.topk(min(LOWEST_FACTOR * count, len(all_scores)), largest=False).indices
+    boxes = clip_boxes_to_image(
+        model.box_coder.decode_single(torch.cat(deltas)[index], torch.cat(anchors)[index]), size
+    )
+    levels = torch.bucketize(index, first, right=True) - 1
+    found = _Candidates(boxes, all_scores[index], levels, index - first[levels])
+    keep = torch.nonzero(_has_area(found.boxes)).flatten()[:count]
+    return found.take(keep)
+
+
+def _with_features(
+    found: _Candidates,
+    pyramid: list[Tensor],
+    towers: list[Tensor],
+    size: tuple[int, int],
+    per_cell: int,
+    kind: FeatureKind,
+) -> Rois:
+    maps = towers if kind == "tower" else pyramid
+    features = maps[0].new_zeros((len(found.scores), maps[0].shape[0]))
+    for number, level in enumerate(maps):
+        here = torch.nonzero(found.levels == number).flatten()
+        if not len(here):
+            continue
+        if kind == "tower":
+            # Anchors are ordered (row, column, anchor of the cell).
+            cell = found.anchors[here] // per_cell
+            features[here] = level.flatten(1)[:, cell].T
+        else:
+            scale = level.shape[-1] / pyramid[0].shape[-1] / 8  # P3 has stride 8
+            pooled = roi_align(
+                level[None], [found.boxes[here]], 7, scale, sampling_ratio=2, aligned=True
+            )
+            features[here] = pooled.mean(dim=(2, 3))
+    return Rois(features.float(), found.boxes.float(), found.scores.float())

@@ -1,0 +1,257 @@
+"""`RoiStore`: the regions of many films on disk, in constant memory, written by many workers.
+
+A folder of plain `.npy` arrays (mappable by anybody's numpy) and `store.json`. Rows are read with
+`pread`, not through a memory map: pages of a map count as the process's memory until the system
+takes them back, and an epoch in random order would touch them all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_manifests.atomic import write_json
+from data_manifests.errors import CheckpointError, DataError
+from detector.proposals import FilmRois, ProposalOptions
+
+FORMAT_VERSION = 1
+HEADER = "store.json"
+TODO, DONE, SKIPPED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class RoiBatch:
+    """Regions of B films, padded to N.
+
+    `features` (B, N, D) float32, `boxes` (B, N, 4) float32 film pixels, `scores` (B, N) float32,
+    `mask` (B, N) true where there is a region, `sizes` (B, 2) width and height of the film.
+    """
+
+    features: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    sizes: NDArray[np.float32]
+
+    def geometry(self) -> NDArray[np.float32]:
+        """Box corners over the film's size, (B, N, 4) in [0, 1]: the paper's g."""
+        scale = np.tile(self.sizes, 2)[:, None, :]
+        geometry: NDArray[np.float32] = self.boxes / scale
+        return geometry
+
+
+@dataclass(frozen=True)
+class StoreHeader:
+    """What a store holds: films, regions per film N, feature width D, and where they come from."""
+
+    films: int
+    count: int
+    width: int
+    detector_sha256: str
+    options: ProposalOptions
+
+
+class RoiStore:
+    """An open store. Rows are films in the order of `image_ids`."""
+
+    def __init__(self, folder: Path, *, writable: bool = False) -> None:
+        """Open a store.
+
+        Raises:
+            CheckpointError: not a store, another version, or a file of another size.
+        """
+        self.folder = folder
+        self.header = _read_header(folder)
+        mode = os.O_RDWR if writable else os.O_RDONLY
+        self._arrays = {
+            name: _ArrayFile(folder / f"{name}.npy", mode)
+            for name in ("image_ids", *_array_shapes(self.header))
+        }
+
+    def __enter__(self) -> RoiStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for array in self._arrays.values():
+            array.close()
+
+    def __len__(self) -> int:
+        return self.header.films
+
+    def image_ids(self) -> list[str]:
+        """The film of each row."""
+        ids = self._arrays["image_ids"].read_all()
+        return [bytes(image_id).decode("utf-8") for image_id in ids]
+
+    def status(self) -> NDArray[np.uint8]:
+        """For each row: 0 to do, 1 done, 2 skipped because the film could not be read."""
+        return self._arrays["status"].read_all()
+
+    def read(self, rows: NDArray[np.int64], *, lowest: bool = False) -> RoiBatch:
+        """The best (or the lowest-ranking) regions of these films."""
+        prefix = "lowest_" if lowest else ""
+        counts = self._arrays[f"{prefix}counts"].read(rows)
+        return RoiBatch(
+            features=self._arrays[f"{prefix}features"].read(rows).astype(np.float32),
+            boxes=self._arrays[f"{prefix}boxes"].read(rows),
+            scores=self._arrays[f"{prefix}scores"].read(rows),
+            mask=np.arange(self.header.count)[None, :] < counts[:, None],
+            sizes=self._arrays["sizes"].read(rows),
+        )
+
+    def write(
+        self, row: int, rois: FilmRois, width: int, height: int, scale: tuple[float, float]
+    ) -> None:
+        """Write one film; `scale` (x, y) turns film pixels into the regions' frame.
+
+        The status follows the data, so a kill in between leaves the film to do.
+        """
+        to_film = np.array([scale[0], scale[1], scale[0], scale[1]], np.float32)
+        limits = np.array([width, height, width, height], np.float32)
+        for prefix, part in (("", rois.best), ("lowest_", rois.lowest)):
+            count = len(part.scores)
+            # Division can leave a corner an ulp outside the film.
+            boxes = np.minimum(part.boxes.cpu().numpy() / to_film, limits)
+            for name, values in (
+                ("features", part.features.cpu().numpy()),
+                ("boxes", boxes),
+                ("scores", part.scores.cpu().numpy()),
+            ):
+                self._arrays[prefix + name].write(row, values)
+            self._arrays[f"{prefix}counts"].write(row, np.array(count))
+        self._arrays["sizes"].write(row, np.array([width, height]))
+        self._arrays["status"].write(row, np.array(DONE))
+
+    def skip(self, row: int) -> None:
+        """Mark a film that cannot be read."""
+        self._arrays["status"].write(row, np.array(SKIPPED))
+
+    def sync(self) -> None:
+        """Make everything written so far survive a power cut."""
+        for array in self._arrays.values():
+            array.sync()
+
+
+def create_store(folder: Path, image_ids: list[str], header: StoreHeader) -> None:
+    """Make an empty store, or accept the same one (another worker's, or a resumed run's).
+
+    The folder is built under another name and renamed, so that no worker opens half of it.
+
+    Raises:
+        CheckpointError: there is a store of other films, another detector or other options.
+    """
+    if (folder / HEADER).exists():
+        _check_same(folder, image_ids, header)
+        return
+    building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    building.mkdir(parents=True)
+    try:
+        encoded = np.array([image_id.encode("utf-8") for image_id in image_ids])
+        np.save(building / "image_ids.npy", encoded, allow_pickle=False)
+        for name, (shape, dtype) in _array_shapes(header).items():
+            array = np.lib.format.open_memmap(
+                building / f"{name}.npy", mode="w+", dtype=dtype, shape=shape
+            )
+            del array  # a sparse file of zeros
+        write_json(building / HEADER, {"format_version": FORMAT_VERSION, **asdict(header)})
+        try:
+            os.rename(building, folder)
+        except OSError:
+            # Another worker was first, or the folder holds something else.
+            _check_same(folder, image_ids, header)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _array_shapes(header: StoreHeader) -> dict[str, tuple[tuple[int, ...], str]]:
+    films, count, width = header.films, header.count, header.width
+    shapes: dict[str, tuple[tuple[int, ...], str]] = {
+        "status": ((films,), "u1"),
+        "sizes": ((films, 2), "<f4"),
+    }
+    for prefix in ("", "lowest_"):
+        shapes[f"{prefix}features"] = ((films, count, width), "<f2")
+        shapes[f"{prefix}boxes"] = ((films, count, 4), "<f4")
+        shapes[f"{prefix}scores"] = ((films, count), "<f4")
+        shapes[f"{prefix}counts"] = ((films,), "<i4")
+    return shapes
+
+
+def _read_header(folder: Path) -> StoreHeader:
+    try:
+        content: dict[str, Any] = json.loads((folder / HEADER).read_text("utf-8"))
+        version = content.pop("format_version")
+        options = ProposalOptions(**content.pop("options"))
+        header = StoreHeader(**content, options=options)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{folder}: expected a ROI store, got no {HEADER}; make one with "
+            "`pneumoloc detector propose`"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / HEADER}: expected a store header, got {error}") from error
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder / HEADER}: expected format_version {FORMAT_VERSION}, got {version}"
+        )
+    return header
+
+
+def _check_same(folder: Path, image_ids: list[str], header: StoreHeader) -> None:
+    with RoiStore(folder) as store:
+        if store.header != header or store.image_ids() != image_ids:
+            raise CheckpointError(
+                f"{folder}: holds regions of other films, another detector or other options; "
+                "choose another --out or delete it"
+            )
+
+
+class _ArrayFile:
+    """One `.npy` file, read and written by rows."""
+
+    def __init__(self, path: Path, mode: int) -> None:
+        try:
+            array = np.lib.format.open_memmap(path, mode="r")
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"{path}: expected an array of a ROI store, got {error}"
+            ) from error
+        self.dtype, self.row_shape, self.rows = array.dtype, array.shape[1:], array.shape[0]
+        self._offset: int = array.offset
+        self._row_bytes = int(np.prod(self.row_shape, dtype=np.int64)) * self.dtype.itemsize
+        self._file = os.open(path, mode)
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        out = np.empty((len(rows), *self.row_shape), self.dtype)
+        flat = out.reshape(-1).view(np.uint8)
+        for place, row in enumerate(rows):
+            start = place * self._row_bytes
+            got = os.preadv(
+                self._file,
+                [flat[start : start + self._row_bytes]],
+                self._offset + int(row) * self._row_bytes,
+            )
+            if got != self._row_bytes:
+                raise DataError(f"ROI store: row {row} is cut short; write the store again")
+        return out
+
+    def read_all(self) -> NDArray[Any]:
+        return self.read(np.arange(self.rows))
+
+    def write(self, row: int, values: NDArray[Any]) -> None:
+        """Write the first entries of a row; the rest of the row stays as it is (zero)."""
+        data = np.ascontiguousarray(values, self.dtype).tobytes()
+        os.pwrite(self._file, data, self._offset + row * self._row_bytes)
+
+    def sync(self) -> None:
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        os.close(self._file)
