@@ -99,7 +99,7 @@ def read_dicom_film(path: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     return pixels.astype(np.float32), tuple(notes)
 
 
-def _padding(levels: NDArray[np.generic], dataset: pydicom.Dataset) -> NDArray[np.bool_]:
+def _padding(levels: NDArray[np.int64], dataset: pydicom.Dataset) -> NDArray[np.bool_]:
     """Pixels that are padding around the film (PS3.3 C.7.5.1.1.2), not grey levels of it."""
     if dataset.get("PixelPaddingValue") is None:
         return np.zeros(levels.shape, dtype=bool)

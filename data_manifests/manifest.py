@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +17,18 @@ from data_manifests.atomic import atomic_path, write_csv, write_json
 from data_manifests.boxes import Boxes
 from data_manifests.columns import BOX_COLUMNS, CORNERS, IMAGE_COLUMNS, REPORT_COLUMNS
 from data_manifests.errors import DataError, Problem
+from data_manifests.film_paths import locate_films
+from data_manifests.membership import is_member
 from data_manifests.table_checks import table_problems
 
 FORMAT_VERSION = 1
-PARQUET_ROWS = (
-    100_000  # above this a table is written as parquet: a CSV of that size is slow to parse
-)
+PARQUET_ROWS = 100_000  # larger tables are written as parquet: such a CSV is slow to parse
+TABLE_COLUMNS: Mapping[str, Sequence[str]] = {
+    "images": IMAGE_COLUMNS,
+    "boxes": BOX_COLUMNS,
+    "reports": REPORT_COLUMNS,
+    "labels": ("image_id",),
+}
 
 Option = str | int | float | bool | None
 
@@ -60,26 +68,10 @@ class Manifest:
         Raises:
             DataError: a path is absolute, or leads out of the image root (also through a link).
         """
-        root = self.root.resolve()
-        problems = []
-        paths = []
-        for row, relative in enumerate(self.images["path"]):
-            path = (root / relative).resolve()
-            if Path(relative).is_absolute() or not path.is_relative_to(root):
-                problems.append(
-                    Problem(
-                        file="images.csv",
-                        row=row + 2,
-                        field="path",
-                        expected="a path inside the image root",
-                        got=relative,
-                        fix="make it relative, or set image_root in manifest.json",
-                    )
-                )
-            paths.append(path)
-        if problems:
-            raise DataError.from_problems(problems)
-        return paths
+        located = locate_films(self.root, self.images["path"])
+        if located.problems:
+            raise DataError.from_problems(located.problems)
+        return list(located.paths)
 
     def boxes_by_image(self) -> dict[str, np.ndarray[tuple[int, int], np.dtype[np.float64]]]:
         """True boxes of every image that has some: image_id -> (N, 4) float64 film pixels."""
@@ -88,20 +80,32 @@ class Manifest:
         return {str(image_id): corners[rows] for image_id, rows in groups.items()}
 
     def boxes_of(self, image_id: str) -> Boxes:
-        """The true boxes of one film; its width and height must be known."""
-        row = self.images.loc[self.images["image_id"] == image_id].iloc[0]
+        """The true boxes of one film.
+
+        Raises:
+            DataError: no such film, or its width and height are not known.
+        """
+        rows = self.images[self.images["image_id"] == image_id]
+        if rows.empty:
+            raise _table_error("image_id", "a film of the manifest", image_id)
+        width, height = rows["width"].iloc[0], rows["height"].iloc[0]
+        if pd.isna(width) or pd.isna(height):
+            raise _table_error("width,height", f"the size of {image_id}", "blank")
         xyxy = self.boxes.loc[self.boxes["image_id"] == image_id, list(CORNERS)]
-        return Boxes(xyxy.to_numpy(np.float64), int(row["width"]), int(row["height"]))
+        return Boxes(xyxy.to_numpy(np.float64), int(width), int(height))
 
     def subset(self, keep: Sequence[bool] | pd.Series) -> Manifest:
         """The films where `keep` (one bool for each row of `images`) is true, in all tables."""
         images = self.images[np.asarray(keep, dtype=bool)].reset_index(drop=True)
-        image_ids, study_ids = set(images["image_id"]), set(images["study_id"])
+
+        def kept(table: pd.DataFrame, column: str) -> pd.DataFrame:
+            return table[is_member(table[column], images[column])].reset_index(drop=True)
+
         return Manifest(
             images=images,
-            boxes=self.boxes[self.boxes["image_id"].isin(image_ids)].reset_index(drop=True),
-            reports=self.reports[self.reports["study_id"].isin(study_ids)].reset_index(drop=True),
-            labels=self.labels[self.labels["image_id"].isin(image_ids)].reset_index(drop=True),
+            boxes=kept(self.boxes, "image_id"),
+            reports=kept(self.reports, "study_id"),
+            labels=kept(self.labels, "image_id"),
             info=self.info,
             root=self.root,
         )
@@ -114,16 +118,11 @@ class Manifest:
         """
         part = self.subset(self.images["split"] == name)
         if part.images.empty:
-            raise DataError.from_problems(
-                [
-                    Problem(
-                        file="images.csv",
-                        field="split",
-                        expected=f"at least one film with split {name!r}",
-                        got=f"splits {sorted(set(self.images['split']))}",
-                        fix="run `pneumoloc manifest split`",
-                    )
-                ]
+            raise _table_error(
+                "split",
+                f"at least one film with split {name!r}",
+                f"splits {sorted(set(self.images['split']))}",
+                "run `pneumoloc manifest split`",
             )
         return part
 
@@ -145,11 +144,15 @@ def make_manifest(
     info = info or ManifestInfo()
     tables = {
         "images": images,
-        "boxes": pd.DataFrame(columns=list(BOX_COLUMNS)) if boxes is None else boxes,
-        "reports": pd.DataFrame(columns=list(REPORT_COLUMNS)) if reports is None else reports,
-        "labels": pd.DataFrame(columns=["image_id"]) if labels is None else labels,
+        "boxes": boxes,
+        "reports": reports,
+        "labels": labels,
     }
-    return _validated(tables, info, root or Path(info.image_root))
+    filled = {
+        name: pd.DataFrame(columns=list(TABLE_COLUMNS[name])) if table is None else table
+        for name, table in tables.items()
+    }
+    return _validated(filled, info, root or Path(info.image_root))
 
 
 def read_manifest(folder: Path, *, image_root: Path | None = None) -> Manifest:
@@ -160,22 +163,27 @@ def read_manifest(folder: Path, *, image_root: Path | None = None) -> Manifest:
     Raises:
         DataError: no such folder or table, another format version, or any bad row.
     """
+    tables, info = read_tables(folder)
+    return _validated(tables, info, image_root or Path(folder) / info.image_root)
+
+
+def read_tables(folder: Path) -> tuple[dict[str, pd.DataFrame], ManifestInfo]:
+    """The four tables of a manifest folder as they stand, not yet checked; missing ones are empty.
+
+    Raises:
+        DataError: no such folder or table of films, unreadable files, another format version.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise _file_error(folder, "a manifest folder", "no such folder")
     info = _read_info(folder / "manifest.json")
     tables = {}
-    for name, columns in (
-        ("images", None),
-        ("boxes", BOX_COLUMNS),
-        ("reports", REPORT_COLUMNS),
-        ("labels", ("image_id",)),
-    ):
+    for name, columns in TABLE_COLUMNS.items():
         table = _read_table(folder, name)
-        if table is None and columns is None:
+        if table is None and name == "images":
             raise _file_error(folder / "images.csv", "a table of films", "no such file")
-        tables[name] = pd.DataFrame(columns=list(columns or ())) if table is None else table
-    return _validated(tables, info, image_root or folder / info.image_root)
+        tables[name] = pd.DataFrame(columns=list(columns)) if table is None else table
+    return tables, info
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> None:
@@ -183,17 +191,38 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
 
     A relative image root is kept as it is, so it must be right as seen from `folder`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("images", "boxes", "reports", "labels"):
+    folder = Path(folder)
+    parent = folder.parent
+    parent.mkdir(parents=True, exist_ok=True)
+    # Everything is written aside first: a full disk or a bad value leaves `folder` as it was.
+    aside = folder if folder.is_dir() else parent
+    with tempfile.TemporaryDirectory(dir=aside, prefix=f".{folder.name}.") as name:
+        staged = Path(name) / folder.name
+        staged.mkdir()
+        _write_tables(manifest, staged)
+        if not folder.exists():
+            os.replace(staged, folder)
+            return
+        if not folder.is_dir():
+            raise _file_error(folder, "a folder to write a manifest to", "a file")
+        kept = {path.name for path in staged.iterdir()}
+        # manifest.json comes last: it tells a reader that the rest is there.
+        for path in sorted(staged.iterdir(), key=lambda path: path.suffix == ".json"):
+            os.replace(path, folder / path.name)
+        for table in TABLE_COLUMNS:
+            for suffix in (".csv", ".parquet"):
+                if table + suffix not in kept:
+                    (folder / (table + suffix)).unlink(missing_ok=True)
+
+
+def _write_tables(manifest: Manifest, folder: Path) -> None:
+    for name in TABLE_COLUMNS:
         table: pd.DataFrame = getattr(manifest, name)
-        csv, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
         if len(table) > PARQUET_ROWS:
-            with atomic_path(parquet) as temporary:
+            with atomic_path(folder / f"{name}.parquet") as temporary:
                 table.to_parquet(temporary, index=False)
-            csv.unlink(missing_ok=True)
         else:
-            write_csv(csv, table)
-            parquet.unlink(missing_ok=True)
+            write_csv(folder / f"{name}.csv", table)
     write_json(
         folder / "manifest.json",
         {
@@ -251,12 +280,7 @@ def read_text_csv(path: Path) -> pd.DataFrame:
 
 
 def _validated(tables: dict[str, pd.DataFrame], info: ManifestInfo, root: Path) -> Manifest:
-    typed = {
-        "images": _fill(tables["images"], IMAGE_COLUMNS, ("width", "height")),
-        "boxes": _fill(tables["boxes"], BOX_COLUMNS, CORNERS),
-        "reports": _fill(tables["reports"], REPORT_COLUMNS, ()),
-        "labels": _fill(tables["labels"], ("image_id",), ()),
-    }
+    typed = typed_tables(tables)
     problems = table_problems(tables, typed)
     if problems:
         raise DataError.from_problems(problems)
@@ -266,6 +290,16 @@ def _validated(tables: dict[str, pd.DataFrame], info: ManifestInfo, root: Path) 
     for column in labels.columns[1:]:
         labels[column] = _numeric_if_all_numbers(labels[column])
     return Manifest(**typed, info=info, root=root)
+
+
+def typed_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables with known columns filled in and typed; text that is no number becomes NaN."""
+    return {
+        "images": _fill(tables["images"], IMAGE_COLUMNS, ("width", "height")),
+        "boxes": _fill(tables["boxes"], BOX_COLUMNS, CORNERS),
+        "reports": _fill(tables["reports"], REPORT_COLUMNS, ()),
+        "labels": _fill(tables["labels"], ("image_id",), ()),
+    }
 
 
 def _fill(table: pd.DataFrame, columns: Sequence[str], numeric: Sequence[str]) -> pd.DataFrame:
@@ -293,6 +327,11 @@ def _numeric_if_all_numbers(column: pd.Series) -> pd.Series:
     text = column.astype("str").fillna("")
     numbers = pd.to_numeric(text.where(text != "", None), errors="coerce")
     return numbers if bool((numbers.notna() | (text == "")).all()) else text
+
+
+def _table_error(field: str, expected: str, got: str, fix: str = "") -> DataError:
+    problem = Problem(file="images.csv", field=field, expected=expected, got=got, fix=fix)
+    return DataError.from_problems([problem])
 
 
 def _file_error(path: Path, expected: str, got: str) -> DataError:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from data_manifests.errors import ConfigError, DataError, Problem
 from data_manifests.manifest import Manifest
+from data_manifests.membership import is_member
 
 SPLIT_NAMES = ("train", "val", "test")
 DEFAULT_FRACTIONS: Mapping[str, float] = {"train": 0.7, "val": 0.15, "test": 0.15}
@@ -76,10 +77,10 @@ def split_around(manifest: Manifest, reference: Manifest) -> Manifest:
         DataError: `reference` holds nobody out, or every patient.
     """
     in_heldout = reference.images["split"].isin(("val", "test"))
-    heldout = set(reference.images.loc[in_heldout, "patient_id"])
-    if not heldout:
+    heldout = reference.images.loc[in_heldout, "patient_id"].unique()
+    if len(heldout) == 0:
         raise _split_error("a reference with val or test films", "none")
-    is_heldout = manifest.images["patient_id"].isin(heldout)
+    is_heldout = is_member(manifest.images["patient_id"], heldout)
     if is_heldout.all():
         raise _split_error("some patients that the reference does not hold out", "none")
     return _with_split(manifest, pd.Series(np.where(is_heldout, "", "train"), dtype="str"))
@@ -155,19 +156,21 @@ def _patient_strata(manifest: Manifest, names: Sequence[str]) -> pd.Series:
         if (column := _stratum_column(manifest, name)) is not None
     ]
     patients = pd.Index(sorted(set(patient)))
-    if not parts:
-        return pd.Series("", index=patients)
-    texts = [part.reindex(patients).astype("str") for part in parts]
-    return texts[0].str.cat(texts[1:], sep="|") if len(texts) > 1 else texts[0]
+    stratum = pd.Series("", index=patients, dtype="str")
+    for part in parts:
+        stratum = stratum + "|" + part.reindex(patients).astype("str").fillna("")
+    return stratum
 
 
 def _stratum_column(manifest: Manifest, name: str) -> pd.Series | None:
     """The values of a stratum, one for each film."""
     images, labels = manifest.images, manifest.labels
     if name == "has_box":
-        return images["image_id"].isin(set(manifest.boxes["image_id"])).astype("float64")
+        return pd.Series(is_member(images["image_id"], manifest.boxes["image_id"]), dtype="float64")
     if name == "has_report":
-        return images["study_id"].isin(set(manifest.reports["study_id"])).astype("float64")
+        return pd.Series(
+            is_member(images["study_id"], manifest.reports["study_id"]), dtype="float64"
+        )
     if name in labels and name != "image_id":
         return labels.set_index("image_id")[name].reindex(images["image_id"]).reset_index(drop=True)
     if name in images:

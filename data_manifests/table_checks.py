@@ -16,6 +16,7 @@ from data_manifests.columns import (
     SPLITS,
 )
 from data_manifests.errors import Problem
+from data_manifests.membership import is_member
 
 MAX_PROBLEMS = 10_000  # enough to see a pattern; a million lines help nobody
 
@@ -88,6 +89,8 @@ def _flag(
     fix: str = "",
 ) -> list[Problem]:
     """One problem for each true row of `bad`, quoting the field's value."""
+    if not bad.any():
+        return []
     values = table[field] if shown is None else shown
     return [
         Problem(
@@ -95,7 +98,7 @@ def _flag(
             row=int(row) + 2,
             field=field,
             expected=expected,
-            got=repr(str(values.iloc[row])[:80]),
+            got=repr(_as_read(values.iloc[row])[:80]),
             fix=fix,
         )
         for row in np.flatnonzero(bad)[:MAX_PROBLEMS]
@@ -137,17 +140,22 @@ def _bad_paths(images: pd.DataFrame) -> list[Problem]:
 def _bad_size(raw: pd.DataFrame, images: pd.DataFrame, column: str) -> list[Problem]:
     if column not in raw:
         return []
-    given = raw[column].astype("str").fillna("").reset_index(drop=True)
     size = images[column].to_numpy(np.float64)
-    blank = given.str.lower().isin(["", "nan", "<na>"]).to_numpy(bool)
-    whole = np.isfinite(size) & (size >= 1) & (np.floor(size) == size)
-    return _flag(images, "images", column, ~blank & ~whole, "a whole number of pixels", given)
+    bad = ~(np.isfinite(size) & (size >= 1) & (np.floor(size) == size))
+    for row in np.flatnonzero(bad):  # blank is allowed, and rare where sizes are given at all
+        bad[row] = _as_read(raw[column].iloc[row]).strip() != ""
+    return _flag(images, "images", column, bad, "a whole number of pixels", raw[column])
+
+
+def _as_read(value: object) -> str:
+    """The text of one field; missing is blank."""
+    return "" if value is None or value is pd.NA or value != value else str(value)
 
 
 def _unknown_reference(
     table: pd.DataFrame, name: str, field: str, known: pd.Series
 ) -> list[Problem]:
-    unknown = ~table[field].isin(set(known)).to_numpy(bool)
+    unknown = ~is_member(table[field], known)
     return _flag(table, name, field, unknown, f"an {field} of images.csv")
 
 
@@ -158,8 +166,7 @@ def _bad_boxes(raw: pd.DataFrame, boxes: pd.DataFrame, images: pd.DataFrame) -> 
     xyxy = boxes[list(CORNERS)].to_numpy(np.float64)
     is_number = np.isfinite(xyxy)
     for k, corner in enumerate(CORNERS):
-        given = raw[corner].astype("str").reset_index(drop=True)
-        problems += _flag(boxes, "boxes", corner, ~is_number[:, k], "a finite number", given)
+        problems += _flag(boxes, "boxes", corner, ~is_number[:, k], "a finite number", raw[corner])
     for low, high in ((0, 2), (1, 3)):
         flipped = is_number.all(axis=1) & (xyxy[:, low] >= xyxy[:, high])
         problems += [
