@@ -1,0 +1,124 @@
+"""`Localizer`: fusion, region weights and attribute head over the frozen detector's regions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from data_manifests.errors import CheckpointError
+from detector.model import check_tensors
+from detector.roi_store import RoiBatch
+from localize.config import LocalizerConfig
+from localize.fusion import Fusion
+from localize.roi_weights import RoiWeights, masked_softmax
+
+LOGIT_EPS = 1e-6  # scores of 0 and 1 stay finite: logits within 14
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Regions of B films as the localizer takes them.
+
+    `features` (B, R, D); `geometry` (B, R, 4) box corners over film size; `scores` (B, R) in [0, 1];
+    `mask` (B, R) true where there is a region.
+    """
+
+    features: Tensor
+    geometry: Tensor
+    scores: Tensor
+    mask: Tensor
+
+    @classmethod
+    def from_batch(cls, batch: RoiBatch, device: torch.device) -> Regions:
+        """Regions read from a ROI store, on a device."""
+        return cls(
+            features=torch.from_numpy(batch.features).to(device),
+            geometry=torch.from_numpy(batch.geometry()).to(device),
+            scores=torch.from_numpy(batch.scores).to(device),
+            mask=torch.from_numpy(batch.mask).to(device),
+        )
+
+    def score_logits(self) -> Tensor:
+        """The detector's logits (B, R)."""
+        return self.scores.float().logit(LOGIT_EPS)
+
+
+@dataclass(frozen=True)
+class LocalizerOutput:
+    """`fused` phi (B, R, W), `alpha_logits` and `alpha` (B, R), `attribute_logits` (B, K)."""
+
+    fused: Tensor
+    alpha_logits: Tensor
+    alpha: Tensor
+    attribute_logits: Tensor
+
+
+class Localizer(nn.Module):
+    """The trained part of the method. It needs no text: words enter only the losses."""
+
+    def __init__(
+        self,
+        fusion: Fusion,
+        roi_weights: RoiWeights,
+        attribute_head: nn.Module,
+        *,
+        uses_logit: bool,
+    ) -> None:
+        super().__init__()
+        self.fusion = fusion
+        self.roi_weights = roi_weights
+        self.attribute_head = attribute_head
+        self.uses_logit = uses_logit
+
+    def fuse(self, regions: Regions) -> Tensor:
+        """phi of regions (B, R, W); the lowest-ranking ones go through here too."""
+        scores = regions.score_logits() if self.uses_logit else regions.scores
+        fused: Tensor = self.fusion(regions.features, regions.geometry, scores)
+        return fused
+
+    def forward(self, regions: Regions) -> LocalizerOutput:
+        """Weights and attributes of B films; each film needs at least one region."""
+        fused = self.fuse(regions)
+        logits = self.roi_weights(fused, regions.score_logits())
+        alpha = masked_softmax(logits, regions.mask, dim=1)
+        pooled = torch.einsum("br,brw->bw", alpha, fused.float())  # v
+        return LocalizerOutput(fused, logits, alpha, self.attribute_head(pooled))
+
+
+def build_localizer(
+    config: LocalizerConfig, *, feature_width: int, word_width: int, keywords: int
+) -> Localizer:
+    """A localizer with random weights for regions of `feature_width` and words of `word_width`."""
+    return Localizer(
+        Fusion(
+            feature_width=feature_width,
+            geometry_width=config.geometry_width,
+            score_width=config.score_width,
+            out_width=word_width,
+            dropout=config.dropout,
+        ),
+        RoiWeights(width=word_width, hidden=config.hidden, is_anchored=config.alpha == "anchored"),
+        nn.Sequential(
+            nn.Linear(word_width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, keywords)
+        ),
+        uses_logit=config.score_input == "logit",
+    )
+
+
+def load_localizer_weights(model: Localizer, path: Path) -> None:
+    """Load a safetensors file into a localizer of the same configuration.
+
+    Raises:
+        CheckpointError: unreadable, other names or shapes, or not finite; names the tensor.
+    """
+    try:
+        given = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: expected safetensors weights, got: {error}") from error
+    check_tensors(given, model.state_dict(), path)
+    model.load_state_dict({name: tensor.float() for name, tensor in given.items()})
