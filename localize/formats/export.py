@@ -1,0 +1,47 @@
+"""`export`: a hub of films and boxes into any of the formats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from data_manifests.errors import ConfigError
+from localize.formats.annotations import Annotations
+from localize.formats.coco import write_coco, write_coco_results, write_v7_coco
+from localize.formats.label_studio import write_label_studio
+from localize.formats.options import FormatOptions
+from localize.formats.sidecar import sidecar_path, write_sidecar
+
+Exporter = Callable[[Annotations, Path, FormatOptions], None]
+
+EXPORTERS: dict[str, Exporter] = {
+    "coco": write_coco,
+    "coco-results": write_coco_results,
+    "v7-coco": write_v7_coco,
+    "label-studio": write_label_studio,
+}
+
+
+def export(
+    annotations: Annotations,
+    format_name: str,
+    target: Path,
+    *,
+    options: FormatOptions | None = None,
+    has_sidecar: bool = True,
+) -> None:
+    """Write films and boxes in a format, and `<target>.sidecar.csv` with all that is known of them.
+
+    `target` is a file, or a new folder for the formats with many files (`FOLDER_FORMATS`). A failed
+    export leaves nothing behind.
+
+    Raises:
+        ConfigError: no such format.
+        DataError: the films or boxes cannot be written in it.
+    """
+    exporter = EXPORTERS.get(format_name)
+    if exporter is None:
+        raise ConfigError(f"format: expected one of {', '.join(EXPORTERS)}, got {format_name!r}")
+    exporter(annotations, target, options or FormatOptions())
+    if has_sidecar:
+        write_sidecar(annotations, sidecar_path(target))
