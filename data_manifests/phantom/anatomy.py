@@ -195,7 +195,7 @@ def _dome_line(anatomy: Anatomy, out: FloatField, wall: FloatField, dome_y: floa
     medial = np.clip(-from_top / np.float32(0.47), 0.0, 1.2)
     result: FloatField = (
         np.float32(dome_y)
-        + np.float32(anatomy.sulcus_depth) * lateral**2.4
+        + np.float32(anatomy.sulcus_depth) * lateral * lateral * np.sqrt(np.sqrt(lateral))
         + np.float32(0.045) * medial**2
     )
     return result

@@ -49,7 +49,7 @@ def lung_point(body: Body, side: int, s: float, t: float) -> tuple[float, float]
     y = anatomy.apex_y + t * (dome_y - anatomy.apex_y)
     wall = float(wall_distance(anatomy, np.array([y], np.float32), dome_y)[0])
     lateral = max(s - 0.5, 0.0) * 2.0
-    y += t * anatomy.sulcus_depth * lateral**2.4 * 0.7  # the dome falls off towards the wall
+    y += t * anatomy.sulcus_depth * lateral**2.25 * 0.7  # the dome falls off towards the wall
     inner = 0.045
     sign = (-1.0, 1.0)[side]
     return sign * (inner + s * (wall - inner)) - 0.018 * body.pose.yaw, y

@@ -40,7 +40,7 @@ VARIANTS = {
 OPACITY = r"opacit(y|ies)|opacification|infiltrates?|consolidations?"
 DENIED = r"^no |^negative|^there is no |resolved|resolution|cleared| is clear"
 # clauses of other findings in the same sentence: cut from the connecting word to the end
-ASIDE = r" (with|and) (?:(?! and )[a-z -])*(pleural effusion|atelectasis)"
+ASIDE = r" (with|and) (?:(?! and | with )[a-z -])*(pleural effusion|atelectasis)"
 HEDGES = r"^(possible|questionable|cannot exclude|suspected) "
 
 
