@@ -16,8 +16,8 @@ from attributes.lexicon import Rule
 
 ASSERTION_OF = {
     "pre_uncertainty": "uncertain",
-    "negation": "absent",
     "resolution": "resolved",
+    "negation": "absent",
     "uncertainty": "uncertain",
     "affirmation": "present",
 }
@@ -63,10 +63,22 @@ def decide_assertions(units: Sequence[Unit], clause: Span) -> dict[int, Decision
         means = tuple(name for _, place in reached[index] for name in units[place].term.means)
         place = min(reached[index])[1]
         rule = units[place].term.rule
-        if rule is not None:
-            decisions[index] = Decision(ASSERTION_OF[rule.kind], rule, place, means)
+        if rule is None:
+            continue
+        assertion = ASSERTION_OF[rule.kind]
+        if assertion == "absent" and _was_there(units, reached[index], rule):
+            assertion = "resolved"
+        decisions[index] = Decision(assertion, rule, place, means)
     _mark_alternatives(units, clause, decisions)
     return decisions
+
+
+def _was_there(units: Sequence[Unit], reaching: Sequence[tuple[int, int]], rule: Rule) -> bool:
+    """ "The previously noted effusion is not seen": denied now, but it was there."""
+    if not rule.direction.startswith("backward"):
+        return False
+    others = [units[place].term.rule for _, place in reaching]
+    return any(other is not None and other.former for other in others)
 
 
 def rule_targets(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> list[int]:
@@ -79,8 +91,17 @@ def rule_targets(units: Sequence[Unit], clause: Span, index: int, rule: Rule) ->
     if direction == "both":
         return _backward(units, clause, index, rule)[:1] + _forward(units, clause, index, rule)
     if direction == "forward_first":
-        return _forward(units, clause, index, rule) or _backward(units, clause, index, rule)
+        targets = _forward(units, clause, index, rule)
+        if targets or not _ends_phrase(units, index, clause[1]):
+            return targets
+        return _backward(units, clause, index, rule)
     return _backward(units, clause, index, rule) or _forward(units, clause, index, rule)
+
+
+def _ends_phrase(units: Sequence[Unit], index: int, stop: int) -> bool:
+    """Whether nothing that the rule could speak of follows: "opacity, likely" but not "likely scar"."""
+    place = index + 1
+    return place >= stop or units[place].role in (*SEPARATORS, Role.PREPOSITION, Role.WITH)
 
 
 def _forward(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> list[int]:
@@ -93,8 +114,11 @@ def _forward(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> lis
         if role == Role.FINDING:
             targets.append(place)
         elif not targets or rule.reach == "clause":
-            # Before the first finding only a new rule after a separator ends the reach.
+            # Before the first finding only a new rule after a separator ends the reach, and, for a
+            # rule about one phrase, the end of that phrase.
             if role in SEPARATORS and _next_rule_takes_over(units, place, stop):
+                break
+            if rule.reach == "phrase" and _phrase_ends(units, index, place, stop):
                 break
         elif role == Role.WITH:
             break
@@ -108,9 +132,19 @@ def _forward(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> lis
     return targets
 
 
+def _phrase_ends(units: Sequence[Unit], index: int, place: int, stop: int) -> bool:
+    """Whether a rule about one phrase loses its reach at `place`, before it met a finding."""
+    role = units[place].role
+    if role == Role.COMMA and place > index + 1:
+        has_head = any(units[at].role in HEADS for at in range(index + 1, place))
+        has_or = any(units[at].role == Role.OR for at in range(place, stop))
+        return not (has_head and has_or)  # "possibly cyst, scarring or pneumonia" is a list
+    return role in (Role.WITH, Role.VERB, Role.OPENER)
+
+
 def _next_rule_takes_over(units: Sequence[Unit], separator: int, stop: int) -> bool:
     place = separator + 1
-    while place < stop and units[place].role in (Role.GLUE, *SEPARATORS):
+    while place < stop and units[place].role in (Role.GLUE, Role.ARTICLE, *SEPARATORS):
         place += 1
     return place < stop and units[place].role == Role.RULE and units[place].term.rule is not None
 
@@ -125,8 +159,13 @@ def _list_goes_on(units: Sequence[Unit], separator: int, stop: int, rule: Rule) 
         return True
     if any(units[place].role == Role.OR for place in range(separator + 1, stop)):
         return True
+    rest = [units[place].role for place in range(separator + 1, stop)]
     if rule.reach == "phrase" and units[separator].role == Role.COMMA:
         return False
+    if rule.kind == "uncertainty" and rule.reach == "list":
+        if rest[:2] == [Role.AND, Role.ARTICLE]:  # ", and a small effusion" is a new statement
+            return False
+        return units[separator].role == Role.AND or Role.AND in rest
     described = False
     for place in range(separator + 1, stop):
         role = units[place].role

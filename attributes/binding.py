@@ -20,7 +20,7 @@ from attributes.grammar import Grammar, Role, Unit
 # "left lower lobe posterior segment confluent opacity": strange words inside a noun phrase.
 MAX_UNKNOWN_WORDS = 3
 JOINERS = frozenset({Role.COMMA, Role.AND, Role.OR})
-FILLERS = frozenset({Role.GLUE, Role.PARTITIVE, Role.WORD, Role.MODIFIER})
+FILLERS = frozenset({Role.GLUE, Role.ARTICLE, Role.PARTITIVE, Role.WORD, Role.MODIFIER})
 
 Bound = dict[int, list[str]]
 
@@ -99,7 +99,7 @@ def _phrase_modifiers(units: Sequence[Unit], start: int, head: int, grammar: Gra
             rule = unit.term.rule
             if rule is None or rule.reach != "phrase" or rule.direction == "both":
                 break
-        elif role in (Role.WITH, Role.OPENER, Role.BREAK):
+        elif role in (Role.WITH, Role.OPENER, Role.ARTICLE):
             break
         index -= 1
     return [index for segment in segments for index in segment]
@@ -143,7 +143,7 @@ def _only_joined(units: Sequence[Unit], left: int, right: int) -> bool:
             and unit.term.rule.direction == "both"
         ):
             joined = True
-        elif unit.role not in (Role.GLUE, Role.WORD):
+        elif unit.role not in (Role.GLUE, Role.ARTICLE, Role.WORD):
             return False
     return joined
 
@@ -161,6 +161,8 @@ def _attach(
     before = [head for head in heads if head < index]
     group = _joined_before(units, before) if before else _joined_after(units, heads)
     nearest = group[0]
+    if nearest in placed:  # it specifies a noun that has its place: "..., right greater than left"
+        group = group[:1]
     for head in group:
         if head == nearest:
             bound[head] += means

@@ -10,7 +10,15 @@ Span = tuple[int, int]
 SEPARATORS = frozenset({Role.COMMA, Role.AND, Role.OR})
 HEADS = frozenset({Role.FINDING, Role.OTHER})
 SUBJECTS = frozenset(
-    {Role.FINDING, Role.OTHER, Role.MODIFIER, Role.GLUE, Role.PARTITIVE, Role.WORD}
+    {
+        Role.FINDING,
+        Role.OTHER,
+        Role.MODIFIER,
+        Role.GLUE,
+        Role.ARTICLE,
+        Role.PARTITIVE,
+        Role.WORD,
+    }
 )
 
 
@@ -23,7 +31,7 @@ def split_clauses(units: Sequence[Unit]) -> list[Span]:
     clauses: list[Span] = []
     start = 0
     for index, unit in enumerate(units):
-        if unit.role == Role.BREAK:
+        if unit.role == Role.BREAK and not _joins_adjectives(units, start, index):
             clauses += _split_coordination(units, start, index)
             start = index + 1
     clauses += _split_coordination(units, start, len(units))
@@ -52,6 +60,14 @@ def _split_coordination(units: Sequence[Unit], start: int, stop: int) -> list[Sp
     return clauses
 
 
+def _joins_adjectives(units: Sequence[Unit], start: int, index: int) -> bool:
+    """Whether a breaking word stands inside a noun phrase: "improving but persistent opacity"."""
+    if index == start or index + 1 >= len(units):
+        return False
+    neighbours = {units[index - 1].role, units[index + 1].role}
+    return neighbours == {Role.MODIFIER} and all(u.role not in HEADS for u in units[start:index])
+
+
 def _is_predicate(unit: Unit) -> bool:
     if unit.role == Role.RULE:
         rule = unit.term.rule
@@ -62,11 +78,13 @@ def _is_predicate(unit: Unit) -> bool:
 def _starts_clause(units: Sequence[Unit], index: int, stop: int, left_has_verb: bool) -> bool:
     """Whether a new clause with its own subject and verb begins after the separator at `index`."""
     place = index + 1
+    is_list = False
     while place < stop and units[place].role in SEPARATORS:
+        is_list = is_list or units[place].role == Role.OR
         place += 1
     if place < stop and units[place].role == Role.OPENER:
         return True
-    has_subject = has_head = is_list = False
+    has_subject = has_head = False
     while place < stop:
         unit = units[place]
         if _is_predicate(unit):

@@ -6,13 +6,13 @@ linear in the sentence, whatever the lexicon holds.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from attributes.lexicon import Lexicon, Rule, Spelling
-from attributes.tokens import TOKEN, fold
+from attributes.tokens import TOKEN, fold, words_of
 
 # A sentence longer than this is cut: it is a list or a file without line ends, not a sentence. Binding
 # is quadratic in the worst case, so the cut is also what keeps a hostile text linear.
@@ -20,43 +20,46 @@ MAX_SENTENCE_WORDS = 256
 LOCATION_AXES = frozenset({"laterality", "zone"})
 
 
-class Role(IntEnum):
-    """What a unit does in a sentence."""
+class Role:
+    """What a unit does in a sentence. Plain numbers: enum members compare and hash too slowly here."""
 
-    WORD = 0
-    FINDING = 1
-    OTHER = 2
-    MODIFIER = 3
-    RULE = 4
-    COMMA = 5
-    AND = 6
-    OR = 7
-    WITH = 8
-    PREPOSITION = 9
-    VERB = 10
-    OPENER = 11
-    BREAK = 12
-    GLUE = 13
-    PARTITIVE = 14
+    WORD: Final = 0
+    FINDING: Final = 1
+    OTHER: Final = 2
+    MODIFIER: Final = 3
+    RULE: Final = 4
+    COMMA: Final = 5
+    AND: Final = 6
+    OR: Final = 7
+    WITH: Final = 8
+    PREPOSITION: Final = 9
+    VERB: Final = 10
+    OPENER: Final = 11
+    BREAK: Final = 12
+    GLUE: Final = 13
+    PARTITIVE: Final = 14
+    ARTICLE: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
     """The meaning of a spelling: its role, the finding it names, the attributes it says, its rule."""
 
-    role: Role
+    role: int
     finding: str = ""
     means: tuple[str, ...] = ()
     rule: Rule | None = None
     is_of: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A term at a place: characters `start` to `end` of the sentence."""
+class Unit(NamedTuple):
+    """A term at a place: characters `start` to `end` of the sentence.
+
+    A tuple, because half a million of them are made for a corpus and a frozen dataclass costs twice.
+    """
 
     term: Term
-    role: Role
+    role: int
     start: int
     end: int
 
@@ -90,6 +93,7 @@ class Grammar:
             name for name, axis in self.axis_of.items() if axis in LOCATION_AXES
         )
         self.change = frozenset(name for name, axis in self.axis_of.items() if axis == "change")
+        self.finding_words = _finding_words(lexicon)
         self.root: Node = {}
         self._fill()
 
@@ -118,6 +122,7 @@ class Grammar:
         self._add(syntax.prepositions[:1], Term(Role.PREPOSITION, is_of=True))
         self._add(syntax.prepositions, Term(Role.PREPOSITION))
         self._add(syntax.verbs, Term(Role.VERB))
+        self._add(syntax.articles, Term(Role.ARTICLE))
         self._add(syntax.glue, Term(Role.GLUE))
 
     def _add(self, spellings: Iterable[Spelling], term: Term) -> None:
@@ -127,24 +132,25 @@ class Grammar:
                 node = node.setdefault(word, {})
             node.setdefault(None, term)
 
+    def mentions_finding(self, words: Iterable[str]) -> bool:
+        """Whether a finding can be among folded words: a fast no for most sentences."""
+        return not self.finding_words.isdisjoint(words)
+
     def units(self, sentence: str) -> list[Unit]:
         """The units of a sentence; anonymisation marks are dropped, unknown words are kept."""
-        words: list[str] = []
-        starts: list[int] = []
-        ends: list[int] = []
-        placeholders = self.placeholders
-        for match in TOKEN.finditer(sentence):
-            word = fold(match.group())
-            if word not in placeholders:
-                words.append(word)
-                starts.append(match.start())
-                ends.append(match.end())
+        words = words_of(sentence)
+        spans = [match.span() for match in TOKEN.finditer(sentence)]
+        if not self.placeholders.isdisjoint(words):
+            kept = [place for place, word in enumerate(words) if word not in self.placeholders]
+            words = [words[place] for place in kept]
+            spans = [spans[place] for place in kept]
         units: list[Unit] = []
         count, place, root = len(words), 0, self.root
         while place < count:
             node = root.get(words[place])
+            start, end = spans[place]
             if node is None:
-                units.append(Unit(UNKNOWN, Role.WORD, starts[place], ends[place]))
+                units.append(Unit(UNKNOWN, Role.WORD, start, end))
                 place += 1
                 continue
             found, stop, ahead = UNKNOWN, place + 1, place + 1
@@ -154,6 +160,31 @@ class Grammar:
                     found, stop = term, ahead
                 node = node.get(words[ahead]) if ahead < count else None
                 ahead += 1
-            units.append(Unit(found, found.role, starts[place], ends[stop - 1]))
+            units.append(Unit(found, found.role, start, spans[stop - 1][1]))
             place = stop
         return units
+
+
+def _finding_words(lexicon: Lexicon) -> frozenset[str]:
+    """Words of which every spelling of a finding holds at least one, chosen to be rare elsewhere."""
+    elsewhere: Counter[str] = Counter()
+    spellings: list[Spelling] = [*lexicon.others]
+    for entry in (*lexicon.keywords, *lexicon.modifiers):
+        spellings += entry.variants
+    for rule in lexicon.rules:
+        spellings += rule.spellings
+    syntax = lexicon.syntax
+    for spelling in (
+        *spellings,
+        *syntax.glue,
+        *syntax.prepositions,
+        *syntax.verbs,
+        *syntax.partitives,
+    ):
+        elsewhere.update(spelling)
+    chosen: set[str] = set()
+    for kind in lexicon.findings:
+        for spelling in (*kind.spellings, *(s for item in kind.carries for s in item.spellings)):
+            if chosen.isdisjoint(spelling):
+                chosen.add(min(spelling, key=lambda word: (elsewhere[word], -len(word))))
+    return frozenset(chosen)

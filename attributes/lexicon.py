@@ -77,6 +77,7 @@ class Rule:
     means: tuple[str, ...] = ()
     likely: bool = False
     links: bool = False
+    former: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class Syntax:
     companions: tuple[Spelling, ...]
     prepositions: tuple[Spelling, ...]
     partitives: tuple[Spelling, ...]
+    articles: tuple[Spelling, ...]
     glue: tuple[Spelling, ...]
     verbs: tuple[Spelling, ...]
     openers: tuple[Spelling, ...]
@@ -181,6 +183,7 @@ def _build(top: FieldReader, path: Path) -> Lexicon:
         "companions",
         "prepositions",
         "partitives",
+        "articles",
         "glue",
         "verbs",
         "openers",
@@ -239,7 +242,17 @@ def _finding(entry: FieldReader) -> FindingType:
 
 def _rule(entry: FieldReader) -> Rule:
     entry.only(
-        "id", "kind", "direction", "reach", "phrases", "means", "likely", "links", "fires", "silent"
+        "id",
+        "kind",
+        "direction",
+        "reach",
+        "phrases",
+        "means",
+        "likely",
+        "links",
+        "former",
+        "fires",
+        "silent",
     )
     return Rule(
         id=entry.text("id"),
@@ -252,6 +265,7 @@ def _rule(entry: FieldReader) -> Rule:
         means=tuple(entry.texts("means", optional=True)),
         likely=entry.flag("likely"),
         links=entry.flag("links"),
+        former=entry.flag("former"),
     )
 
 

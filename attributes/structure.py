@@ -13,6 +13,7 @@ from attributes.grammar import MAX_SENTENCE_WORDS, Grammar, Role, Unit
 from attributes.lexicon import Lexicon
 from attributes.sections import Section, SectionReader
 from attributes.sentences import SentenceSplitter
+from attributes.tokens import words_of
 
 # Reports repeat sentences; a cache of this many is some tens of MB and answers about half of them.
 CACHED_SENTENCES = 50_000
@@ -104,6 +105,8 @@ class Structurer:
         return found
 
     def _structure(self, sentence: str) -> tuple[Finding, ...]:
+        if not self.grammar.mentions_finding(words_of(sentence)):
+            return ()
         units = self.grammar.units(sentence)
         if not any(unit.role == Role.FINDING for unit in units):
             return ()
@@ -128,6 +131,8 @@ def structure_units(units: Sequence[Unit], grammar: Grammar) -> list[Finding]:
     for index, decision in decisions.items():
         unit = units[index]
         names = {*bound[index], *decision.means}
+        if decision.assertion in ("absent", "resolved"):
+            names -= grammar.change  # what is not there does not change
         rule = decision.rule
         findings.append(
             Finding(
@@ -154,8 +159,6 @@ def _share_with_explanations(
     for index, decision in decisions.items():
         if decision.rule is None or not decision.rule.links:
             continue
-        if not grammar.location.isdisjoint(bound[index]):
-            continue
         sources = [
             other
             for other, its in decisions.items()
@@ -164,4 +167,14 @@ def _share_with_explanations(
             and its.assertion in ("present", "uncertain")
         ]
         if sources:
-            bound[index] += [name for name in bound[sources[-1]] if name in grammar.location]
+            bound[index] += _place_to_share(bound[sources[-1]], bound[index], grammar)
+
+
+def _place_to_share(source: list[str], target: list[str], grammar: Grammar) -> list[str]:
+    """The location of `source` that `target` lacks; nothing where the two disagree on the side."""
+    sides = {name for name in source if grammar.axis_of[name] == "laterality"}
+    own = {grammar.axis_of[name]: name for name in target if name in grammar.location}
+    if "zone" in own or ("laterality" in own and own["laterality"] not in sides):
+        return []
+    missing = {"laterality", "zone"} - set(own)
+    return [name for name in source if grammar.axis_of[name] in missing]
