@@ -108,5 +108,51 @@ def vectors(
         typer.echo(f"{name:13} {negative}")
 
 
+@app.command()
+def score(
+    gold: Annotated[
+        list[Path] | None, typer.Option("--gold", help="CSV of gold sentences; repeatable.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="CSV of report labels (NegBio's columns).")
+    ] = None,
+    reports: Annotated[
+        Path | None, typer.Option("--reports", help="The reports that --labels is about.")
+    ] = None,
+    half: Annotated[
+        str, typer.Option(help="all, tune or held: ids by the hash of their name.")
+    ] = "all",
+    lexicon: LexiconOption = "en",
+    worst: Annotated[int, typer.Option(help="How many errors to show with their text.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """Score the structurer against gold sentences, or against labels of whole reports."""
+    from attributes.gold import read_gold
+    from attributes.lexicon import load_lexicon
+    from attributes.report_labels import read_report_labels, score_report_labels
+    from attributes.reports import ReportReader
+    from attributes.score_tables import gold_as_data, gold_as_text, labels_as_data, labels_as_text
+    from attributes.scoring import score_gold
+    from attributes.structure import Structurer
+    from data_manifests.errors import ConfigError
+
+    if bool(gold) == bool(labels) or bool(labels) != bool(reports):
+        raise ConfigError("score: expected --gold FILE, or --labels FILE with --reports REPORTS")
+    structurer = Structurer(load_lexicon(lexicon))
+    if gold:
+        sentences = [sentence for path in gold for sentence in read_gold(path, structurer.lexicon)]
+        result = score_gold(sentences, structurer)
+        typer.echo(
+            json.dumps(gold_as_data(result)) if as_json else gold_as_text(result, worst=worst)
+        )
+    elif labels and reports:
+        scores = score_report_labels(
+            ReportReader(reports), read_report_labels(labels), structurer, half=half
+        )
+        typer.echo(
+            json.dumps(labels_as_data(scores)) if as_json else labels_as_text(scores, worst=worst)
+        )
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
