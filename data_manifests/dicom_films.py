@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,39 @@ LATERAL_VIEWS = {"LL", "RL", "LLD", "RLD", "LLO", "RLO", "LATERAL", "LAT"}
 META_START = 128 + 4 + 12
 BLOCK_BYTES = 1 << 20
 MAX_INFLATED_BYTES = 2 * MAX_PIXELS + 16 * BLOCK_BYTES  # 16-bit pixels and a generous header
+
+
+@dataclass(frozen=True)
+class DicomHeader:
+    """What a manifest takes from a DICOM header: size in pixels, view, sex (M, F), age in years.
+
+    Text that the header does not have is blank. Nothing that names the patient is read.
+    """
+
+    width: int
+    height: int
+    view: str
+    sex: str
+    age: str
+
+
+def dicom_header(path: Path) -> DicomHeader:
+    """Size, view, sex and age from the header.
+
+    Raises:
+        DataError: as `dicom_size`.
+    """
+    header = _header(path)
+    sex = str(header.get("PatientSex", "") or "").strip().upper()
+    age = str(header.get("PatientAge", "") or "").strip().upper()
+    return DicomHeader(
+        width=int(header.Columns),
+        height=int(header.Rows),
+        view=str(header.get("ViewPosition", "") or "").strip().upper(),
+        sex=sex if sex in ("M", "F") else "",
+        # PS3.5 6.2 AS is nnnY; RSNA's challenge wrote bare years.
+        age=age.removesuffix("Y").lstrip("0") if age.removesuffix("Y").isdigit() else "",
+    )
 
 
 def dicom_size(path: Path) -> tuple[int, int]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from data_manifests.atomic import atomic_path, write_csv, write_json
 from data_manifests.boxes import Boxes
@@ -310,7 +312,7 @@ def _fill(table: pd.DataFrame, columns: Sequence[str], numeric: Sequence[str]) -
             blank: float | str = np.nan if name in numeric else ""
             filled[name] = pd.Series([blank] * len(table), dtype=None if name in numeric else "str")
         elif name in numeric:
-            filled[name] = pd.to_numeric(table[name], errors="coerce").astype("float64")
+            filled[name] = _as_numbers(table[name])
         else:
             filled[name] = table[name].astype("str").fillna("")
         filled[name] = filled[name].reset_index(drop=True)
@@ -320,12 +322,25 @@ def _fill(table: pd.DataFrame, columns: Sequence[str], numeric: Sequence[str]) -
     return pd.DataFrame(filled)
 
 
+def _as_numbers(column: pd.Series) -> pd.Series:
+    """float64; blank, and what is no number, is NaN."""
+    if not pd.api.types.is_numeric_dtype(column) and len(column):
+        try:  # arrow parses clean text ten times faster than pandas
+            text = pa.array(column.astype("str"), type=pa.large_string())
+            text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.large_string()), text)
+            numbers = pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
+            return pd.Series(numbers, index=column.index, dtype="float64")
+        except pa.ArrowInvalid:
+            pass
+    return pd.to_numeric(column, errors="coerce").astype("float64")
+
+
 def _numeric_if_all_numbers(column: pd.Series) -> pd.Series:
     """Numbers where every non-blank value is one, text otherwise (`007` stays a number)."""
     if pd.api.types.is_numeric_dtype(column):
         return column.astype("float64")
     text = column.astype("str").fillna("")
-    numbers = pd.to_numeric(text.where(text != "", None), errors="coerce")
+    numbers = _as_numbers(text)
     return numbers if bool((numbers.notna() | (text == "")).all()) else text
 
 

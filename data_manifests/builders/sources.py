@@ -1,0 +1,118 @@
+"""Reading what a data set publishes: tables with their headers checked, folders of films."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+
+from data_manifests.atomic import file_sha256
+from data_manifests.errors import ConfigError, DataError, Problem
+from data_manifests.films import FILM_SUFFIXES
+
+
+def read_source_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """A published CSV (also .gz, .zip) with every field as text, blanks as "".
+
+    Raises:
+        DataError: no such file, no CSV, or a column is missing.
+    """
+    try:
+        table = pd.read_csv(
+            path, dtype="str", keep_default_na=False, na_filter=False, encoding="utf-8-sig"
+        )
+    except FileNotFoundError as error:
+        raise source_error(path, "a published table", "no such file") from error
+    except (ValueError, OSError, EOFError) as error:  # ValueError: parser and unicode errors
+        got = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
+        raise source_error(path, "a CSV table with a header", got) from error
+    require_columns(path, table.columns, columns)
+    return table
+
+
+def require_columns(path: Path, found: Iterable[str], columns: Sequence[str]) -> None:
+    """Raise one problem for each column that the table lacks."""
+    found = [str(name) for name in found]
+    problems = [
+        Problem(
+            file=path.name,
+            row=1,
+            field=column,
+            expected=f"the columns {', '.join(columns)}",
+            got=f"only {', '.join(found)[:300]}",
+            fix="is this the file as published?",
+        )
+        for column in columns
+        if column not in found
+    ]
+    if problems:
+        raise DataError.from_problems(problems)
+
+
+def first_existing(folder: Path, names: Sequence[str]) -> Path:
+    """The first of `names` that exists in `folder`.
+
+    Raises:
+        DataError: none of them exists.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise source_error(
+        folder, f"one of {', '.join(names)}", "none of them", "give the folder above"
+    )
+
+
+def index_films(root: Path, suffixes: Sequence[str] = FILM_SUFFIXES) -> dict[str, list[str]]:
+    """File name without extension -> paths relative to `root`, of all films below it."""
+    if not root.is_dir():
+        raise source_error(root, "a folder of films", "no such folder")
+    found: dict[str, list[str]] = {}
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            stem, suffix = os.path.splitext(name)
+            if suffix.lower() in suffixes:
+                relative = Path(folder, name).relative_to(root).as_posix()
+                found.setdefault(stem, []).append(relative)
+    return found
+
+
+def torchxrayvision_file(name: str) -> Path | None:
+    """A label table inside the installed `torchxrayvision`, found without importing it (or torch).
+
+    None where the package or the file is not there.
+    """
+    spec = find_spec("torchxrayvision")
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / "data" / name
+    return path if path.is_file() else None
+
+
+def source_checksums(paths: Iterable[Path]) -> Mapping[str, str]:
+    """File name -> SHA-256, for `manifest.json`."""
+    return {path.name: file_sha256(path) for path in paths}
+
+
+def source_error(path: Path, expected: str, got: str, fix: str = "") -> DataError:
+    """The error for a file or folder of a data set."""
+    return DataError.from_problems([Problem(file=str(path), expected=expected, got=got, fix=fix)])
+
+
+def key_values(pairs: Sequence[str], option: str) -> dict[str, str]:
+    """`["image_id=Filename"]` as a dictionary.
+
+    Raises:
+        ConfigError: a pair without `=`, or a name given twice.
+    """
+    values: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip() or name.strip() in values:
+            raise ConfigError(f"{option} must be NAME=COLUMN, each NAME once, got {pair!r}")
+        values[name.strip()] = value.strip()
+    return values
