@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,3 +63,15 @@ class ConfigError(LocalizeError):
 
 class CheckpointError(LocalizeError):
     """A checkpoint, model bundle or store is damaged, foreign or of another version."""
+
+
+class TrainingStopped(LocalizeError):
+    """A training cannot go on (a loader process died); its last checkpoint is kept."""
+
+
+class Interrupted(Exception):
+    """SIGINT or SIGTERM came; the state is saved. `exit_code` is 130 or 143."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(signal_number).name}; state saved")
+        self.exit_code = 128 + signal_number
