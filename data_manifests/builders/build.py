@@ -189,7 +189,7 @@ def _look_at_film(
     if not isinstance(path, str) or not path:
         got = f"{image_id}: no film" if not path else f"{image_id}: {', '.join(path[:3])}"
         fix = f"copy it below {tables.root}, or --on-error skip"
-        return _Header(problem=Problem(tables.images_file, "one film", got, row, "", fix))
+        return _Header(problem=Problem(tables.images_file, "one film", got, row or None, "", fix))
     film = tables.root / path
     try:
         view = sex = age = ""
@@ -291,5 +291,5 @@ def _renamed(problem: Problem, rows: Mapping[str, tuple[str, list[int]]]) -> Pro
     if problem.file not in rows or problem.row is None or problem.row < 2:
         return problem
     file, lines = rows[problem.file]
-    line = int(lines[problem.row - 2])
+    line = int(lines[problem.row - 2]) or None
     return Problem(file, problem.expected, problem.got, line, problem.field, problem.fix)
