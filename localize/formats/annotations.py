@@ -23,7 +23,8 @@ DEFAULT_LABEL = "pneumonia"
 class FilmAnnotation:
     """One film with its boxes, as a format sees it.
 
-    `name` is the film's file name or relative path with `/`. `xyxy` (N, 4) are pixels of the film,
+    `name` is the film's file name or relative path with `/`, `path` where its file lies here (never
+    exported; "" where not known). `xyxy` (N, 4) are pixels of the film,
     or, where `is_normalised`, shares of its width and height (then both are 0 here). `scores`,
     `alphas`, `detector_scores` (N,) are NaN where not known. `keywords` are the attribute words of
     each box, `probabilities` the film's, `severity` and `p_pneumonia` None where not known.
@@ -37,6 +38,7 @@ class FilmAnnotation:
     scores: Floats
     keywords: tuple[tuple[str, ...], ...]
     image_id: str = ""
+    path: str = ""
     annotators: tuple[str, ...] = ()
     alphas: Floats = field(default_factory=lambda: np.zeros(0))
     detector_scores: Floats = field(default_factory=lambda: np.zeros(0))
@@ -113,6 +115,7 @@ def annotations_from_prediction(
     model = prediction.info.get("model", prediction.info.get("bundle_id", "pneumoloc"))
     return _hub(
         images,
+        images["path"],
         boxes.assign(annotator=""),
         prediction.attributes,
         selection or Selection(),
@@ -129,7 +132,9 @@ def annotations_from_manifest(
     Raises:
         DataError: a film without a size, or a box outside its film.
     """
+    relative = manifest.images["path"]
     images = manifest.images.assign(
+        path=[str(path) for path in manifest.film_paths()],
         p_pneumonia=np.nan,
         severity=np.nan,
         width=manifest.images["width"].astype("float64"),
@@ -137,11 +142,14 @@ def annotations_from_manifest(
     )
     boxes = manifest.boxes.assign(score=np.nan, alpha=np.nan, detector_score=np.nan, attributes="")
     nothing = pd.DataFrame({"image_id": images["image_id"]})
-    return _hub(images, boxes, nothing, selection or Selection(), model="manifest", image_root="")
+    return _hub(
+        images, relative, boxes, nothing, selection or Selection(), model="manifest", image_root=""
+    )
 
 
 def _hub(
     images: pd.DataFrame,
+    names_from: pd.Series,
     boxes: pd.DataFrame,
     attributes: pd.DataFrame,
     selection: Selection,
@@ -151,7 +159,7 @@ def _hub(
 ) -> Annotations:
     sizes = images[["width", "height"]].to_numpy(np.float64)
     _check_sizes(images, sizes)
-    names = film_names(images["path"], images["image_id"], image_root)
+    names = film_names(names_from, images["image_id"], image_root)
     index = pd.Series(np.arange(len(images)), index=images["image_id"])
     film = index[boxes["image_id"]].to_numpy(np.int64)
     boxes = _selected(boxes.assign(_film=film), selection)
@@ -166,7 +174,7 @@ def _hub(
     scores = images[["p_pneumonia", "severity"]].to_numpy(np.float64)
     keywords = tuple(str(name) for name in attributes.columns[1:])
     probabilities = attributes.set_index("image_id").reindex(images["image_id"]).to_numpy(float)
-    image_ids = list(images["image_id"])
+    image_ids, paths = list(images["image_id"]), list(images["path"])
 
     def films() -> Iterator[FilmAnnotation]:
         for row, image_id in enumerate(image_ids):
@@ -180,6 +188,7 @@ def _hub(
                 scores=numbers[part, 0],
                 keywords=tuple(words[part]),
                 image_id=image_id,
+                path=paths[row],
                 annotators=tuple(annotators[part]),
                 alphas=numbers[part, 1],
                 detector_scores=numbers[part, 2],

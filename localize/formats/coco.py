@@ -6,7 +6,7 @@ https://cocodataset.org/#format-data. Boxes are [x, y, width, height] in pixels 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from data_manifests.errors import DataError, Problem
 from localize.formats.annotations import Annotations, FilmAnnotation
 from localize.formats.json_stream import dump, write_list
 from localize.formats.options import FormatOptions
-from localize.formats.read_json import (
+from localize.formats.reading import (
     BadField,
     box_array,
     file_error,
@@ -25,6 +25,7 @@ from localize.formats.read_json import (
     load_json,
     number,
 )
+from localize.formats.whole_pixels import whole_corners
 
 Row = dict[str, Any]  # Any: a JSON object of the format
 
@@ -54,9 +55,8 @@ def write_v7_coco(annotations: Annotations, target: Path, options: FormatOptions
     def boxes() -> Iterator[Row]:
         for row in _box_rows(annotations, ids, has_polygon=True):
             x, y, width, height = row["bbox"]
-            x2, y2 = round(x + width), round(y + height)
-            x, y = min(round(x), x2 - 1), min(round(y), y2 - 1)
-            row |= _geometry([x, y, x2, y2], has_polygon=True)
+            corners = whole_corners([x, y, x + width, y + height])
+            row |= _geometry(corners, has_polygon=True)
             yield {key: value for key, value in row.items() if key not in ("score", "attributes")}
 
     images = ({k: v for k, v in _image_row(f, ids).items() if k in _PLAIN} for f in annotations)
@@ -220,7 +220,7 @@ def _box_rows(annotations: Annotations, ids: dict[str, int], *, has_polygon: boo
             yield row
 
 
-def _geometry(corners: list[float], *, has_polygon: bool) -> Row:
+def _geometry(corners: Sequence[float], *, has_polygon: bool) -> Row:
     x1, y1, x2, y2 = corners
     return {
         "bbox": [x1, y1, x2 - x1, y2 - y1],

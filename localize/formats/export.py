@@ -8,9 +8,17 @@ from pathlib import Path
 from data_manifests.errors import ConfigError
 from localize.formats.annotations import Annotations
 from localize.formats.coco import write_coco, write_coco_results, write_v7_coco
+from localize.formats.cvat import write_cvat
 from localize.formats.label_studio import write_label_studio
+from localize.formats.labelme import write_labelme
 from localize.formats.options import FormatOptions
+from localize.formats.rsna_csv import write_rsna_csv
 from localize.formats.sidecar import sidecar_path, write_sidecar
+from localize.formats.via import write_via
+from localize.formats.voc import write_voc
+from localize.formats.yolo import write_yolo, write_yolo_darknet
+
+FOLDER_FORMATS = ("voc", "yolo", "yolo-1.1", "labelme")
 
 Exporter = Callable[[Annotations, Path, FormatOptions], None]
 
@@ -18,7 +26,14 @@ EXPORTERS: dict[str, Exporter] = {
     "coco": write_coco,
     "coco-results": write_coco_results,
     "v7-coco": write_v7_coco,
+    "voc": write_voc,
+    "yolo": write_yolo,
+    "yolo-1.1": write_yolo_darknet,
     "label-studio": write_label_studio,
+    "cvat": write_cvat,
+    "labelme": write_labelme,
+    "via": write_via,
+    "rsna-csv": write_rsna_csv,
 }
 
 

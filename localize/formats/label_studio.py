@@ -19,7 +19,7 @@ from data_manifests.errors import DataError, Problem
 from localize.formats.annotations import Annotations, FilmAnnotation
 from localize.formats.json_stream import write_list
 from localize.formats.options import FormatOptions
-from localize.formats.read_json import BadField, box_array, file_error, get, load_json, number
+from localize.formats.reading import BadField, box_array, file_error, get, load_json, number
 from localize.formats.xml_text import attribute
 
 Row = dict[str, Any]  # Any: a JSON object of the format

@@ -1,4 +1,4 @@
-"""Reading JSON that others wrote: every fault gets a place and a name."""
+"""Reading files that others wrote: every fault gets a place and a name."""
 
 from __future__ import annotations
 

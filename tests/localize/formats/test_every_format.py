@@ -1,0 +1,212 @@
+"""The contract of all exporters: round trips, hostile names, and nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import yaml
+
+from data_manifests.errors import ConfigError
+from localize.formats.coco import read_coco
+from localize.formats.cvat import read_cvat
+from localize.formats.export import EXPORTERS, FOLDER_FORMATS, export
+from localize.formats.label_studio import read_label_studio
+from localize.formats.labelme import read_labelme
+from localize.formats.options import FormatOptions
+from localize.formats.rsna_csv import read_rsna_csv
+from localize.formats.via import read_via
+from localize.formats.voc import read_voc
+from localize.formats.yolo import read_yolo
+from tests.localize.formats.films import (
+    HOSTILE_NAMES,
+    make_annotations,
+    make_film,
+    paired_iou,
+    random_films,
+)
+
+
+def submit_all(path: Path) -> None:
+    """Turn Label Studio predictions into the annotations that its export holds."""
+    tasks = json.loads(path.read_text())
+    for task in tasks:
+        task["annotations"] = [{"result": task["predictions"][0]["result"]}]
+    path.write_text(json.dumps(tasks))
+
+
+@dataclass(frozen=True)
+class Trip:
+    format: str
+    target: str
+    read: Any
+    options: dict[str, Any] = field(default_factory=dict)
+    is_whole: bool = False
+    has_scores: bool = True
+    has_keywords: bool = True
+    after: Any = None
+
+
+TRIPS = [
+    Trip("coco", "a.json", read_coco),
+    Trip("v7-coco", "a.json", read_coco, is_whole=True, has_scores=False, has_keywords=False),
+    Trip("voc", "out", read_voc, {"voc_floats": True}),
+    Trip("voc", "out", read_voc, is_whole=True),
+    Trip(
+        "voc",
+        "out",
+        lambda path: read_voc(path, is_one_based=True),
+        {"voc_one_based": True},
+        is_whole=True,
+    ),
+    Trip("yolo", "out", read_yolo, has_scores=False, has_keywords=False),
+    Trip("yolo", "out", read_yolo, {"yolo_confidence": True}, has_keywords=False),
+    Trip("yolo-1.1", "out", read_yolo, has_scores=False, has_keywords=False),
+    Trip("label-studio", "a.json", read_label_studio, after=submit_all),
+    Trip("cvat", "a.xml", read_cvat),
+    Trip("labelme", "out", read_labelme),
+    Trip("via", "a.csv", read_via),
+    Trip("via", "a.json", read_via),
+    Trip("rsna-csv", "a.csv", read_rsna_csv, has_keywords=False),
+]
+NAMES = [f"{trip.format}-{'-'.join(trip.options) or trip.target}" for trip in TRIPS]
+
+
+def written(trip: Trip, tmp_path: Path, films) -> Path:
+    for film in films:
+        path = tmp_path / "films" / film.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"film")
+    options = FormatOptions(image_root=tmp_path / "films", **trip.options)
+    export(make_annotations(*films), trip.format, tmp_path / trip.target, options=options)
+    if trip.after:
+        trip.after(tmp_path / trip.target)
+    return tmp_path / trip.target
+
+
+@pytest.mark.parametrize("trip", TRIPS, ids=NAMES)
+def test_ten_thousand_boxes_come_back_where_they_were(trip, tmp_path):
+    films = random_films(is_whole=trip.is_whole)
+    back = {film.name: film for film in trip.read(written(trip, tmp_path, films))}
+    assert len(back) == len(films)
+    worst = 1.0
+    for film in films:
+        stem = film.name.removesuffix(".png")
+        other = back[film.name] if film.name in back else back[stem]
+        xyxy = other.xyxy * ([film.width, film.height] * 2) if other.is_normalised else other.xyxy
+        np.testing.assert_allclose(xyxy, film.xyxy, atol=0.01)
+        worst = min(worst, paired_iou(xyxy, film.xyxy).min())
+        assert other.labels == film.labels
+        if trip.has_scores:
+            np.testing.assert_allclose(other.scores, film.scores, rtol=1e-9)
+        if trip.has_keywords:
+            assert other.keywords == film.keywords
+    assert worst >= 0.999
+
+
+@pytest.mark.parametrize("trip", TRIPS, ids=NAMES)
+def test_films_without_boxes_are_written_and_come_back(trip, tmp_path):
+    films = [make_film("a.png"), make_film("none.png", boxes=())]
+    back = trip.read(written(trip, tmp_path, films))
+    assert sorted((film.name.removesuffix(".png"), len(film)) for film in back) == [
+        ("a", 1),
+        ("none", 0),
+    ]
+
+
+SAFE_FORMATS = sorted(set(EXPORTERS) - {"via", "rsna-csv"})
+
+
+def every_file(folder: Path) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("name", SAFE_FORMATS)
+def test_hostile_names_stay_inside_the_folder_and_leave_files_well_formed(name, tmp_path):
+    if name.startswith(("dicom", "slicer")):
+        pytest.skip("needs DICOM films: see its own tests")
+    target = tmp_path / "here" / ("out" if name in FOLDER_FORMATS else "out.json")
+    hostile_label = '<script>"&\x00;:</script>'
+    films = [
+        make_film(film, labels=(hostile_label,), keywords=(("<b>",),)) for film in HOSTILE_NAMES
+    ]
+    export(make_annotations(*films, keywords=("<b>", "left")), name, target)
+    assert all(file.startswith("here/out") for file in every_file(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"here"}
+    files = [path for path in target.parent.rglob("*") if path.is_file()]
+    for file in files:
+        assert len(os.fsencode(file.name)) <= 255
+        content = file.read_text("utf-8")
+        if file.suffix == ".json" and name != "cvat":
+            json.loads(content)
+        elif file.suffix == ".xml" or (name == "cvat" and file.suffix == ".json"):
+            root = ElementTree.fromstring(content)  # noqa: S314 - our own output
+            assert not list(root.iter("script"))
+        elif file.suffix == ".yaml":
+            assert yaml.safe_load(content)["names"] == {0: hostile_label}
+    per_film = {"voc": "*.xml", "yolo": "*.txt", "yolo-1.1": "*.txt", "labelme": "*.json"}
+    if name in per_film:
+        folder = {"voc": "Annotations", "yolo": "labels", "yolo-1.1": "obj_train_data"}.get(name)
+        found = list((target / folder if folder else target).rglob(per_film[name]))
+        assert len(found) == len(HOSTILE_NAMES)
+        assert len({str(path).casefold() for path in found}) == len(found)
+
+
+@pytest.mark.parametrize("name", sorted(EXPORTERS))
+def test_a_failed_export_leaves_the_old_file_and_nothing_else(name, tmp_path, monkeypatch):
+    target = tmp_path / ("out" if name in FOLDER_FORMATS else "out.json")
+    if name in FOLDER_FORMATS:
+        target.mkdir()
+    else:
+        target.write_text("old")
+
+    def films():
+        yield make_film("a.png")
+        raise RuntimeError("the disk is full")
+
+    annotations = make_annotations(make_film("a.png"))
+    object.__setattr__(annotations, "films", films)
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "a.png").write_bytes(b"film")
+    options = FormatOptions(image_root=tmp_path / "films", spacing_mm=0.2)
+    with pytest.raises(Exception, match=r"full|DICOM"):
+        export(annotations, name, target, options=options)
+    assert every_file(tmp_path) - {"films/a.png"} == (
+        set() if name in FOLDER_FORMATS else {"out.json"}
+    )
+    assert name in FOLDER_FORMATS or target.read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {"films", target.name}
+
+
+@pytest.mark.parametrize("name", FOLDER_FORMATS)
+def test_a_folder_that_holds_something_is_never_written_to(name, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(Exception, match="empty folder"):
+        export(make_annotations(make_film()), name, tmp_path)
+    assert every_file(tmp_path) == {"mine.txt"}
+
+
+def test_an_unknown_format_is_named_with_the_known_ones(tmp_path):
+    with pytest.raises(ConfigError, match=r"coco.*'cocoa'"):
+        export(make_annotations(make_film()), "cocoa", tmp_path / "x")
+
+
+def test_the_sidecar_holds_what_formats_lose(tmp_path):
+    import pandas as pd
+
+    film = make_film("w/a.png", alphas=np.array([0.25]), detector_scores=np.array([0.5]))
+    negative = make_film("b.png", boxes=())
+    export(make_annotations(film, negative), "yolo", tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out.sidecar.csv")
+    row = table.iloc[0]
+    assert (row["film"], row["score"], row["alpha"]) == ("w/a.png", 0.9, 0.25)
+    assert (row["attributes"], row["model"]) == ("left;lower", "bundle-1")
+    assert row["severity"] == 3.5
+    assert table["film"].tolist() == ["w/a.png", "b.png"]
+    assert table["x1"].isna().tolist() == [False, True]
