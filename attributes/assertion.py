@@ -202,7 +202,7 @@ def _backward(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> li
             may_take, has_head = True, False
         elif role == Role.WITH and targets:
             break
-        elif role == Role.COMMA and rule.direction == "both":
+        elif role in (Role.COMMA, Role.RULE) and rule.direction == "both":
             break
     return targets
 

@@ -53,6 +53,18 @@ def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bou
     return bound
 
 
+def bind_continuation(units: Sequence[Unit], clause: Span, head: int, bound: Bound) -> None:
+    """Give the modifiers of a clause without a noun to the noun before it: ", which has increased"."""
+    start, stop = clause
+    if all(
+        units[index].role not in HEADS and units[index].role != Role.RULE
+        for index in range(start, stop)
+    ):
+        for index in range(start, stop):
+            if units[index].role == Role.MODIFIER:
+                bound[head] += units[index].term.means
+
+
 def _phrase_modifiers(units: Sequence[Unit], start: int, head: int, grammar: Grammar) -> list[int]:
     """Indices of the modifiers in the noun phrase that ends with `head`, nearest first.
 
@@ -132,20 +144,25 @@ def _share_forward(
 
 def _only_joined(units: Sequence[Unit], left: int, right: int) -> bool:
     """Whether only commas, "and", "or", "versus" and filling words stand between two nouns."""
-    joined = False
+    joined = strange = by_comma = False
     for index in range(left + 1, right):
         unit = units[index]
-        if unit.role in JOINERS:
+        if unit.role in (Role.AND, Role.OR) or is_both_ways(unit):
             joined = True
-        elif (
-            unit.role == Role.RULE
-            and unit.term.rule is not None
-            and unit.term.rule.direction == "both"
-        ):
-            joined = True
-        elif unit.role not in (Role.GLUE, Role.ARTICLE, Role.WORD):
+        elif unit.role == Role.COMMA:
+            by_comma = True
+        elif unit.role == Role.WORD:
+            strange = True
+        elif unit.role not in (Role.GLUE, Role.ARTICLE):
             return False
-    return joined
+    # ", triangular density" describes the second noun in words of its own.
+    return joined or (by_comma and not strange)
+
+
+def is_both_ways(unit: Unit) -> bool:
+    """Whether the unit is a rule such as "versus", that stands between two findings."""
+    rule = unit.term.rule
+    return rule is not None and rule.direction == "both"
 
 
 def _attach(
@@ -161,6 +178,8 @@ def _attach(
     before = [head for head in heads if head < index]
     group = _joined_before(units, before) if before else _joined_after(units, heads)
     nearest = group[0]
+    if not before and _crosses_denial(units, index, nearest):
+        means = tuple(name for name in means if name in grammar.location)
     if nearest in placed:  # it specifies a noun that has its place: "..., right greater than left"
         group = group[:1]
     for head in group:
@@ -170,6 +189,17 @@ def _attach(
             bound[head] += [
                 name for name in means if name in grammar.location or name in grammar.change
             ]
+
+
+def _crosses_denial(units: Sequence[Unit], index: int, head: int) -> bool:
+    """Whether a joint and then a negation stand between: "a nodular pattern and no edema"."""
+    joined = False
+    for place in range(index + 1, head):
+        rule = units[place].term.rule
+        if joined and rule is not None and rule.kind == "negation":
+            return True
+        joined = joined or units[place].role in JOINERS or units[place].role == Role.WITH
+    return False
 
 
 def _joined_before(units: Sequence[Unit], heads: Sequence[int]) -> list[int]:

@@ -9,6 +9,7 @@ from attributes.grammar import Role, Unit
 Span = tuple[int, int]
 SEPARATORS = frozenset({Role.COMMA, Role.AND, Role.OR})
 HEADS = frozenset({Role.FINDING, Role.OTHER})
+BREAKS = frozenset({Role.BREAK, Role.RELATIVE, Role.EXCLUDE})
 SUBJECTS = frozenset(
     {
         Role.FINDING,
@@ -31,7 +32,9 @@ def split_clauses(units: Sequence[Unit]) -> list[Span]:
     clauses: list[Span] = []
     start = 0
     for index, unit in enumerate(units):
-        if unit.role == Role.BREAK and not _joins_adjectives(units, start, index):
+        if unit.role not in BREAKS:
+            continue
+        if unit.role != Role.BREAK or not _joins_adjectives(units, start, index):
             clauses += _split_coordination(units, start, index)
             start = index + 1
     clauses += _split_coordination(units, start, len(units))

@@ -39,6 +39,8 @@ class Role:
     GLUE: Final = 13
     PARTITIVE: Final = 14
     ARTICLE: Final = 15
+    EXCLUDE: Final = 16
+    RELATIVE: Final = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ class Grammar:
         for entry in (*lexicon.keywords, *lexicon.modifiers):
             self._add(entry.variants, Term(Role.MODIFIER, means=(entry.name,)))
         self._add(syntax.breakers, Term(Role.BREAK))
+        self._add(syntax.relatives, Term(Role.RELATIVE))
+        self._add(syntax.excluders, Term(Role.EXCLUDE))
         self._add(syntax.openers, Term(Role.OPENER))
         self._add(syntax.alternatives, Term(Role.OR))
         self._add(syntax.coordinators, Term(Role.AND))

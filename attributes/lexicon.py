@@ -93,7 +93,9 @@ class Syntax:
     glue: tuple[Spelling, ...]
     verbs: tuple[Spelling, ...]
     openers: tuple[Spelling, ...]
+    relatives: tuple[Spelling, ...]
     breakers: tuple[Spelling, ...]
+    excluders: tuple[Spelling, ...]
     abbreviations: tuple[str, ...]
     placeholders: tuple[str, ...]
 
@@ -187,7 +189,9 @@ def _build(top: FieldReader, path: Path) -> Lexicon:
         "glue",
         "verbs",
         "openers",
+        "relatives",
         "breakers",
+        "excluders",
     )
     syntax.only(*roles, "abbreviations", "placeholders")
     sections = top.child("sections")
