@@ -229,7 +229,7 @@ def _heart_mask(
     atrium = _ellipse(
         x, y, (-right_edge * 0.30 + offset, dome_y - 0.085), (right_edge * 0.66, 0.120), 0.0
     )
-    outflow = _ellipse(x, y, (0.020 + offset, dome_y - 0.200), (0.062, 0.135), -14.0)
+    outflow = _ellipse(x, y, (0.014 + offset, dome_y - 0.230), (0.070, 0.175), -9.0)
     # Rounded union: the borders flow into each other instead of meeting in notches.
     union = np.exp(-2.5 * ventricle) + np.exp(-2.5 * atrium) + 0.8 * np.exp(-2.5 * outflow)
     inside = smooth_step(union, 0.062, 0.108)
@@ -244,7 +244,8 @@ def _trunk(anatomy: Anatomy, x: FloatField, y: FloatField) -> tuple[FloatField, 
     shoulder_y = anatomy.apex_y - 0.125
     rise = smooth_step(y, shoulder_y, shoulder_y + 0.14)
     armpit = smooth_step(y, 0.20, 0.34)
-    half = neck + (0.56 - neck) * np.sqrt(rise) - (0.56 - torso) * armpit
+    flank = torso + np.float32(0.012) * np.cos((y - np.float32(0.38)) * np.float32(6.0))
+    half = neck + (0.56 - neck) * np.sqrt(rise) - (0.56 - flank) * armpit
     lateral = np.abs(x)
     torso_mask = smooth_step(half - lateral, -0.006, 0.010)
     from_arm = np.abs(lateral + np.float32(0.05) * y - np.float32(0.585))
@@ -268,12 +269,12 @@ def _mediastinum(
     pedicle *= smooth_step(y, 0.98, 0.70)
     knob_y = anatomy.apex_y + 0.175
     knob = _ellipse(
-        centre, y, (0.046, knob_y), (anatomy.knob_radius, anatomy.knob_radius * 1.1), 0.0
+        centre, y, (0.034, knob_y), (anatomy.knob_radius * 1.15, anatomy.knob_radius * 1.3), 0.0
     )
     aorta = smooth_step(np.abs(x - midline - 0.030), 0.024, 0.016) * smooth_step(y, 0.26, 0.34)
     trachea = smooth_step(np.abs(centre + 0.004), 0.019, 0.009)
     trachea *= smooth_step(y, anatomy.apex_y + 0.225, anatomy.apex_y + 0.195)
-    field = 0.22 * pedicle + 0.22 * smooth_step(knob, 1.15, 0.75)
+    field = 0.22 * pedicle + 0.17 * smooth_step(knob, 1.25, 0.55)
     field += 0.07 * aorta - 0.20 * trachea
     field -= _main_bronchi(anatomy, pose, x.shape[0])
     return np.asarray(field, dtype=np.float32)

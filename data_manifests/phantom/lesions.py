@@ -182,8 +182,8 @@ def _strands(body: Body, blob: Blob, rng: np.random.Generator) -> FloatField:
     lean = rng.uniform(-0.35, 0.55)
     places = rng.uniform(-0.9, 0.9, (count, 2))
     angles = lean + rng.normal(0.0, 0.16, count)
-    lengths = blob.half_width * rng.uniform(0.5, 1.1, count)
-    widths = rng.uniform(0.0045, 0.0085, count)
+    lengths = blob.half_width * rng.uniform(0.7, 1.7, count)
+    widths = rng.uniform(0.0035, 0.0075, count)
     for (px, py), angle, length, width in zip(places, angles, lengths, widths, strict=True):
         centre = np.array([x + px * blob.half_width, y + py * blob.half_height])
         half = 0.5 * length * np.array([sign * np.cos(angle), np.sin(angle)])

@@ -22,11 +22,11 @@ def draw_vessels(body: Body, rng: np.random.Generator) -> FloatField:
     canvas = np.zeros((size * scale, size * scale), dtype=np.uint8)
     for side in (0, 1):
         _grow_tree(canvas, body, side, rng)
-    tree = blur(canvas.astype(np.float32), 0.0012)
     if scale > 1:
-        tree = np.asarray(
-            cv2.resize(tree, (size, size), interpolation=cv2.INTER_AREA), dtype=np.float32
+        canvas = np.asarray(
+            cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8
         )
+    tree = blur(canvas.astype(np.float32), 0.0014)
     field = tree * np.float32(body.anatomy.vessel_density / 255.0)
     for side in (0, 1):
         x, y = hilum(body.anatomy, body.pose, side, body.breath)
@@ -47,8 +47,8 @@ def _grow_tree(canvas: NDArray[np.uint8], body: Body, side: int, rng: np.random.
     angles = np.linspace(-1.25, 1.35, TRUNKS) + rng.normal(0.0, 0.10, TRUNKS)
     tips = np.stack([np.full(TRUNKS, x), y + 0.045 * np.sin(angles)], axis=1)
     lengths = rng.uniform(0.05, 0.095, TRUNKS)
-    width = 0.0105
-    value = 255.0
+    width = 0.0092
+    value = 225.0
     for _ in range(GENERATIONS):
         count = len(tips)
         bends = rng.normal(0.0, 0.13, (STEPS, count))
@@ -76,5 +76,5 @@ def _grow_tree(canvas: NDArray[np.uint8], body: Body, side: int, rng: np.random.
         angles = np.concatenate([angles - spread, angles + spread * rng.uniform(0.5, 1.0, count)])
         lengths = np.concatenate([lengths, lengths]) * rng.uniform(0.6, 1.05, 2 * count)
         tips = np.concatenate([tips, tips])
-        width *= 0.66
-        value *= 0.78
+        width *= 0.70
+        value *= 0.82

@@ -9,7 +9,14 @@ import numpy as np
 from PIL import Image
 
 from data_manifests.phantom.case import Case, PhantomOptions, make_case
-from data_manifests.phantom.sheet import BOX_COLOUR, CAPTION_PX, GAP_PX, caption, draw_sheet, write_sheet
+from data_manifests.phantom.sheet import (
+    BOX_COLOUR,
+    CAPTION_PX,
+    GAP_PX,
+    caption,
+    draw_sheet,
+    write_sheet,
+)
 
 
 def test_boxes_are_drawn_where_they_are(cases: list[Case]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from data_manifests.phantom.case import Case, PhantomOptions, render_anatomy
 from data_manifests.phantom.truth import (
@@ -76,3 +79,9 @@ def test_all_keywords_are_known_and_each_can_be_true(cases: list[Case]) -> None:
     assert seen <= set(KEYWORDS)
     assert len(KEYWORDS) == 22
     assert len(seen) >= 19
+
+
+def test_keywords_are_those_of_the_lexicon_in_its_order() -> None:
+    lexicon = Path(__file__).parents[3] / "attributes" / "lexicons" / "en.yaml"
+    names = [entry["name"] for entry in yaml.safe_load(lexicon.read_text("utf-8"))["keywords"]]
+    assert tuple(names) == KEYWORDS
