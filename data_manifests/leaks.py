@@ -7,20 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from data_manifests.errors import DataError, Problem
+from data_manifests.errors import ConfigError, DataError, Problem
 from data_manifests.manifest import Manifest
 from data_manifests.membership import is_member
-from data_manifests.overlap import nih_pneumonia_films
+from data_manifests.overlap import (
+    is_nih_film,
+    is_rsna_film,
+    is_unmapped_rsna,
+    nih_pneumonia_films,
+)
 
 # Names to give as `allow`.
 SHARED_PATIENTS = "shared-patients"
 SHARED_FILMS = "shared-films"
 NIH_RSNA = "nih-rsna"
 LEAK_NAMES = (SHARED_PATIENTS, SHARED_FILMS, NIH_RSNA)
-
-NIH_FILM = r"\d{8}_\d{3}"  # 00013118_008
-NIH_PATIENT = r"\d{8}"
-RSNA_FILM = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # Kaggle's patientId names one film
 
 
 def find_overlap_leaks(
@@ -38,7 +39,7 @@ def find_overlap_leaks(
             `nih-rsna`.
 
     Raises:
-        ValueError: an unknown name in `allow`.
+        ConfigError: an unknown name in `allow`.
     """
     return _overlap(train.images, test.images, allow)
 
@@ -87,10 +88,20 @@ def overlap_inside(images: pd.DataFrame, allow: Sequence[str] = ()) -> list[Prob
     return _overlap(train, heldout, (*allow, SHARED_PATIENTS, SHARED_FILMS))
 
 
-def _overlap(train: pd.DataFrame, test: pd.DataFrame, allow: Sequence[str]) -> list[Problem]:
-    unknown = set(allow) - set(LEAK_NAMES)
+def check_leak_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, if all of them are names of leaks.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    unknown = sorted(set(names) - set(LEAK_NAMES))
     if unknown:
-        raise ValueError(f"allow must name leaks of {LEAK_NAMES}, but got {sorted(unknown)}")
+        raise ConfigError(f"no leak is called {unknown[0]!r}; there are {', '.join(LEAK_NAMES)}")
+    return tuple(names)
+
+
+def _overlap(train: pd.DataFrame, test: pd.DataFrame, allow: Sequence[str]) -> list[Problem]:
+    allow = check_leak_names(allow)
     problems = []
     if SHARED_PATIENTS not in allow:
         problems += _shared(train, test, "patient_id", SHARED_PATIENTS, allow)
@@ -110,9 +121,9 @@ def _shared(
     leaking = leaking.drop_duplicates(column)
     if NIH_RSNA in allow and column == "patient_id":
         # Accepted by name: a patient known through the mapping, under the other data set's film.
-        of_rsna = set(train.loc[_matches(train["image_id"], RSNA_FILM), column])
-        only_rsna = of_rsna - set(train.loc[~_matches(train["image_id"], RSNA_FILM), column])
-        accepted = leaking[column].isin(only_rsna) & _matches(leaking["image_id"], NIH_FILM)
+        is_rsna = is_rsna_film(train["image_id"])
+        only_rsna = set(train.loc[is_rsna, column]) - set(train.loc[~is_rsna, column])
+        accepted = leaking[column].isin(only_rsna) & is_nih_film(leaking["image_id"])
         leaking = leaking[~accepted]
     what = {"patient_id": "a patient", "sha256": "a film file"}[column]
     return [
@@ -132,9 +143,8 @@ def _nih_rsna(
     with_rsna: pd.DataFrame, with_nih: pd.DataFrame, is_reversed: bool = False
 ) -> list[Problem]:
     """NIH films beside RSNA films whose true patients are not known."""
-    unmapped = _matches(with_rsna["image_id"], RSNA_FILM)
-    unmapped &= ~_matches(with_rsna["patient_id"], NIH_PATIENT)
-    nih = with_nih[_matches(with_nih["image_id"], NIH_FILM)]
+    unmapped = is_unmapped_rsna(with_rsna)
+    nih = with_nih[is_nih_film(with_nih["image_id"])]
     if not unmapped.any() or nih.empty:
         return []
     shipped = nih_pneumonia_films()
@@ -168,7 +178,3 @@ def _nih_rsna(
             )
         )
     return problems
-
-
-def _matches(column: pd.Series, pattern: str) -> pd.Series:
-    return column.str.fullmatch(pattern).astype(bool)

@@ -16,6 +16,10 @@ import pandas as pd
 
 from data_manifests.errors import DataError, Problem
 
+NIH_FILM = r"\d{8}_\d{3}"  # 00013118_008
+NIH_PATIENT = r"\d{8}"
+RSNA_FILM = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # Kaggle's patientId names one film
+
 
 @cache
 def _nih_pneumonia_films() -> pd.DataFrame:
@@ -31,6 +35,22 @@ def nih_pneumonia_films() -> pd.DataFrame:
     `patient` where that is known to be in RSNA stage 2 train, else `unknown`.
     """
     return _nih_pneumonia_films().copy()
+
+
+def is_nih_film(image_ids: pd.Series) -> pd.Series:
+    """Which image ids have the form of NIH ChestX-ray14."""
+    return image_ids.str.fullmatch(NIH_FILM).astype(bool)
+
+
+def is_rsna_film(image_ids: pd.Series) -> pd.Series:
+    """Which image ids have the form of the RSNA challenge."""
+    return image_ids.str.fullmatch(RSNA_FILM).astype(bool)
+
+
+def is_unmapped_rsna(images: pd.DataFrame) -> pd.Series:
+    """Which films are RSNA's with a `patient_id` that is not NIH's: their patient is not known."""
+    is_known = images["patient_id"].str.fullmatch(NIH_PATIENT).astype(bool)
+    return is_rsna_film(images["image_id"]) & ~is_known
 
 
 def read_rsna_mapping(path: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from data_manifests.errors import ConfigError, DataError, Problem
 from data_manifests.manifest import Manifest
 from data_manifests.membership import is_member
+from data_manifests.overlap import is_unmapped_rsna, nih_pneumonia_films
 
 SPLIT_NAMES = ("train", "val", "test")
 DEFAULT_FRACTIONS: Mapping[str, float] = {"train": 0.7, "val": 0.15, "test": 0.15}
@@ -80,9 +81,26 @@ def split_around(manifest: Manifest, reference: Manifest) -> Manifest:
     heldout = reference.images.loc[in_heldout, "patient_id"].unique()
     if len(heldout) == 0:
         raise _split_error("a reference with val or test films", "none")
-    is_heldout = is_member(manifest.images["patient_id"], heldout)
+    return _hold_out(manifest, is_member(manifest.images["patient_id"], heldout))
+
+
+def split_around_nih_pneumonia(manifest: Manifest) -> Manifest:
+    """The leak-free split for a test on NIH's pneumonia boxes.
+
+    Films of the 116 patients of these boxes get a blank split, all others `train`. RSNA films whose
+    NIH patient is not known get a blank split too.
+
+    Raises:
+        DataError: nothing is left for training.
+    """
+    images = manifest.images
+    heldout = is_member(images["patient_id"], nih_pneumonia_films()["patient_id"])
+    return _hold_out(manifest, heldout | is_unmapped_rsna(images).to_numpy(bool))
+
+
+def _hold_out(manifest: Manifest, is_heldout: NDArray[np.bool_]) -> Manifest:
     if is_heldout.all():
-        raise _split_error("some patients that the reference does not hold out", "none")
+        raise _split_error("some patients that are not held out", "none")
     return _with_split(manifest, pd.Series(np.where(is_heldout, "", "train"), dtype="str"))
 
 

@@ -14,6 +14,7 @@ from data_manifests.builders.row_rules import LabelRule, RowFilter, apply_rules,
 from data_manifests.builders.sources import read_source_table, require_columns
 from data_manifests.columns import BOX_COLUMNS, CORNERS, IMAGE_COLUMNS, REPORT_COLUMNS
 from data_manifests.errors import ConfigError
+from data_manifests.manifest import Option
 from data_manifests.membership import is_member
 
 WIDTH_HEIGHT = ("x", "y", "width", "height")
@@ -116,7 +117,7 @@ def build_tables(
         reports=pd.concat(report_parts, ignore_index=True) if report_parts else None,
         labels=_labels(images, table, films_table, columns.labels, selection.rules),
     )
-    recorded = {
+    recorded: dict[str, Option] = {
         "columns": _joined(columns.images),
         "box_columns": _joined(columns.boxes),
         "labels": _joined(columns.labels),

@@ -1,0 +1,96 @@
+"""What the `manifest` commands write and print."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pandas as pd
+import typer
+
+from data_manifests.atomic import write_csv
+from data_manifests.builders.build import Build
+from data_manifests.errors import MAX_PROBLEMS_SHOWN, Problem
+from data_manifests.manifest import Manifest, write_manifest
+
+SKIPPED = "skipped.csv"
+PROBLEM_COLUMNS = ("file", "row", "field", "expected", "got", "fix")
+
+
+def save_build(build: Build, out: Path, as_json: bool) -> None:
+    """Write a built manifest and the list of films left out, then say what it holds."""
+    write_manifest(build.manifest, out)
+    if build.skipped:
+        rows = [problem_json(problem) for problem in build.skipped]
+        write_csv(out / SKIPPED, pd.DataFrame(rows, columns=list(PROBLEM_COLUMNS)))
+    else:
+        (out / SKIPPED).unlink(missing_ok=True)
+    show_build(build, out, as_json)
+
+
+def show_build(build: Build, out: Path, as_json: bool) -> None:
+    """Print what a manifest holds, and on stderr the films left out."""
+    counts = {**manifest_counts(build.manifest), "skipped": len(build.skipped)}
+    if as_json:
+        skipped = [problem_json(problem) for problem in build.skipped]
+        content = {"folder": str(out), "counts": counts, "skipped": skipped}
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    _print_counts(counts)
+    for problem in build.skipped[:MAX_PROBLEMS_SHOWN]:
+        typer.echo(f"  left out: {problem}", err=True)
+    if len(build.skipped) > MAX_PROBLEMS_SHOWN:
+        typer.echo(f"  all {len(build.skipped)} are in {out / SKIPPED}", err=True)
+    typer.echo(f"wrote {out}", err=True)
+
+
+def save_split(manifest: Manifest, folder: Path, out: Path, as_json: bool) -> None:
+    """Write a manifest read from `folder` into `out`, and print films and patients by split."""
+    if out.resolve() != folder.resolve() and not os.path.isabs(manifest.info.image_root):
+        # A relative image root is relative to the manifest's own folder, which changes here.
+        info = replace(manifest.info, image_root=str(manifest.root.resolve()))
+        manifest = replace(manifest, info=info)
+    write_manifest(manifest, out)
+    boxed = manifest.images["image_id"].isin(manifest.boxes["image_id"].unique())
+    table = manifest.images.assign(boxed=boxed)
+    counts = {
+        str(name or "unassigned"): {
+            "films": len(part),
+            "patients": int(part["patient_id"].nunique()),
+            "films_with_boxes": int(part["boxed"].sum()),
+            "patients_with_boxes": int(part.loc[part["boxed"], "patient_id"].nunique()),
+        }
+        for name, part in table.groupby("split", sort=True)
+    }
+    if as_json:
+        typer.echo(json.dumps({"folder": str(out), "splits": counts}, indent=2))
+        return
+    for name, numbers in counts.items():
+        described = ", ".join(f"{count:,} {what}" for what, count in numbers.items())
+        typer.echo(f"{name:12} {described.replace('_', ' ')}")
+    typer.echo(f"wrote {out}", err=True)
+
+
+def problem_json(problem: Problem) -> Mapping[str, str | int | None]:
+    """A problem as a JSON object: file, row, field, expected, got, fix."""
+    return {name: asdict(problem)[name] for name in PROBLEM_COLUMNS}
+
+
+def manifest_counts(manifest: Manifest) -> dict[str, int]:
+    """Films, patients, studies, boxes, boxed films and reports of a manifest."""
+    return {
+        "films": len(manifest.images),
+        "patients": int(manifest.images["patient_id"].nunique()),
+        "studies": int(manifest.images["study_id"].nunique()),
+        "boxes": len(manifest.boxes),
+        "films_with_boxes": int(manifest.boxes["image_id"].nunique()),
+        "reports": int(manifest.reports["study_id"].nunique()),
+    }
+
+
+def _print_counts(counts: Mapping[str, int]) -> None:
+    for name, count in counts.items():
+        typer.echo(f"{name.replace('_', ' '):18} {count:>10,}")
