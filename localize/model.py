@@ -24,7 +24,7 @@ LOGIT_EPS = 1e-6  # scores of 0 and 1 stay finite: logits within 14
 class Regions:
     """Regions of B films as the localizer takes them.
 
-    `features` (B, R, D); `geometry` (B, R, 4) box corners over film size; `scores` (B, R) in [0, 1];
+    `features` (B, R, D); `geometry` (B, R, 4) corners over film size; `scores` (B, R) in [0, 1];
     `mask` (B, R) true where there is a region.
     """
 

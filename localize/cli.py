@@ -1,0 +1,156 @@
+"""Top-level commands: predict, evaluate, export, import-boxes, gallery, severity, localize, bundle,
+quickstart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from localize.cli_model import bundle_app, localize_app
+from localize.cli_severity import severity_app
+from localize.formats.cli import register_formats
+
+Manifest_ = Annotated[Path, typer.Option("--manifest", help="Manifest folder.")]
+Split = Annotated[str, typer.Option(help="Only this split: train, val, test; default all films.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this package to the root command."""
+    app.command()(predict)
+    app.command()(evaluate)
+    register_formats(app)
+    app.command()(gallery)
+    app.add_typer(severity_app, name="severity")
+    app.add_typer(localize_app, name="localize")
+    app.add_typer(bundle_app, name="bundle")
+    app.command()(quickstart)
+
+
+def predict(
+    films: Annotated[
+        list[Path], typer.Argument(help="Films (PNG, JPEG, DICOM), folders of films, or a manifest.")
+    ],
+    model: Annotated[Path, typer.Option("--model", help="Model bundle.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the prediction.")],
+    split: Split = "",
+    max_boxes: Annotated[int, typer.Option(min=1, help="Boxes per film.")] = 10,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out boxes below.")] = 0.0,
+    on_error: Annotated[str, typer.Option(help="An unreadable film: fail or skip.")] = "fail",
+    batch_size: Annotated[int, typer.Option(min=1, help="Films at a time.")] = 8,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Boxes, attributes and severity of films, from the films alone."""
+    import json
+
+    from detector.device import choose_device
+    from localize.bundle import load_bundle
+    from localize.inputs import films_to_predict
+    from localize.predict import PredictOptions, predict_films
+    from localize.prediction import write_prediction
+
+    chosen = films_to_predict(films, split)
+    options = PredictOptions(
+        max_boxes=max_boxes,
+        min_score=min_score,
+        skip_errors=is_skip(on_error),
+        batch_size=batch_size,
+    )
+    bundle = load_bundle(model)
+    typer.echo("Research use only: not a medical device.", err=True)
+    prediction = predict_films(bundle, chosen, options, choose_device(device))
+    write_prediction(prediction, out)
+    skipped = prediction.images[prediction.images["status"] == "skipped"]
+    for image_id, error in zip(skipped["image_id"], skipped["error"], strict=True):
+        typer.echo(f"skipped {image_id}: {error}", err=True)
+    summary = {
+        "out": str(out),
+        "films": len(prediction.images),
+        "skipped": len(skipped),
+        "boxes": len(prediction.boxes),
+    }
+    if as_json:
+        typer.echo(json.dumps(summary))
+    else:
+        typer.echo(
+            f"{summary['films'] - summary['skipped']} films predicted, {summary['skipped']} skipped, "
+            f"{summary['boxes']} boxes: {out}"
+        )
+
+
+def evaluate(
+    prediction: Annotated[Path, typer.Argument(help="Folder written by `pneumoloc predict`.")],
+    manifest: Manifest_,
+    split: Split = "",
+    baseline: Annotated[
+        Path | None, typer.Option(help="A second prediction of the same films, for differences.")
+    ] = None,
+    targets: Annotated[
+        Path | None, typer.Option(help="attributes.csv of `attributes mine`, for the attributes.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write evaluation.json and .md here.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    replicates: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """Metrics of a prediction against true boxes and labels, with patient-bootstrap intervals."""
+    from data_manifests.atomic import write_text
+    from data_manifests.manifest import read_manifest, read_text_csv
+    from localize.evaluate import evaluate as evaluate_prediction
+    from localize.prediction import read_prediction
+
+    truth = read_manifest(manifest)
+    result = evaluate_prediction(
+        read_prediction(prediction),
+        truth.split(split) if split else truth,
+        seed=seed,
+        replicates=replicates,
+        baseline=None if baseline is None else read_prediction(baseline),
+        targets=None if targets is None else read_text_csv(targets),
+    )
+    if out is not None:
+        write_text(out / "evaluation.json", result.to_json())
+        write_text(out / "evaluation.md", result.to_markdown())
+    typer.echo(result.to_json() if as_json else result.to_markdown())
+
+
+def gallery(
+    prediction: Annotated[Path, typer.Argument(help="Folder written by `pneumoloc predict`.")],
+    films: Annotated[
+        Path, typer.Option("--films", help="Manifest, or the folder the films were predicted from.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="HTML file; default PREDICTION/gallery.html.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many films.")] = 500,
+) -> None:
+    """A self-contained page of films with boxes, true boxes, attributes and severity."""
+    from localize.gallery.build import build_gallery
+    from localize.inputs import film_source
+    from localize.prediction import read_prediction
+
+    target = out or prediction / "gallery.html"
+    build_gallery(read_prediction(prediction), film_source(films), target, limit=limit)
+    typer.echo(str(target))
+
+
+def quickstart(
+    out: Annotated[Path, typer.Option("--out", help="Folder for everything.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Of the phantom and both trainings.")] = 0,
+) -> None:
+    """The whole road on phantom films: both trainings, prediction, evaluation, exports, gallery."""
+    from localize.quickstart import run_quickstart
+
+    for line in run_quickstart(out, seed=seed):
+        typer.echo(line)
+
+
+def is_skip(on_error: str) -> bool:
+    """`--on-error`: whether to go on. Raises ConfigError for another word."""
+    from data_manifests.errors import ConfigError
+
+    if on_error not in ("fail", "skip"):
+        raise ConfigError(f"--on-error: expected fail or skip, got {on_error!r}")
+    return on_error == "skip"

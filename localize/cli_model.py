@@ -1,0 +1,123 @@
+"""`pneumoloc localize train` and `pneumoloc bundle make|info|verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+localize_app = typer.Typer(
+    help="Region weights and attributes from film-report pairs.", no_args_is_help=True
+)
+bundle_app = typer.Typer(
+    help="Model bundles: everything that prediction needs.", no_args_is_help=True
+)
+Manifest_ = Annotated[Path, typer.Option("--manifest", help="Manifest folder with splits.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+@localize_app.callback()
+def _localize() -> None:
+    """Keeps `train` a subcommand although it is the only one."""
+
+
+@localize_app.command()
+def train(
+    manifest: Manifest_,
+    store: Annotated[Path, typer.Option("--store", help="ROI store of `detector propose`.")],
+    attributes: Annotated[Path, typer.Option("--attributes", help="Folder of `attributes mine`.")],
+    words: Annotated[Path, typer.Option("--words", help="Folder of `attributes vectors`.")],
+    out: Annotated[Path, typer.Option("--out", help="Run folder.")],
+    preset: Annotated[str | None, typer.Option(help="paper: the text taken literally.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML with localizer: and training:.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="name=value overrides.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the checkpoint in OUT.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Train on films with reports; the split `val` selects the epoch. No boxes are needed."""
+    from attributes.targets import read_targets
+    from attributes.vectors import read_word_vectors
+    from data_manifests.manifest import read_manifest
+    from detector.device import choose_device
+    from detector.roi_store import RoiStore
+    from detector.training_run import refuse_existing
+    from localize.pairs import make_pairs
+    from localize.settings import localizer_settings
+    from localize.train import train_localizer
+
+    settings = localizer_settings(preset, config, set_ or [])
+    if not resume:
+        refuse_existing(out)
+    films = read_manifest(manifest)
+    targets = read_targets(attributes, policy=settings.training.target_policy)
+    normal = settings.training.include_normal
+    with RoiStore(store) as rois:
+        parts = [
+            make_pairs(films.split(split), rois, targets, include_normal=normal)
+            for split in ("train", "val")
+        ]
+        typer.echo(f"{len(parts[0])} training films, {len(parts[1])} validation films", err=True)
+        result = train_localizer(
+            rois, parts[0], rois, parts[1], read_word_vectors(words), out,
+            config=settings.localizer, training=settings.training, device=choose_device(device),
+        )
+    typer.echo(f"kept epoch {result.best_epoch} ({result.best_value:.4f}): {out}")
+
+
+@bundle_app.command()
+def make(
+    detector: Annotated[Path, typer.Option("--detector", help="Run folder of the detector.")],
+    localizer: Annotated[Path, typer.Option("--localizer", help="Run folder of the localizer.")],
+    words: Annotated[Path, typer.Option("--words", help="Folder of `attributes vectors`.")],
+    manifest: Annotated[
+        Path, typer.Option("--manifest", help="Films with boxes; their split `val` calibrates.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Bundle folder to write.")],
+    severity_manifest: Annotated[
+        Path | None, typer.Option(help="Films with experts' scores, for the severity model.")
+    ] = None,
+    severity_column: Annotated[str, typer.Option(help="Column of its labels.csv.")] = "severity",
+    training_data: Annotated[str, typer.Option(help="One sentence for the model card.")] = "not said",
+    lexicon: Annotated[Path | None, typer.Option(help="Your own lexicon, if you used one.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Calibrate two trainings on validation films and pack everything into a bundle."""
+    from attributes.lexicon import lexicon_path
+    from data_manifests.manifest import read_manifest
+    from detector.device import choose_device
+    from localize.make_bundle import make_bundle
+
+    scored = None if severity_manifest is None else read_manifest(severity_manifest)
+    folder = make_bundle(
+        out,
+        detector_run=detector,
+        localizer_run=localizer,
+        words=words,
+        lexicon=lexicon or lexicon_path("en"),
+        validation=read_manifest(manifest).split("val"),
+        severity_films=scored,
+        severity_column=severity_column,
+        training_data=training_data,
+        device=choose_device(device),
+    )
+    typer.echo(str(folder))
+
+
+@bundle_app.command()
+def info(bundle: Annotated[Path, typer.Argument(help="Bundle folder.")]) -> None:
+    """Print what a bundle holds, as JSON."""
+    import json
+
+    from localize.bundle import verify_bundle
+
+    typer.echo(json.dumps(verify_bundle(bundle), indent=2))
+
+
+@bundle_app.command()
+def verify(bundle: Annotated[Path, typer.Argument(help="Bundle folder.")]) -> None:
+    """Check every checksum and load both networks; exit code 2 if anything is wrong."""
+    from localize.bundle import load_bundle
+
+    loaded = load_bundle(bundle)
+    typer.echo(f"{bundle}: {len(loaded.description['files'])} files in order")

@@ -1,0 +1,252 @@
+"""`predict_films`: films alone in, ranked and calibrated boxes, attributes and severity out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from data_manifests.errors import DataError, Problem
+from data_manifests.manifest import Manifest
+from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
+from detector.proposals import ProposalOptions, propose_rois
+from detector.provenance import provenance
+from localize.bundle import Bundle, move_bundle
+from localize.film_regions import FilmRegions, film_regions, regions_of_films
+from localize.prediction import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
+from localize.severity_model import severity_features
+
+LABEL = "opacity"
+READ_THREADS = 2
+MIN_ATTRIBUTE = 0.5  # probability from which a box carries a keyword
+MIN_SIDE_PX = 0.5  # a box thinner than this in film pixels cannot be drawn
+
+
+@dataclass(frozen=True)
+class FilmToPredict:
+    """One film: its id in the output, its file, and the path to show."""
+
+    image_id: str
+    file: Path
+    path: str
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How films are predicted.
+
+    `max_boxes` per film after suppression; `min_score` cuts boxes; `skip_errors` goes on after an
+    unreadable film and lists it, else the first one stops the run.
+    """
+
+    max_boxes: int = 10
+    min_score: float = 0.0
+    skip_errors: bool = False
+    batch_size: int = 8
+    proposals: ProposalOptions = field(default_factory=ProposalOptions)
+
+
+def predict_films(
+    bundle: Bundle, films: Sequence[FilmToPredict], options: PredictOptions, device: torch.device
+) -> Prediction:
+    """Predict films, in order. No text is read.
+
+    Raises:
+        DataError: a film cannot be read and `skip_errors` is false, or none can be read.
+    """
+    images: list[dict[str, object]] = []
+    boxes: list[dict[str, object]] = []
+    attributes: list[list[object]] = []
+    keywords = bundle.words.keywords
+    results = film_results(bundle, [film.file for film in films], options, device)
+    for streamed, found in tqdm(results, total=len(films), desc="predict", unit="film"):
+        film = films[streamed.row]
+        row: dict[str, object] = dict.fromkeys(IMAGE_COLUMNS)
+        row |= {"image_id": film.image_id, "path": film.path, "error": ""}
+        if found is None or streamed.error is not None:
+            row |= {"status": "skipped", "error": str(streamed.error)}
+            images.append(row)
+            attributes.append([film.image_id, *[None] * len(keywords)])
+            continue
+        ranked = found.ranked
+        probability = bundle.calibration.film_probability(ranked.film_sum, ranked.film_max)
+        row |= {
+            "width": streamed.width,
+            "height": streamed.height,
+            "p_pneumonia": probability,
+            "status": "ok",
+        }
+        images.append(row)
+        attributes.append([film.image_id, *found.attributes.round(6)])
+        boxes += _box_rows(film.image_id, found, bundle, options.min_score)
+    failed = [row for row in images if row["status"] == "skipped"]
+    if failed and len(failed) == len(images):
+        raise DataError(f"none of {len(images)} films can be read; the first: {failed[0]['error']}")
+    prediction = Prediction(
+        images=pd.DataFrame(images, columns=list(IMAGE_COLUMNS)),
+        boxes=pd.DataFrame(boxes, columns=list(BOX_COLUMNS)),
+        attributes=pd.DataFrame(attributes, columns=["image_id", *keywords]),
+        info={
+            "bundle_id": bundle.bundle_id,
+            "files": dict(bundle.description["files"]),
+            "options": {
+                "max_boxes": options.max_boxes,
+                "min_score": options.min_score,
+                "regions": options.proposals.count,
+                "rank_by": bundle.localizer_config.rank_by,
+                "nms_iou": bundle.localizer_config.nms_iou,
+            },
+            "provenance": provenance(),
+        },
+    )
+    return _with_severity(prediction, bundle)
+
+
+def film_results(
+    bundle: Bundle, files: Sequence[Path], options: PredictOptions, device: torch.device
+) -> Iterator[tuple[StreamedFilm, FilmRegions | None]]:
+    """Each film with its regions, or None where it cannot be read (and `skip_errors` is set).
+
+    Raises:
+        DataError: a film cannot be read and `skip_errors` is false.
+    """
+    move_bundle(bundle, device)
+    stream = stream_films(
+        files,
+        range(len(files)),
+        image_size=bundle.detector_config.image_size,
+        threads=READ_THREADS,
+        ahead=2 * options.batch_size,
+    )
+    for batch in batches_of_one_size(stream, options.batch_size):
+        if batch[0].error is not None:
+            if not options.skip_errors:
+                raise batch[0].error
+            yield batch[0], None
+            continue
+        tensors = [film.image.to(device) for film in batch if film.image is not None]
+        rois = [one.best for one in propose_rois(bundle.detector, tensors, options.proposals)]
+        # Geometry is a share of the film in either frame, so the model's frame will do.
+        frames = [(tensor.shape[2], tensor.shape[1]) for tensor in tensors]
+        regions = regions_of_films(rois, frames, device)
+        film_boxes = [_to_film(one.boxes, film) for one, film in zip(rois, batch, strict=True)]
+        found = film_regions(
+            bundle.localizer,
+            regions,
+            film_boxes,
+            bundle.localizer_config,
+            limit=options.max_boxes,
+        )
+        yield from zip(batch, found, strict=True)
+
+
+def manifest_films(manifest: Manifest) -> list[FilmToPredict]:
+    """The films of a manifest, under their own ids."""
+    return [
+        FilmToPredict(image_id=image_id, file=file, path=path)
+        for image_id, file, path in zip(
+            manifest.images["image_id"],
+            manifest.film_paths(),
+            manifest.images["path"],
+            strict=True,
+        )
+    ]
+
+
+def film_list(inputs: Sequence[Path], suffixes: tuple[str, ...]) -> list[FilmToPredict]:
+    """Films named on the command line: files as they are, folders with all films below them.
+
+    The id is the file's name without its extension; where two films would share one, the path below
+    the folder tells them apart.
+
+    Raises:
+        DataError: a path does not exist, a folder has no film, or two films keep the same id.
+    """
+    found: list[tuple[Path, str]] = []
+    problems = []
+    for given in inputs:
+        if given.is_dir():
+            below = sorted(
+                path
+                for path in given.rglob("*")
+                if path.is_file() and path.suffix.lower() in suffixes
+            )
+            found += [(path, path.relative_to(given).as_posix()) for path in below]
+            if not below:
+                problems.append(
+                    Problem(str(given), expected=f"films ({', '.join(suffixes)})", got="none")
+                )
+        elif given.is_file():
+            found.append((given, given.name))
+        else:
+            problems.append(Problem(str(given), expected="a film or a folder", got="no such path"))
+    if problems:
+        raise DataError.from_problems(problems)
+    stems = pd.Series([Path(shown).stem for _, shown in found], dtype="str")
+    is_shared = stems.duplicated(keep=False)
+    films = [
+        FilmToPredict(
+            image_id=str(Path(shown).with_suffix("")) if shared else stem,
+            file=path,
+            path=shown,
+        )
+        for (path, shown), stem, shared in zip(found, stems, is_shared, strict=True)
+    ]
+    ids = pd.Series([film.image_id for film in films], dtype="str")
+    if ids.duplicated().any():
+        twice = str(ids[ids.duplicated()].iloc[0])
+        raise DataError(
+            f"two films would have the id {twice!r}: expected different names; rename one, or "
+            "predict the folders one by one"
+        )
+    return films
+
+
+def _to_film(boxes: Tensor, film: StreamedFilm) -> Tensor:
+    """Boxes of the model's frame in film pixels, inside the film."""
+    scale = boxes.new_tensor([film.scale_x, film.scale_y] * 2)
+    limits = boxes.new_tensor([film.width, film.height] * 2)
+    return torch.minimum(boxes / scale, limits)
+
+
+def _box_rows(
+    image_id: str, found: FilmRegions, bundle: Bundle, min_score: float
+) -> list[dict[str, object]]:
+    ranked = found.ranked
+    scores = bundle.calibration.box_scores(ranked.log_alpha, ranked.film_sum)
+    keywords = np.array(bundle.words.keywords)
+    rows = []
+    for k, (corners, score) in enumerate(zip(ranked.xyxy.round(3), scores, strict=True)):
+        x1, y1, x2, y2 = map(float, corners)
+        if score < min_score or x2 - x1 < MIN_SIDE_PX or y2 - y1 < MIN_SIDE_PX:
+            continue
+        named = keywords[found.region_attributes[k] >= MIN_ATTRIBUTE]
+        values = (
+            image_id,
+            x1,
+            y1,
+            x2,
+            y2,
+            float(score),
+            float(found.alpha[k]),
+            float(found.detector_scores[k]),
+            LABEL,
+            ";".join(named),
+        )
+        rows.append(dict(zip(BOX_COLUMNS, values, strict=True)))
+    return rows
+
+
+def _with_severity(prediction: Prediction, bundle: Bundle) -> Prediction:
+    """The same prediction with the severity column filled where the bundle has a model."""
+    if bundle.severity is None:
+        return prediction
+    images = prediction.images.copy()
+    images["severity"] = bundle.severity.scores(severity_features(prediction)).round(4)
+    return Prediction(images, prediction.boxes, prediction.attributes, prediction.info)

@@ -1,0 +1,1 @@
+"""Named settings for `pneumoloc localize train --preset`."""
