@@ -293,7 +293,7 @@ def check(
 def split(
     folder: Annotated[Path, typer.Argument(help="A manifest folder.")],
     out: Annotated[Path | None, typer.Option(help="Write here; default: into the folder.")] = None,
-    train: Annotated[float, typer.Option(help="Share of the patients.")] = 0.7,
+    train: Annotated[float, typer.Option(help="Share of the patients, or parts: 1 1 1.")] = 0.7,
     val: Annotated[float, typer.Option(help="Share of the patients.")] = 0.15,
     test: Annotated[float, typer.Option(help="Share of the patients.")] = 0.15,
     stratify_by: Annotated[
@@ -333,9 +333,12 @@ def split(
     elif around_nih_pneumonia:
         manifest = split_around_nih_pneumonia(manifest)
     else:
+        parts = train + val + test
+        if parts <= 0:
+            raise ConfigError("--train, --val and --test must be shares or parts above 0")
         manifest = split_manifest(
             manifest,
-            {"train": train, "val": val, "test": test},
+            {"train": train / parts, "val": val / parts, "test": test / parts},
             tuple(stratify_by or DEFAULT_STRATA),
             seed,
             keep_existing=keep_existing,

@@ -42,9 +42,10 @@ class ColumnMapping:
 class TableSelection:
     """Which rows to take, and labels that follow from them.
 
-    `where` and `boxes_where` keep rows that fulfil all filters; `rules` fill labels, the first rule
-    of a label that fits a row wins. `ids_from_paths` takes the file name without its extension as
-    image id, in the boxes' table too. `source` names the data set.
+    `rules` fill labels, the first rule of a label that fits a row wins; `where` and `boxes_where`
+    keep rows that fulfil all filters, and `where` may ask for the labels of rules. `ids_from_paths`
+    takes the file name without its extension as image id, in the boxes' table too. `source` names
+    the data set.
     """
 
     where: Sequence[RowFilter] = ()
@@ -87,9 +88,11 @@ def build_tables(
     if selection.source:
         all_films["source"] = selection.source
     all_films["row"] = table.index + 2
-    mask = row_mask(images, table, selection.where)
+    ruled = apply_rules(images, table, selection.rules)
+    # Filters see the labels that rules gave, so that films of unknown label can be left out.
+    mask = row_mask(images, table.assign(**ruled), selection.where)
     films_table = all_films[mask].reset_index(drop=True)
-    table = table[mask].reset_index(drop=True)
+    table, ruled = table[mask].reset_index(drop=True), ruled[mask].reset_index(drop=True)
     sources = [images]
     box_table = None
     if boxes is not None:
@@ -115,7 +118,7 @@ def build_tables(
         box_table,
         Path(boxes).name if boxes is not None else "boxes.csv",
         reports=pd.concat(report_parts, ignore_index=True) if report_parts else None,
-        labels=_labels(images, table, films_table, columns.labels, selection.rules),
+        labels=_labels(images, table, films_table, columns.labels, ruled),
     )
     recorded: dict[str, Option] = {
         "columns": _joined(columns.images),
@@ -202,12 +205,12 @@ def _labels(
     table: pd.DataFrame,
     films: pd.DataFrame,
     mapping: Mapping[str, str],
-    rules: Sequence[LabelRule],
+    ruled: pd.DataFrame,
 ) -> pd.DataFrame | None:
     require_columns(path, table.columns, list(mapping.values()))
     labels = pd.DataFrame({"image_id": films["image_id"]})
-    for name, rule_values in apply_rules(path, table, rules).items():
-        labels[str(name)] = rule_values
+    for name in ruled:
+        labels[str(name)] = ruled[name]
     for name, theirs in mapping.items():
         labels[name] = table[theirs].str.strip()
     return labels if len(labels.columns) > 1 else None
