@@ -100,27 +100,9 @@ def place_body(anatomy: Anatomy, pose: Pose, breath: float, heart_scale: float, 
     x, y = pose.body_grid(size)
     lateral = np.abs(x)
     dome_tops = dome_heights(anatomy, breath)
-    lungs: list[FloatField] = []
-    heights: list[FloatField] = []
-    depth = np.zeros_like(x)
     midline = spine_line(anatomy, pose, y)
-    for side, dome_y in zip((-1.0, 1.0), dome_tops, strict=True):
-        out = np.float32(side) * (x - midline * np.float32(0.6))  # distance from the midline
-        wall = wall_distance(anatomy, y, dome_y)
-        inner = _inner_border(anatomy, y)
-        dome = _dome_line(anatomy, out, wall, dome_y)
-        to_wall = wall - out
-        to_inner = out - inner
-        edge = smooth_step(np.minimum(to_wall, to_inner), -0.004, 0.010)
-        mask = edge * smooth_step(dome - y, -0.003, 0.006) * (y > anatomy.apex_y - 0.03)
-        nearest = np.clip(np.minimum(to_wall * 1.35, to_inner) * np.float32(1.0 / 0.15), 0.0, 1.0)
-        profile = np.sqrt(np.float32(1.0) - (np.float32(1.0) - nearest) ** 2)
-        # The lung thins towards the apex and over the slope of the diaphragm.
-        thinning = smooth_step(y, anatomy.apex_y - 0.04, anatomy.apex_y + 0.20) * 0.35 + 0.65
-        slope = smooth_step(dome - y, -0.01, 0.16) * 0.22 + 0.78
-        depth += mask * profile * thinning * slope
-        lungs.append(mask)
-        heights.append((y - anatomy.apex_y) / (dome - anatomy.apex_y).clip(0.1))
+    right, left = (_lung(anatomy, x, y, midline, side, dome_tops[side]) for side in (0, 1))
+    depth = right.depth + left.depth
     heart = _heart_mask(anatomy, pose, x, y, min(dome_tops), heart_scale)
     outline, trunk = _trunk(anatomy, x, y)
     attenuation = trunk
@@ -138,13 +120,49 @@ def place_body(anatomy: Anatomy, pose: Pose, breath: float, heart_scale: float, 
         breath=breath,
         x=x,
         y=y,
-        lungs=(lungs[0], lungs[1]),
+        lungs=(right.mask, left.mask),
         depth=depth,
-        height=(heights[0], heights[1]),
+        height=(right.height, left.height),
         heart=heart,
         outline=outline,
         attenuation=attenuation,
     )
+
+
+@dataclass(frozen=True)
+class _Lung:
+    """One lung over the whole film; see the fields of `Body`."""
+
+    mask: FloatField
+    depth: FloatField
+    height: FloatField
+
+
+def _lung(
+    anatomy: Anatomy, x: FloatField, y: FloatField, midline: FloatField, side: int, dome_y: float
+) -> _Lung:
+    """The right (`side` 0) or left (1) lung, computed only in the columns that it can reach."""
+    size = x.shape[0]
+    sign = np.float32((-1.0, 1.0)[side])
+    reach = np.flatnonzero((x * sign).max(axis=0) > 0.0)
+    columns = slice(int(reach[0]), int(reach[-1]) + 1) if len(reach) else slice(0, 0)
+    x, y, midline = x[:, columns], y[:, columns], midline[:, columns]
+    out = sign * (x - midline * np.float32(0.6))  # distance from the midline
+    wall = wall_distance(anatomy, y, dome_y)
+    dome = _dome_line(anatomy, out, wall, dome_y)
+    to_wall, to_inner, above = wall - out, out - _inner_border(anatomy, y), dome - y
+    edge = smooth_step(np.minimum(to_wall, to_inner), -0.004, 0.010)
+    mask = edge * smooth_step(above, -0.003, 0.006) * (y > anatomy.apex_y - 0.03)
+    nearest = np.clip(np.minimum(to_wall * 1.35, to_inner) * np.float32(1.0 / 0.15), 0.0, 1.0)
+    profile = np.sqrt(np.float32(1.0) - (np.float32(1.0) - nearest) ** 2)
+    # The lung thins towards the apex and over the slope of the diaphragm.
+    thinning = smooth_step(y, anatomy.apex_y - 0.04, anatomy.apex_y + 0.20) * 0.35 + 0.65
+    slope = smooth_step(above, -0.01, 0.16) * 0.22 + 0.78
+    fields = np.zeros((3, size, size), dtype=np.float32)
+    fields[0][:, columns] = mask
+    fields[1][:, columns] = mask * profile * thinning * slope
+    fields[2][:, columns] = (y - anatomy.apex_y) / (dome - anatomy.apex_y).clip(0.1)
+    return _Lung(mask=fields[0], depth=fields[1], height=fields[2])
 
 
 def dome_heights(anatomy: Anatomy, breath: float) -> tuple[float, float]:

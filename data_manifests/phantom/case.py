@@ -150,6 +150,9 @@ def plan_case(options: PhantomOptions, index: int) -> CasePlan:
     has_opacity = bool(rng.random() < options.prevalence)
     opacity = plan_opacity(rng, domain) if has_opacity else NO_OPACITY
     distractors = plan_distractors(_rng(options, _DISTRACT, index), domain)
+    if distractors.effusion_side in {blob.side for blob in opacity.blobs}:
+        # A large effusion would hide the opacity that the truth and the report still name.
+        distractors = replace(distractors, effusion_size=0.3 * distractors.effusion_size)
     if distractors.is_rib_dense:
         anatomy = replace(anatomy, rib_density=anatomy.rib_density * 1.6)
     if distractors.has_congestion:

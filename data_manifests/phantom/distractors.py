@@ -38,7 +38,8 @@ def _effusion(body: Body, side: int, amount: float) -> FloatField:
     rise = np.float32(0.075 + 0.05 * amount) * (out - np.float32(0.45)).clip(-0.2, 0.6) * out
     below = np.asarray(body.y - np.float32(top) + rise, dtype=np.float32)
     fluid = smooth_step(below, -0.012, 0.030) * body.lungs[side]
-    result: FloatField = np.float32(0.88 * AIR_DEPTH) * fluid * body.depth
+    room = body.depth * (1.0 - 0.7 * body.heart)
+    result: FloatField = np.float32(0.88 * AIR_DEPTH) * fluid * room
     return result
 
 

@@ -171,7 +171,7 @@ def _make_film(out: Path, options: PhantomOptions, shares: SplitShares, index: i
 def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     """Grey pixels (H, W) as PNG."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=2)
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
 
 

@@ -18,7 +18,7 @@ STEPS = 5  # straight pieces per branch, each a little bent
 def draw_vessels(body: Body, rng: np.random.Generator) -> FloatField:
     """Attenuation of vessels and hila inside the lungs, float32 (size, size)."""
     size = body.size
-    scale = 2 if size < 400 else 1  # thin branches need a finer canvas on small films
+    scale = 2 if size < 200 else 1  # thin branches need a finer canvas on small films
     canvas = np.zeros((size * scale, size * scale), dtype=np.uint8)
     for side in (0, 1):
         _grow_tree(canvas, body, side, rng)

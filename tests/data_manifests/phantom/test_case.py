@@ -189,6 +189,17 @@ def test_the_opacity_is_drawn_with_the_same_numbers_whatever_the_shift() -> None
             assert other.density == pytest.approx(one.density * full.density)
 
 
+def test_no_large_effusion_hides_an_opacity() -> None:
+    options = PhantomOptions(seed=5, domain="B", shift=1.0)
+    sizes: dict[bool, list[float]] = {True: [], False: []}
+    for plan in (plan_case(options, index) for index in range(400)):
+        if plan.distractors.effusion_side is not None:
+            is_shared = plan.distractors.effusion_side in {b.side for b in plan.opacity.blobs}
+            sizes[is_shared].append(plan.distractors.effusion_size)
+    assert max(sizes[True]) <= 0.3
+    assert max(sizes[False]) > 0.6
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
