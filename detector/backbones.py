@@ -103,6 +103,12 @@ def load_backbone_weights(backbone: BackboneWithFPN, path: Path) -> None:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         raise CheckpointError(f"{path}: expected backbone weights, got {error}") from error
+    if not isinstance(loaded, Mapping) or not all(
+        isinstance(tensor, Tensor) for tensor in loaded.values()
+    ):
+        raise CheckpointError(
+            f"{path}: expected a state dict (names to tensors), got {type(loaded).__name__}"
+        )
     own = backbone.body.state_dict()
     if "_conv_stem.weight" in loaded:
         given = _in_order(own, loaded)
@@ -119,6 +125,9 @@ def load_backbone_weights(backbone: BackboneWithFPN, path: Path) -> None:
             f"{path}: expected tensors for {len(own)} names of this backbone, but {len(wrong)} are "
             f"missing or of another shape, the first {wrong[0]}; choose the backbone of the file"
         )
+    for name in own.keys() & given.keys():
+        if not torch.isfinite(given[name]).all():
+            raise CheckpointError(f"{path}: tensor {name} has values that are not finite")
     backbone.body.load_state_dict(given, strict=False)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from detector.backbones import BackboneName
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Frozen(BaseModel):
@@ -23,14 +25,14 @@ class DetectorConfig(Frozen):
     backbone: BackboneName = Field("resnet50", description="the paper's; lite0 trains on a CPU")
     image_size: int = Field(512, ge=64, le=2048, description="longer side of the model's frame, px")
     fpn_width: int = Field(256, ge=8, le=512, description="RetinaNet paper; 128 suits lite0")
-    anchor_sides: tuple[float, ...] = Field(
+    anchor_sides: tuple[Positive, ...] = Field(
         (0.08, 0.14, 0.24, 0.38, 0.6),
         min_length=5,
         max_length=5,
         description="square root of the anchor area over image_size, P3 to P7: RSNA opacities span "
         "0.08 to 0.7 with a median of 0.25",
     )
-    aspect_ratios: tuple[float, ...] = Field(
+    aspect_ratios: tuple[Positive, ...] = Field(
         (0.7, 1.2, 2.0),
         min_length=1,
         description="height over width: lung opacities are tall, the RSNA median is 1.45",
@@ -55,7 +57,7 @@ class DetectorTrainConfig(Frozen):
     boxed_share: Fraction | None = Field(
         None, description="share of films with boxes in an epoch; default: as they come"
     )
-    source_weights: dict[str, float] = Field(
+    source_weights: dict[str, NotNegative] = Field(
         default_factory=dict,
         description="how often films of a manifest `source` are drawn, others count 1",
     )
@@ -71,6 +73,13 @@ class DetectorTrainConfig(Frozen):
     patience: int = Field(8, ge=1, description="epochs without a better validation AP")
     checkpoint_every: int = Field(100, ge=1, description="steps; each epoch's end saves too")
     workers: int = Field(0, ge=0, description="loader processes")
-    precision: str = Field(
-        "auto", pattern="^(auto|float32|bfloat16)$", description="auto: bf16 on a GPU"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bf16 on a GPU"
     )
+
+
+class DetectorSettings(Frozen):
+    """What a configuration file of `pneumoloc detector train` holds."""
+
+    detector: DetectorConfig = DetectorConfig()
+    training: DetectorTrainConfig = DetectorTrainConfig()

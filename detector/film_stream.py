@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -55,22 +56,26 @@ def stream_films(
 def batches_of_one_size(
     films: Iterator[StreamedFilm], batch_size: int
 ) -> Iterator[list[StreamedFilm]]:
-    """Consecutive films of one shape, at most `batch_size`; an unreadable film comes alone.
+    """Blocks of `batch_size` films, cut where the shape changes; an unreadable film comes alone.
 
-    Only films of one shape share a batch: padding would move features at the border, and a film's
-    result must not depend on its neighbours.
+    Only films of one shape share a batch: padding would move features at the border. Blocks are not
+    filled up across each other, because the last bits of a convolution depend on the size of its
+    batch: a run that resumes at a block gives what the uninterrupted one gives.
     """
-    batch: list[StreamedFilm] = []
-    for film in films:
-        shape = None if film.image is None else film.image.shape
-        if batch and (
-            len(batch) == batch_size or batch[0].image is None or batch[0].image.shape != shape
-        ):
-            yield batch
-            batch = []
-        batch.append(film)
-    if batch:
+    while block := list(islice(films, batch_size)):
+        batch: list[StreamedFilm] = []
+        for film in block:
+            if batch and not _fits(batch[0], film):
+                yield batch
+                batch = []
+            batch.append(film)
         yield batch
+
+
+def _fits(first: StreamedFilm, film: StreamedFilm) -> bool:
+    if first.image is None or film.image is None:
+        return False
+    return first.image.shape == film.image.shape
 
 
 def _read(path: Path, row: int, image_size: int) -> StreamedFilm:

@@ -8,17 +8,20 @@ same thresholds, boxes and scores are bit-identical to the model's detections.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torchvision.models.detection import RetinaNet
 from torchvision.ops import batched_nms, clip_boxes_to_image, roi_align
 
+from data_manifests.errors import ConfigError
+
 FeatureKind = Literal["tower", "fpn_roi_align"]
 MIN_SIDE_PX = 1.0  # thinner boxes, cut to nothing at the film's border, are no regions
 # More of the lowest anchors than asked for, since many of them are cut to nothing.
 LOWEST_FACTOR = 8
+P3_STRIDE = 8  # each further level doubles it
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,16 @@ class ProposalOptions:
     nms_iou: float = 0.7
     candidates: int = 1000
     feature: FeatureKind = "tower"
+
+    def __post_init__(self) -> None:
+        for name in ("count", "candidates"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if not 0 <= self.nms_iou <= 1:
+            raise ConfigError(f"nms_iou: expected 0 to 1, got {self.nms_iou}")
+        if self.feature not in get_args(FeatureKind):
+            known = ", ".join(get_args(FeatureKind))
+            raise ConfigError(f"feature: expected one of {known}, got {self.feature}")
 
 
 @dataclass(frozen=True)
@@ -166,15 +179,19 @@ def _lowest(
     """The lowest-scoring anchors of all levels that have an area, lowest first (paper 3.4)."""
     counts = torch.tensor([len(level) for level in scores], device=scores[0].device)
     first = counts.cumsum(0) - counts
-    all_scores = torch.cat(scores)
-    index = all_scores.topk(min(LOWEST_FACTOR * count, len(all_scores)), largest=False).indices
-    boxes = clip_boxes_to_image(
-        model.box_coder.decode_single(torch.cat(deltas)[index], torch.cat(anchors)[index]), size
-    )
-    levels = torch.bucketize(index, first, right=True) - 1
-    found = _Candidates(boxes, all_scores[index], levels, index - first[levels])
-    keep = torch.nonzero(_has_area(found.boxes)).flatten()[:count]
-    return found.take(keep)
+    all_scores, all_deltas, all_anchors = torch.cat(scores), torch.cat(deltas), torch.cat(anchors)
+    asked = min(LOWEST_FACTOR * count, len(all_scores))
+    while True:
+        index = all_scores.topk(asked, largest=False).indices
+        boxes = clip_boxes_to_image(
+            model.box_coder.decode_single(all_deltas[index], all_anchors[index]), size
+        )
+        levels = torch.bucketize(index, first, right=True) - 1
+        found = _Candidates(boxes, all_scores[index], levels, index - first[levels])
+        keep = torch.nonzero(_has_area(found.boxes)).flatten()[:count]
+        if len(keep) == count or asked == len(all_scores):
+            return found.take(keep)
+        asked = len(all_scores)
 
 
 def _with_features(
@@ -196,9 +213,14 @@ def _with_features(
             cell = found.anchors[here] // per_cell
             features[here] = level.flatten(1)[:, cell].T
         else:
-            scale = level.shape[-1] / pyramid[0].shape[-1] / 8  # P3 has stride 8
             pooled = roi_align(
-                level[None], [found.boxes[here]], 7, scale, sampling_ratio=2, aligned=True
+                level[None],
+                [found.boxes[here]],
+                7,
+                # The true stride. Map widths do not give it: they are rounded up.
+                1 / (P3_STRIDE << number),
+                sampling_ratio=2,
+                aligned=True,
             )
             features[here] = pooled.mean(dim=(2, 3))
     return Rois(features.float(), found.boxes.float(), found.scores.float())

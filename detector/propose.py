@@ -10,14 +10,12 @@ import torch
 from torchvision.models.detection import RetinaNet
 from tqdm import tqdm
 
-from data_manifests.errors import DataError, Problem
+from data_manifests.errors import ConfigError, DataError, Problem
 from data_manifests.manifest import Manifest
 from detector.config import DetectorConfig
 from detector.film_stream import batches_of_one_size, stream_films
 from detector.proposals import ProposalOptions, propose_rois
-from detector.roi_store import TODO, RoiStore, StoreHeader, create_store
-
-READ_THREADS = 2
+from detector.roi_store import DONE, RoiStore, StoreHeader, create_store
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,25 @@ class Shard:
 
     index: int = 0
     of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.of:
+            raise ConfigError(f"shard: expected i/n with 0 <= i < n, got {self}")
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.of}"
+
+
+def parse_shard(text: str) -> Shard:
+    """`0/4` is the first of four parts.
+
+    Raises:
+        ConfigError: other text, or a part that is not there.
+    """
+    index, slash, of = text.partition("/")
+    if not (slash and index.isdecimal() and of.isdecimal()):
+        raise ConfigError(f"shard: expected i/n such as 0/4, got {text!r}")
+    return Shard(int(index), int(of))
 
 
 @dataclass(frozen=True)
@@ -49,10 +66,12 @@ def propose_store(
     skip_errors: bool,
     batch_size: int,
     device: torch.device,
+    threads: int = 2,
 ) -> ProposeReport:
     """Write the regions of a manifest's films; films already in the store are not done again.
 
-    Any number of processes may write one store at a time, each with its own shard.
+    Any number of processes may write one store at a time, each with its own shard. `threads` read
+    films ahead. Films that were skipped before are tried again.
 
     Raises:
         DataError: a film cannot be read and `skip_errors` is false.
@@ -71,12 +90,15 @@ def propose_store(
     written = 0
     with RoiStore(out, writable=True) as store:
         mine = np.arange(shard.index, len(store), shard.of)
-        todo = mine[store.status()[mine] == TODO]
+        open_films = store.status()[mine] != DONE
+        # Whole batches are done again, see `batches_of_one_size`.
+        unfinished = np.unique(np.flatnonzero(open_films) // batch_size)
+        todo = mine[np.isin(np.arange(len(mine)) // batch_size, unfinished)]
         films = stream_films(
             manifest.film_paths(),
             todo.tolist(),
             image_size=config.image_size,
-            threads=READ_THREADS,
+            threads=threads,
             ahead=2 * batch_size,
         )
         bar = tqdm(total=len(mine), initial=len(mine) - len(todo), desc="propose", unit="film")

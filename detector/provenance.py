@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 
 import torch
+
+from data_manifests.manifest import Manifest
 
 PACKAGES = ("pneumoloc", "torch", "torchvision", "numpy", "opencv-python-headless", "pillow")
 
@@ -27,11 +30,20 @@ def provenance() -> dict[str, str | int]:
     return found
 
 
+def manifest_sha256(manifest: Manifest) -> str:
+    """SHA-256 of a manifest's films and boxes; another one means other training data."""
+    digest = hashlib.sha256()
+    for table in (manifest.images, manifest.boxes):
+        digest.update(table.to_csv(index=False, lineterminator="\n").encode("utf-8"))
+    return digest.hexdigest()
+
+
 def _git_commit() -> str:
+    source = Path(__file__).resolve().parents[1]
     try:
         result = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607 - the user's own git
-            cwd=Path(__file__).parent,
+            ["git", "rev-parse", "--show-toplevel", "HEAD"],  # noqa: S607 - the user's own git
+            cwd=source,
             capture_output=True,
             text=True,
             timeout=5,
@@ -39,4 +51,8 @@ def _git_commit() -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
-    return result.stdout.strip() if result.returncode == 0 else "unknown"
+    if result.returncode != 0:
+        return "unknown"
+    top, commit = result.stdout.split("\n")[:2]
+    # Installed inside another project's repository, that project's commit means nothing.
+    return commit if Path(top).resolve() == source else "unknown"

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from data_manifests.atomic import write_json
-from data_manifests.errors import CheckpointError, DataError
+from data_manifests.errors import CheckpointError, ConfigError, DataError
 from detector.proposals import FilmRois, ProposalOptions
 
 FORMAT_VERSION = 1
@@ -41,9 +42,12 @@ class RoiBatch:
     sizes: NDArray[np.float32]
 
     def geometry(self) -> NDArray[np.float32]:
-        """Box corners over the film's size, (B, N, 4) in [0, 1]: the paper's g."""
+        """Box corners over the film's size, (B, N, 4) in [0, 1]: the paper's g; padding is zero."""
         scale = np.tile(self.sizes, 2)[:, None, :]
-        geometry: NDArray[np.float32] = self.boxes / scale
+        # A film without regions (skipped) has no size either.
+        geometry: NDArray[np.float32] = np.divide(
+            self.boxes, scale, out=np.zeros_like(self.boxes), where=scale > 0
+        )
         return geometry
 
 
@@ -65,20 +69,30 @@ class RoiStore:
         """Open a store.
 
         Raises:
-            CheckpointError: not a store, another version, or a file of another size.
+            CheckpointError: not a store, another version, or a file of another shape or size.
         """
         self.folder = folder
         self.header = _read_header(folder)
         mode = os.O_RDWR if writable else os.O_RDONLY
-        self._arrays = {
-            name: _ArrayFile(folder / f"{name}.npy", mode)
-            for name in ("image_ids", *_array_shapes(self.header))
-        }
+        self._arrays: dict[str, _ArrayFile] = {}
+        try:
+            self._arrays["image_ids"] = _ArrayFile(
+                folder / "image_ids.npy", mode, (self.header.films,), "S"
+            )
+            for name, (shape, dtype) in _array_shapes(self.header).items():
+                self._arrays[name] = _ArrayFile(folder / f"{name}.npy", mode, shape, dtype)
+        except CheckpointError:
+            self.close()
+            raise
 
     def __enter__(self) -> RoiStore:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
         for array in self._arrays.values():
             array.close()
 
@@ -112,20 +126,27 @@ class RoiStore:
         """Write one film; `scale` (x, y) turns film pixels into the regions' frame.
 
         The status follows the data, so a kill in between leaves the film to do.
+
+        Raises:
+            FloatingPointError: a number that is not finite (in float16); nothing is written.
+            OSError: the disk is full; the film stays to be done.
         """
         to_film = np.array([scale[0], scale[1], scale[0], scale[1]], np.float32)
         limits = np.array([width, height, width, height], np.float32)
+        values: dict[str, NDArray[Any]] = {}
         for prefix, part in (("", rois.best), ("lowest_", rois.lowest)):
-            count = len(part.scores)
             # Division can leave a corner an ulp outside the film.
-            boxes = np.minimum(part.boxes.cpu().numpy() / to_film, limits)
-            for name, values in (
-                ("features", part.features.cpu().numpy()),
-                ("boxes", boxes),
-                ("scores", part.scores.cpu().numpy()),
-            ):
-                self._arrays[prefix + name].write(row, values)
-            self._arrays[f"{prefix}counts"].write(row, np.array(count))
+            values[f"{prefix}boxes"] = np.minimum(part.boxes.cpu().numpy() / to_film, limits)
+            values[f"{prefix}features"] = part.features.cpu().to(torch.float16).numpy()
+            values[f"{prefix}scores"] = part.scores.cpu().numpy()
+            values[f"{prefix}counts"] = np.array(len(part.scores), np.int32)
+        for name, array in values.items():
+            if not np.isfinite(array).all():
+                raise FloatingPointError(
+                    f"ROI store row {row}: {name} not finite; is the detector sound?"
+                )
+        for name, array in values.items():
+            self._arrays[name].write(row, array)
         self._arrays["sizes"].write(row, np.array([width, height]))
         self._arrays["status"].write(row, np.array(DONE))
 
@@ -153,7 +174,7 @@ def create_store(folder: Path, image_ids: list[str], header: StoreHeader) -> Non
     building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     building.mkdir(parents=True)
     try:
-        encoded = np.array([image_id.encode("utf-8") for image_id in image_ids])
+        encoded = np.array([image_id.encode("utf-8") for image_id in image_ids], dtype="S")
         np.save(building / "image_ids.npy", encoded, allow_pickle=False)
         for name, (shape, dtype) in _array_shapes(header).items():
             array = np.lib.format.open_memmap(
@@ -190,12 +211,15 @@ def _read_header(folder: Path) -> StoreHeader:
         version = content.pop("format_version")
         options = ProposalOptions(**content.pop("options"))
         header = StoreHeader(**content, options=options)
+        for name in ("films", "count", "width"):
+            if not isinstance(content[name], int) or content[name] < 0:
+                raise ValueError(f"{name} {content[name]!r}")
     except FileNotFoundError as error:
         raise CheckpointError(
             f"{folder}: expected a ROI store, got no {HEADER}; make one with "
             "`pneumoloc detector propose`"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
         raise CheckpointError(f"{folder / HEADER}: expected a store header, got {error}") from error
     if version != FORMAT_VERSION:
         raise CheckpointError(
@@ -216,13 +240,18 @@ def _check_same(folder: Path, image_ids: list[str], header: StoreHeader) -> None
 class _ArrayFile:
     """One `.npy` file, read and written by rows."""
 
-    def __init__(self, path: Path, mode: int) -> None:
+    def __init__(self, path: Path, mode: int, shape: tuple[int, ...], dtype: str) -> None:
         try:
-            array = np.lib.format.open_memmap(path, mode="r")
+            array = np.lib.format.open_memmap(path, mode="r")  # refuses objects: no pickles
         except (OSError, ValueError) as error:
             raise CheckpointError(
                 f"{path}: expected an array of a ROI store, got {error}"
             ) from error
+        if array.shape != shape or not np.issubdtype(array.dtype, np.dtype(dtype).type):
+            raise CheckpointError(
+                f"{path}: expected an array {shape} of {np.dtype(dtype).name}, "
+                f"got {array.shape} of {array.dtype.name}"
+            )
         self.dtype, self.row_shape, self.rows = array.dtype, array.shape[1:], array.shape[0]
         self._offset: int = array.offset
         self._row_bytes = int(np.prod(self.row_shape, dtype=np.int64)) * self.dtype.itemsize
@@ -232,23 +261,33 @@ class _ArrayFile:
         out = np.empty((len(rows), *self.row_shape), self.dtype)
         flat = out.reshape(-1).view(np.uint8)
         for place, row in enumerate(rows):
+            if not 0 <= row < self.rows:
+                raise IndexError(f"row {row} of a ROI store of {self.rows} films")
             start = place * self._row_bytes
-            got = os.preadv(
-                self._file,
-                [flat[start : start + self._row_bytes]],
-                self._offset + int(row) * self._row_bytes,
-            )
-            if got != self._row_bytes:
-                raise DataError(f"ROI store: row {row} is cut short; write the store again")
+            self._read_into(flat.data[start : start + self._row_bytes], int(row))
         return out
 
     def read_all(self) -> NDArray[Any]:
-        return self.read(np.arange(self.rows))
+        out = np.empty((self.rows, *self.row_shape), self.dtype)
+        self._read_into(out.reshape(-1).view(np.uint8).data, 0)
+        return out
+
+    def _read_into(self, target: memoryview, row: int) -> None:
+        if len(target) == 0:
+            return
+        got = os.preadv(self._file, [target], self._offset + row * self._row_bytes)
+        if got != len(target):
+            raise DataError(f"ROI store: row {row} is cut short; write the store again")
 
     def write(self, row: int, values: NDArray[Any]) -> None:
         """Write the first entries of a row; the rest of the row stays as it is (zero)."""
-        data = np.ascontiguousarray(values, self.dtype).tobytes()
-        os.pwrite(self._file, data, self._offset + row * self._row_bytes)
+        data = memoryview(np.ascontiguousarray(values, self.dtype).tobytes())
+        if len(data) > self._row_bytes or not 0 <= row < self.rows:
+            raise ValueError(f"{len(data)} bytes for row {row} of {self.rows} x {self._row_bytes}")
+        start = self._offset + row * self._row_bytes
+        while data:  # a disk that is nearly full takes a part without an error
+            written = os.pwrite(self._file, data, start)
+            data, start = data[written:], start + written
 
     def sync(self) -> None:
         os.fsync(self._file)

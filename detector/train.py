@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors.torch import save_file
-from torch import Tensor, distributed, nn
+from safetensors.torch import save
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from torchvision.models.detection import RetinaNet
 from tqdm import tqdm
 
-from data_manifests.atomic import atomic_path, write_json
-from data_manifests.errors import CheckpointError, DataError, Problem
+from data_manifests.atomic import file_sha256, write_bytes, write_json
+from data_manifests.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    Problem,
+    TrainingStopped,
+)
 from data_manifests.manifest import Manifest
 from detector.backbones import load_backbone_weights
 from detector.config import DetectorConfig, DetectorTrainConfig
-from detector.dataset import (
-    FilmDataset,
-    MicroBatches,
-    TrainingFilm,
-    as_list,
-    draw_weights,
-    epoch_order,
-)
-from detector.model import build_detector
-from detector.provenance import provenance
+from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read, draw_weights
+from detector.model import CONFIG, WEIGHTS, build_detector
+from detector.optimization import average_weights, build_optimizer, learning_rate, training_step
+from detector.processes import Place, broadcast_numbers, process_group
+from detector.provenance import manifest_sha256, provenance
 from detector.training_run import TrainingRun
 from detector.validate import ValidationScores, validate_detector
 
 logger = logging.getLogger(__name__)
-WEIGHTS = "detector.safetensors"
-CONFIG = "detector.json"
+# Settings that a resumed run may change: they do not touch the result.
+FREE_TO_CHANGE = ("workers", "checkpoint_every")
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,30 @@ def train_detector(
     """Train on the boxes of `train`, keep the weights with the best average precision on `val`.
 
     Writes `detector.safetensors`, `detector.json`, `metrics.jsonl`, `run.json` and `checkpoint.pt`
-    into `out`; a checkpoint that is there is resumed, with the same result as an uninterrupted run.
-    Under torchrun each process takes its share of every batch.
+    into `out`; a checkpoint that is there is resumed, with the same result as an uninterrupted run
+    on the CPU with as many threads. Under torchrun each process takes its share of every batch.
 
     Raises:
-        DataError: no boxes to learn from, or a patient in both manifests.
+        DataError: no boxes to learn from, a patient in both manifests, a film that cannot be read.
+        ConfigError: a batch size that the processes cannot share, weights that leave no film.
         CheckpointError: the checkpoint is another configuration's, or damaged.
         Interrupted: SIGINT or SIGTERM, after saving.
+        TrainingStopped: a loader process died; the last checkpoint can be resumed.
         FloatingPointError: a loss that is not finite; names its part and the films.
     """
     _check_data(train, val)
     config = config.model_copy(update={"is_pretrained": backbone_weights is not None})
-    with _process_group(device) as (rank, world_size), TrainingRun(out, is_writer=rank == 0) as run:
+    resolved = {
+        "detector": config.model_dump(mode="json"),
+        "training": training.model_dump(mode="json"),
+        "data": {
+            "train_sha256": manifest_sha256(train),
+            "val_sha256": manifest_sha256(val),
+            "backbone_sha256": backbone_weights and file_sha256(backbone_weights),
+        },
+    }
+    with process_group(device) as place, TrainingRun(out, is_writer=place.rank == 0) as run:
+        _check_share(training, place)
         torch.manual_seed(training.seed)  # the initial weights only; nothing else draws globally
         model = build_detector(config)
         if backbone_weights is not None:
@@ -83,98 +96,95 @@ def train_detector(
         model.to(device, memory_format=torch.channels_last)
         averaged = build_detector(config).to(device, memory_format=torch.channels_last)
         averaged.load_state_dict(model.state_dict())
-        optimizer = _optimizer(model, training)
-        resolved = {"detector": config.model_dump(mode="json"), "training": training.model_dump()}
+        optimizer = build_optimizer(model, training)
         progress = _resume(run, resolved, model, averaged, optimizer)
         if run.is_writer and progress.step == 0:
             write_json(out / "run.json", {**resolved, "provenance": provenance()})
         parallel: nn.Module = model
-        if world_size > 1:
+        if place.world_size > 1:
             parallel = DistributedDataParallel(model)
 
-        films = FilmDataset(
-            train, image_size=config.image_size, seed=training.seed if training.augment else None
+        sampler = MicroBatches(
+            len(train.images),
+            draw_weights(train, training),
+            training,
+            first_step=progress.step,
+            rank=place.rank,
+            world_size=place.world_size,
         )
-        weights = draw_weights(train, training)
-        steps_per_epoch = len(epoch_order(len(films), weights, training, 0)) // training.batch_size
-        total_steps = steps_per_epoch * training.epochs
-        for epoch in range(progress.step // steps_per_epoch, training.epochs):
-            if epoch - progress.best_epoch > training.patience:
-                break
-            batches = MicroBatches(
-                epoch_order(len(films), weights, training, epoch),
-                epoch=epoch,
-                first_step=progress.step % steps_per_epoch,
-                batch_size=training.batch_size,
-                micro_batch=training.micro_batch or training.batch_size,
-                rank=rank,
-                world_size=world_size,
-            )
-            loader: DataLoader[Any] = DataLoader(
-                films,
-                batch_sampler=batches,
-                num_workers=training.workers,
-                collate_fn=as_list,
-                # Its own generator: a loader otherwise draws its seed from the global one.
-                generator=torch.Generator().manual_seed(epoch),
-                multiprocessing_context="spawn" if training.workers else None,
-            )
-            own_share = -(-training.batch_size // world_size)
-            micro = min(training.micro_batch or own_share, own_share)
-            micro_batches_per_step = -(-own_share // micro)
-            bar = tqdm(
-                total=steps_per_epoch,
-                initial=progress.step % steps_per_epoch,
-                desc=f"epoch {epoch + 1}/{training.epochs}",
-                unit="step",
-                disable=rank != 0,
-            )
-            parallel.train()
-            parts: dict[str, float] = {}
-            films_seen: list[str] = []
-            for number, batch in enumerate(loader):
-                share = len(batch) * world_size / training.batch_size
-                for name, value in _backward(parallel, batch, share, device, training).items():
-                    parts[name] = parts.get(name, 0.0) + value
-                films_seen += [film.image_id for film in batch]
-                if (number + 1) % micro_batches_per_step:
-                    continue
-                _stop_if_not_finite(parts, films_seen, progress.step)
-                rate = _learning_rate(progress.step, total_steps, training.warmup_steps)
-                for group in optimizer.param_groups:
-                    group["lr"] = group["base_lr"] * rate
-                norm = nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm)
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                _average(averaged, model, training.ema_decay, progress.step)
-                progress.step += 1
-                run.log({"step": progress.step, **parts, "grad_norm": float(norm), "lr_rate": rate})
-                bar.update()
-                bar.set_postfix({name: f"{value:.3f}" for name, value in parts.items()})
-                parts, films_seen = {}, []
-                if run.is_interrupted or progress.step % training.checkpoint_every == 0:
+        loader: DataLoader[Any] = DataLoader(
+            FilmDataset(
+                train,
+                image_size=config.image_size,
+                seed=training.seed if training.augment else None,
+            ),
+            batch_sampler=sampler,
+            num_workers=training.workers,
+            collate_fn=as_read,
+            # Its own generator: a loader otherwise draws its seed from the global one.
+            generator=torch.Generator().manual_seed(training.seed),
+            multiprocessing_context="spawn" if training.workers else None,
+            worker_init_fn=_leave_signals_to_the_trainer,
+        )
+        steps = sampler.steps_per_epoch
+        with _worker_deaths_explained(run):
+            films = _films(loader)
+            for epoch in range(progress.epochs_done, training.epochs):
+                if epoch - progress.best_epoch > training.patience:
+                    break
+                bar = tqdm(
+                    total=steps,
+                    initial=progress.step - epoch * steps,
+                    desc=f"epoch {epoch + 1}/{training.epochs}",
+                    unit="step",
+                    disable=place.rank != 0,
+                )
+                parallel.train()
+                while progress.step < (epoch + 1) * steps:
+                    rate = learning_rate(
+                        progress.step, steps * training.epochs, training.warmup_steps
+                    )
+                    parts = training_step(
+                        parallel,
+                        optimizer,
+                        islice(films, sampler.micro_batches_per_step),
+                        films=sampler.films_per_step,
+                        rate=rate,
+                        training=training,
+                        device=device,
+                    )
+                    average_weights(averaged, model, training.ema_decay, progress.step)
+                    progress.step += 1
+                    run.log({"step": progress.step, **parts, "lr_rate": rate})
+                    bar.update()
+                    bar.set_postfix({name: f"{value:.3f}" for name, value in parts.items()})
+                    if run.is_interrupted or progress.step % training.checkpoint_every == 0:
+                        _save(run, resolved, model, averaged, optimizer, progress)
+                        run.raise_if_interrupted()
+                bar.close()
+                scores = _validate(run, place, averaged, val, config, device)
+                if scores is not None:
+                    run.log({"epoch": epoch + 1, "step": progress.step, **scores.as_metrics()})
+                    logger.info("epoch %d: %s", epoch + 1, scores)
+                    progress.epochs_done = epoch + 1
+                    if scores.selection > progress.best.selection:
+                        progress.best, progress.best_epoch = scores, epoch
+                        if run.is_writer:
+                            _write_weights(averaged, config, scores, out)
+                if run.is_interrupted or scores is not None:
                     _save(run, resolved, model, averaged, optimizer, progress)
                     run.raise_if_interrupted()
-            bar.close()
-            scores = validate_detector(averaged, val, config.image_size, device)
-            run.log({"epoch": epoch + 1, "step": progress.step, **scores.as_metrics()})
-            logger.info("epoch %d: %s", epoch + 1, scores)
-            if scores.selection > progress.best.selection:
-                progress.best, progress.best_epoch = scores, epoch
-                if run.is_writer:
-                    _write_weights(averaged, config, scores, out)
-            _save(run, resolved, model, averaged, optimizer, progress)
-            run.raise_if_interrupted()
         return DetectorTraining(out, progress.best_epoch + 1, progress.best)
 
 
 @dataclass
 class _Progress:
-    """How far the training is."""
+    """How far the training is; an epoch is done when it has been validated."""
 
-    step: int
-    best_epoch: int
-    best: ValidationScores
+    step: int = 0
+    epochs_done: int = 0
+    best_epoch: int = 0
+    best: ValidationScores = field(default_factory=lambda: ValidationScores(None, None, -1.0))
 
 
 def _check_data(train: Manifest, val: Manifest) -> None:
@@ -203,93 +213,65 @@ def _check_data(train: Manifest, val: Manifest) -> None:
         raise DataError.from_problems(problems)
 
 
-@contextmanager
-def _process_group(device: torch.device) -> Iterator[tuple[int, int]]:
-    """(rank, world size): from torchrun's environment, or (0, 1)."""
-    if "WORLD_SIZE" not in os.environ or int(os.environ["WORLD_SIZE"]) == 1:
-        yield 0, 1
-        return
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield distributed.get_rank(), distributed.get_world_size()
-    finally:
-        distributed.destroy_process_group()
-
-
-def _optimizer(model: RetinaNet, training: DetectorTrainConfig) -> torch.optim.AdamW:
-    """AdamW with the body's own rate; norms and biases are not decayed."""
-    body = {id(parameter) for parameter in model.backbone.body.parameters()}
-    groups = []
-    for is_body, lr in ((True, training.lr_backbone), (False, training.lr)):
-        for is_matrix, decay in ((True, training.weight_decay), (False, 0.0)):
-            chosen = [
-                parameter
-                for parameter in model.parameters()
-                if parameter.requires_grad
-                and (id(parameter) in body) == is_body
-                and (parameter.ndim > 1) == is_matrix
-            ]
-            groups.append({"params": chosen, "base_lr": lr, "lr": lr, "weight_decay": decay})
-    return torch.optim.AdamW(groups)
-
-
-def _learning_rate(step: int, total_steps: int, warmup_steps: int) -> float:
-    """Share of the base rate at a step: linear warm-up, then a cosine to 1 %."""
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    done = (step - warmup_steps) / max(1, total_steps - warmup_steps)
-    return 0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * min(1.0, done))))
-
-
-def _backward(
-    model: nn.Module,
-    batch: list[TrainingFilm],
-    share: float,
-    device: torch.device,
-    training: DetectorTrainConfig,
-) -> dict[str, float]:
-    """Gradients of one micro-batch weighted by its `share` of the batch; gives the loss parts."""
-    images = [film.image.to(device, non_blocking=True) for film in batch]
-    targets = [
-        {
-            "boxes": film.boxes.to(device),
-            "labels": torch.zeros(len(film.boxes), dtype=torch.int64, device=device),
-        }
-        for film in batch
-    ]
-    with torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16(training, device)):
-        losses: dict[str, Tensor] = model(images, targets)
-    total = torch.stack([loss.float() for loss in losses.values()]).sum() * share
-    total.backward()  # type: ignore[no-untyped-call] # torch leaves Tensor.backward untyped
-    return {f"loss_{name}": float(loss.detach()) * share for name, loss in losses.items()}
-
-
-def use_bfloat16(training: DetectorTrainConfig, device: torch.device) -> bool:
-    """Whether the forward pass runs in bfloat16: asked for, or `auto` on a GPU."""
-    auto = training.precision == "auto" and device.type == "cuda"
-    return auto or training.precision == "bfloat16"
-
-
-def _stop_if_not_finite(parts: dict[str, float], films: list[str], step: int) -> None:
-    bad = [name for name, value in parts.items() if not np.isfinite(value)]
-    if bad:
-        raise FloatingPointError(
-            f"step {step}: {', '.join(bad)} not finite on films {', '.join(films)}; the last "
-            "checkpoint is kept: lower lr, or look at these films"
+def _check_share(training: DetectorTrainConfig, place: Place) -> None:
+    if training.batch_size % place.world_size:
+        raise ConfigError(
+            f"training.batch_size: expected a multiple of the {place.world_size} processes, "
+            f"got {training.batch_size}"
         )
 
 
-@torch.no_grad()
-def _average(averaged: RetinaNet, model: RetinaNet, decay: float, step: int) -> None:
-    """Move the averaged weights; early steps forget faster so that they do not linger."""
-    weight = 1 - min(decay, (1 + step) / (10 + step))
-    for mean, value in zip(averaged.parameters(), model.parameters(), strict=True):
-        mean.lerp_(value, weight)
+def _leave_signals_to_the_trainer(_worker: int) -> None:
+    """Ctrl-C reaches the whole process group: loader processes go on until the state is saved."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@contextmanager
+def _worker_deaths_explained(run: TrainingRun) -> Iterator[None]:
+    """torch raises a plain RuntimeError, from wherever the trainer happens to be."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingStopped(
+            f"a loader process died, mostly for want of memory ({error}); the checkpoint in "
+            f"{run.folder} is kept: go on with --resume --set training.workers=0"
+        ) from error
+
+
+def _films(loader: DataLoader[Any]) -> Iterator[list[TrainingFilm]]:
+    for batch in loader:
+        if isinstance(batch, DataError):
+            raise batch
+        yield batch
+
+
+def _validate(
+    run: TrainingRun,
+    place: Place,
+    averaged: RetinaNet,
+    val: Manifest,
+    config: DetectorConfig,
+    device: torch.device,
+) -> ValidationScores | None:
+    """Scores by the first process, told to the others; None if a signal came before the end."""
+    scores = None
+    if place.rank == 0:
+        scores = validate_detector(
+            averaged, val, config.image_size, device, should_stop=lambda: run.is_signalled
+        )
+    numbers = None if scores is None else [scores.ap_25, scores.ap_50, scores.selection]
+    told = broadcast_numbers(numbers, 3, place, device)
+    if told is None:
+        return None
+    return ValidationScores(ap_25=told[0], ap_50=told[1], selection=told[2] or 0.0)
 
 
 def _save(
     run: TrainingRun,
-    resolved: dict[str, Any],
+    resolved: Mapping[str, Any],
     model: RetinaNet,
     averaged: RetinaNet,
     optimizer: torch.optim.Optimizer,
@@ -297,11 +279,12 @@ def _save(
 ) -> None:
     run.save_checkpoint(
         {
-            "config": resolved,
+            "config": dict(resolved),
             "model": model.state_dict(),
             "averaged": averaged.state_dict(),
             "optimizer": optimizer.state_dict(),
             "step": progress.step,
+            "epochs_done": progress.epochs_done,
             "best_epoch": progress.best_epoch,
             "best": progress.best.as_metrics(),
         }
@@ -310,7 +293,7 @@ def _save(
 
 def _resume(
     run: TrainingRun,
-    resolved: dict[str, Any],
+    resolved: Mapping[str, Mapping[str, Any]],
     model: RetinaNet,
     averaged: RetinaNet,
     optimizer: torch.optim.Optimizer,
@@ -318,29 +301,38 @@ def _resume(
     """Load the checkpoint if there is one."""
     state = run.load_checkpoint()
     if state is None:
-        return _Progress(step=0, best_epoch=0, best=ValidationScores(None, None, -1.0))
-    changed = [
-        f"{part}.{key}: {state['config'][part].get(key)!r} then, {value!r} now"
-        for part, settings in resolved.items()
-        for key, value in settings.items()
-        if state["config"][part].get(key) != value and key != "workers"
-    ]
-    if changed:
-        raise CheckpointError(
-            f"{run.folder}: the checkpoint was made with other settings ({'; '.join(changed)}); "
-            "use the same, or another --out"
+        return _Progress()
+    try:
+        changed = [
+            f"{part}.{key}: {state['config'][part].get(key)!r} then, {value!r} now"
+            for part, settings in resolved.items()
+            for key, value in settings.items()
+            if state["config"][part].get(key) != value and key not in FREE_TO_CHANGE
+        ]
+        if changed:
+            raise CheckpointError(
+                f"{run.folder}: the checkpoint was made with other settings ({'; '.join(changed)});"
+                " use the same, or another --out"
+            )
+        model.load_state_dict(state["model"])
+        averaged.load_state_dict(state["averaged"])
+        optimizer.load_state_dict(state["optimizer"])
+        return _Progress(
+            step=int(state["step"]),
+            epochs_done=int(state["epochs_done"]),
+            best_epoch=int(state["best_epoch"]),
+            best=ValidationScores(**state["best"]),
         )
-    model.load_state_dict(state["model"])
-    averaged.load_state_dict(state["averaged"])
-    optimizer.load_state_dict(state["optimizer"])
-    best = ValidationScores(**state["best"])
-    return _Progress(step=state["step"], best_epoch=state["best_epoch"], best=best)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{run.folder}: the checkpoint is not one of a detector's training ({error}); "
+            "choose another --out"
+        ) from error
 
 
 def _write_weights(
     model: RetinaNet, config: DetectorConfig, scores: ValidationScores, out: Path
 ) -> None:
     tensors = {name: value.contiguous().cpu() for name, value in model.state_dict().items()}
-    with atomic_path(out / WEIGHTS) as temporary:
-        save_file(tensors, temporary)
+    write_bytes(out / WEIGHTS, save(tensors))
     write_json(out / CONFIG, {**config.model_dump(mode="json"), "validation": scores.as_metrics()})

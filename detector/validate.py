@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 from torchvision.models.detection import RetinaNet
+from tqdm import tqdm
 
 from data_manifests.manifest import Manifest
 from detector.dataset import FilmDataset, FilmKey
@@ -32,17 +34,26 @@ class ValidationScores:
 
 @torch.inference_mode()
 def validate_detector(
-    model: RetinaNet, manifest: Manifest, image_size: int, device: torch.device
-) -> ValidationScores:
-    """Average precision of the model's own detections on all films of a manifest."""
-    was_training = model.training
+    model: RetinaNet,
+    manifest: Manifest,
+    image_size: int,
+    device: torch.device,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> ValidationScores | None:
+    """Average precision of the model's own detections on all films of a manifest.
+
+    `should_stop` is asked between batches; if it says yes the answer is None.
+    """
     model.eval()
     films = FilmDataset(manifest, image_size=image_size, seed=None)
     metrics = [
         MeanAveragePrecision(iou_thresholds=[threshold], max_detection_thresholds=[1, 10, 100])
         for threshold in THRESHOLDS
     ]
-    for start in range(0, len(films), BATCH):
+    for start in tqdm(range(0, len(films), BATCH), desc="validate", unit="batch", leave=False):
+        if should_stop():
+            return None
         batch = [films[FilmKey(k, 0, k)] for k in range(start, min(start + BATCH, len(films)))]
         found: list[dict[str, Tensor]] = model([film.image.to(device) for film in batch])
         predicted = [{name: value.cpu() for name, value in one.items()} for one in found]
@@ -52,7 +63,6 @@ def validate_detector(
         ]
         for metric in metrics:
             metric.update(predicted, true)
-    model.train(was_training)
     # torchmetrics answers -1 where there is nothing to find.
     values = [float(metric.compute()["map"]) for metric in metrics]
     found_ap = [None if value < 0 else value for value in values]

@@ -1,0 +1,155 @@
+"""`pneumoloc detector`: train, propose."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from data_manifests.manifest import Manifest
+
+app = typer.Typer(help="Detector: RetinaNet training, regions of interest.", no_args_is_help=True)
+
+Manifests = Annotated[
+    list[Path], typer.Option("--manifest", help="Manifest folder; several are joined.")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@app.command()
+def train(
+    manifest: Manifests,
+    out: Annotated[Path, typer.Option("--out", help="Run folder.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML: {detector: {...}, training: {...}}.")
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One setting, for example training.epochs=5; may repeat."),
+    ] = None,
+    backbone_weights: Annotated[
+        Path | None,
+        typer.Option("--backbone-weights", help="ImageNet weights: safetensors or state dict."),
+    ] = None,
+    device: Device = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT's checkpoint.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a detector on the boxes of the training split; runs under torchrun, too."""
+    from data_manifests.errors import ConfigError
+    from data_manifests.settings import load_settings
+    from detector.config import DetectorSettings
+
+    settings = load_settings(DetectorSettings, config, override or ())
+
+    from detector.device import choose_device
+    from detector.train import train_detector
+    from detector.training_run import has_checkpoint
+
+    chosen = choose_device(device)
+    if has_checkpoint(out) and not resume:
+        raise ConfigError(
+            f"{out}: holds the checkpoint of an earlier training; go on with --resume, or choose "
+            "another --out"
+        )
+    films = _read_manifests(manifest)
+    result = train_detector(
+        films.split("train"),
+        films.split("val"),
+        out,
+        config=settings.detector,
+        training=settings.training,
+        backbone_weights=backbone_weights,
+        device=chosen,
+    )
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "folder": str(result.folder),
+                    "best_epoch": result.best_epoch,
+                    **result.scores.as_metrics(),
+                }
+            )
+        )
+        return
+    scores = ", ".join(
+        f"{name} {'undefined' if value is None else f'{value:.3f}'}"
+        for name, value in (("AP@.25", result.scores.ap_25), ("AP@.5", result.scores.ap_50))
+    )
+    typer.echo(f"best epoch {result.best_epoch}: {scores} on the validation split -> {out}")
+
+
+@app.command()
+def propose(
+    model: Annotated[Path, typer.Option("--model", help="Run folder or model bundle.")],
+    manifest: Manifests,
+    out: Annotated[Path, typer.Option("--out", help="ROI store; an unfinished one is finished.")],
+    count: Annotated[int, typer.Option(help="Regions of a film, the paper's N.")] = 100,
+    nms_iou: Annotated[float, typer.Option(help="Overlap at which two regions are one.")] = 0.7,
+    feature: Annotated[str, typer.Option(help="tower or fpn_roi_align.")] = "tower",
+    shard: Annotated[str, typer.Option(help="This process's share i/n, for example 0/4.")] = "0/1",
+    on_error: Annotated[str, typer.Option(help="fail or skip: what a bad film does.")] = "fail",
+    batch_size: Annotated[int, typer.Option(min=1, help="Films per forward pass.")] = 8,
+    device: Device = "auto",
+    jobs: Annotated[int, typer.Option(min=1, help="Threads that read films.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Write each film's best and lowest regions, with features, to a ROI store."""
+    from data_manifests.errors import ConfigError
+
+    if on_error not in ("fail", "skip"):
+        raise ConfigError(f"--on-error: expected fail or skip, got {on_error!r}")
+
+    from detector.device import choose_device
+    from detector.model import load_detector
+    from detector.proposals import ProposalOptions
+    from detector.propose import parse_shard, propose_store
+
+    options = ProposalOptions(count=count, nms_iou=nms_iou, feature=feature)  # type: ignore[arg-type] # checked by the options themselves
+    share = parse_shard(shard)
+    chosen = choose_device(device)
+    films = _read_manifests(manifest)
+    detector, config, checksum = load_detector(model)
+    report = propose_store(
+        detector,
+        config,
+        films,
+        out,
+        detector_sha256=checksum,
+        options=options,
+        shard=share,
+        skip_errors=on_error == "skip",
+        batch_size=batch_size,
+        device=chosen,
+        threads=jobs,
+    )
+    for problem in report.skipped:
+        typer.echo(f"skipped {problem}", err=True)
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "written": report.written,
+                    "already_done": report.already_done,
+                    "skipped": [str(problem) for problem in report.skipped],
+                }
+            )
+        )
+        return
+    typer.echo(
+        f"{report.written} films written, {report.already_done} were there, "
+        f"{len(report.skipped)} skipped -> {out}"
+    )
+
+
+def _read_manifests(folders: list[Path]) -> Manifest:
+    from data_manifests.join import join_manifests
+    from data_manifests.manifest import read_manifest
+
+    manifests = [read_manifest(folder) for folder in folders]
+    return manifests[0] if len(manifests) == 1 else join_manifests(manifests)

@@ -1,0 +1,114 @@
+"""`training_step`: one optimiser step of the detector, its rates, its averaged weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import RetinaNet
+
+from detector.config import DetectorTrainConfig
+from detector.dataset import TrainingFilm
+
+
+def build_optimizer(model: RetinaNet, training: DetectorTrainConfig) -> torch.optim.AdamW:
+    """AdamW with the body's own rate; norms and biases are not decayed."""
+    body = {id(parameter) for parameter in model.backbone.body.parameters()}
+    groups = []
+    for is_body, lr in ((True, training.lr_backbone), (False, training.lr)):
+        for is_matrix, decay in ((True, training.weight_decay), (False, 0.0)):
+            chosen = [
+                parameter
+                for parameter in model.parameters()
+                if parameter.requires_grad
+                and (id(parameter) in body) == is_body
+                and (parameter.ndim > 1) == is_matrix
+            ]
+            groups.append({"params": chosen, "base_lr": lr, "lr": lr, "weight_decay": decay})
+    return torch.optim.AdamW(groups)
+
+
+def learning_rate(step: int, total_steps: int, warmup_steps: int) -> float:
+    """Share of the base rate at a step: linear warm-up, then a cosine to 1 %."""
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    done = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+    return 0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * min(1.0, done))))
+
+
+def training_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    micro_batches: Iterable[list[TrainingFilm]],
+    *,
+    films: int,
+    rate: float,
+    training: DetectorTrainConfig,
+    device: torch.device,
+) -> dict[str, float]:
+    """One step on `films` films that come in micro-batches; gives the loss parts.
+
+    `rate` is the share of each group's base rate. Losses are those of this process's films.
+
+    Raises:
+        FloatingPointError: a loss or the gradient is not finite; no weight has changed.
+    """
+    parts: dict[str, float] = {}
+    seen: list[str] = []
+    for batch in micro_batches:
+        share = len(batch) / films
+        for name, value in _backward(model, batch, share, device, training).items():
+            parts[name] = parts.get(name, 0.0) + value
+        seen += [film.image_id for film in batch]
+    # In a distributed run the gradient is everybody's, so all processes see a bad one and stop.
+    parts["grad_norm"] = float(nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm))
+    bad = [name for name, value in parts.items() if not np.isfinite(value)]
+    if bad:
+        raise FloatingPointError(
+            f"{', '.join(bad)} not finite on films {', '.join(seen)}; the last checkpoint is kept: "
+            "lower training.lr, or look at these films"
+        )
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_lr"] * rate
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return parts
+
+
+def _backward(
+    model: nn.Module,
+    batch: list[TrainingFilm],
+    share: float,
+    device: torch.device,
+    training: DetectorTrainConfig,
+) -> dict[str, float]:
+    """Gradients of one micro-batch weighted by its `share` of the step; gives the loss parts."""
+    images = [film.image.to(device, non_blocking=True) for film in batch]
+    targets = [
+        {
+            "boxes": film.boxes.to(device),
+            "labels": torch.zeros(len(film.boxes), dtype=torch.int64, device=device),
+        }
+        for film in batch
+    ]
+    with torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16(training, device)):
+        losses: dict[str, Tensor] = model(images, targets)
+    total = torch.stack([loss.float() for loss in losses.values()]).sum() * share
+    total.backward()  # type: ignore[no-untyped-call] # torch leaves Tensor.backward untyped
+    return {f"loss_{name}": float(loss.detach()) * share for name, loss in losses.items()}
+
+
+def use_bfloat16(training: DetectorTrainConfig, device: torch.device) -> bool:
+    """Whether the forward pass runs in bfloat16: asked for, or `auto` on a GPU."""
+    auto = training.precision == "auto" and device.type == "cuda"
+    return auto or training.precision == "bfloat16"
+
+
+@torch.no_grad()
+def average_weights(averaged: RetinaNet, model: RetinaNet, decay: float, step: int) -> None:
+    """Move the averaged weights; early steps forget faster so that they do not linger."""
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    for mean, value in zip(averaged.parameters(), model.parameters(), strict=True):
+        mean.lerp_(value, weight)
