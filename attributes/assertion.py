@@ -101,7 +101,12 @@ def rule_targets(units: Sequence[Unit], clause: Span, index: int, rule: Rule) ->
 def _ends_phrase(units: Sequence[Unit], index: int, stop: int) -> bool:
     """Whether nothing that the rule could speak of follows: "opacity, likely" but not "likely scar"."""
     place = index + 1
-    return place >= stop or units[place].role in (*SEPARATORS, Role.PREPOSITION, Role.WITH)
+    return place >= stop or units[place].role in (
+        *SEPARATORS,
+        Role.PREPOSITION,
+        Role.WITH,
+        Role.VERB,
+    )
 
 
 def _forward(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> list[int]:

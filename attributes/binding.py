@@ -13,6 +13,7 @@ those words reach no finding.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from attributes.clauses import HEADS, Span
 from attributes.grammar import Grammar, Role, Unit
@@ -47,22 +48,11 @@ def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bou
             bare.add(head)
     _share_forward(units, heads, bound, bare, grammar)
     placed = {head for head in heads if not grammar.location.isdisjoint(bound[head])}
+    shared: dict[int, int] = {}
     for index in range(start, stop):
         if units[index].role == Role.MODIFIER and index not in claimed:
-            _attach(units, index, heads, bound, placed, grammar)
+            _attach(units, index, heads, bound, Places(placed, shared), grammar)
     return bound
-
-
-def bind_continuation(units: Sequence[Unit], clause: Span, head: int, bound: Bound) -> None:
-    """Give the modifiers of a clause without a noun to the noun before it: ", which has increased"."""
-    start, stop = clause
-    if all(
-        units[index].role not in HEADS and units[index].role != Role.RULE
-        for index in range(start, stop)
-    ):
-        for index in range(start, stop):
-            if units[index].role == Role.MODIFIER:
-                bound[head] += units[index].term.means
 
 
 def _phrase_modifiers(units: Sequence[Unit], start: int, head: int, grammar: Grammar) -> list[int]:
@@ -165,12 +155,20 @@ def is_both_ways(unit: Unit) -> bool:
     return rule is not None and rule.direction == "both"
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """`own`: nouns placed by their phrase; `shared`: noun -> the noun beside whose place it took."""
+
+    own: set[int]
+    shared: dict[int, int]
+
+
 def _attach(
     units: Sequence[Unit],
     index: int,
     heads: Sequence[int],
     bound: Bound,
-    placed: set[int],
+    places: Places,
     grammar: Grammar,
 ) -> None:
     """Steps 2 and 3: a modifier outside of every noun phrase."""
@@ -180,15 +178,19 @@ def _attach(
     nearest = group[0]
     if not before and _crosses_denial(units, index, nearest):
         means = tuple(name for name in means if name in grammar.location)
-    if nearest in placed:  # it specifies a noun that has its place: "..., right greater than left"
+    if (
+        nearest in places.own
+    ):  # it specifies a noun that has its place: "..., right greater than left"
         group = group[:1]
     for head in group:
         if head == nearest:
             bound[head] += means
-        elif head not in placed:
+        elif head not in places.own and places.shared.get(head, nearest) == nearest:
             bound[head] += [
                 name for name in means if name in grammar.location or name in grammar.change
             ]
+        if not grammar.location.isdisjoint(means):
+            places.shared.setdefault(head, nearest)
 
 
 def _crosses_denial(units: Sequence[Unit], index: int, head: int) -> bool:

@@ -32,9 +32,7 @@ def split_clauses(units: Sequence[Unit]) -> list[Span]:
     clauses: list[Span] = []
     start = 0
     for index, unit in enumerate(units):
-        if unit.role not in BREAKS:
-            continue
-        if unit.role != Role.BREAK or not _joins_adjectives(units, start, index):
+        if unit.role in BREAKS and not _goes_on(units, start, index):
             clauses += _split_coordination(units, start, index)
             start = index + 1
     clauses += _split_coordination(units, start, len(units))
@@ -63,12 +61,28 @@ def _split_coordination(units: Sequence[Unit], start: int, stop: int) -> list[Sp
     return clauses
 
 
-def _joins_adjectives(units: Sequence[Unit], start: int, index: int) -> bool:
-    """Whether a breaking word stands inside a noun phrase: "improving but persistent opacity"."""
-    if index == start or index + 1 >= len(units):
-        return False
-    neighbours = {units[index - 1].role, units[index + 1].role}
-    return neighbours == {Role.MODIFIER} and all(u.role not in HEADS for u in units[start:index])
+def _goes_on(units: Sequence[Unit], start: int, index: int) -> bool:
+    """Whether the breaking word at `index` breaks nothing.
+
+    That is so inside a noun phrase ("improving but persistent opacity"), and for a relative clause
+    without a noun of its own, which speaks of the one before (", which has increased").
+    """
+    role = units[index].role
+    if role == Role.BREAK:
+        if index == start or index + 1 >= len(units):
+            return False
+        neighbours = {units[index - 1].role, units[index + 1].role}
+        return neighbours == {Role.MODIFIER} and all(
+            u.role not in HEADS for u in units[start:index]
+        )
+    if role == Role.RELATIVE and index > start:
+        for unit in units[index + 1 :]:
+            if unit.role in BREAKS:
+                break
+            if unit.role in HEADS:
+                return False
+        return True
+    return False
 
 
 def _is_predicate(unit: Unit) -> bool:

@@ -123,7 +123,7 @@ class Grammar:
         self._add(syntax.coordinators, Term(Role.AND))
         self._add(syntax.companions, Term(Role.WITH))
         self._add(syntax.partitives, Term(Role.PARTITIVE))
-        self._add(syntax.prepositions[:1], Term(Role.PREPOSITION, is_of=True))
+        self._add(syntax.of, Term(Role.PREPOSITION, is_of=True))
         self._add(syntax.prepositions, Term(Role.PREPOSITION))
         self._add(syntax.verbs, Term(Role.VERB))
         self._add(syntax.articles, Term(Role.ARTICLE))

@@ -87,6 +87,7 @@ class Syntax:
     coordinators: tuple[Spelling, ...]
     alternatives: tuple[Spelling, ...]
     companions: tuple[Spelling, ...]
+    of: tuple[Spelling, ...]
     prepositions: tuple[Spelling, ...]
     partitives: tuple[Spelling, ...]
     articles: tuple[Spelling, ...]
@@ -183,6 +184,7 @@ def _build(top: FieldReader, path: Path) -> Lexicon:
         "coordinators",
         "alternatives",
         "companions",
+        "of",
         "prepositions",
         "partitives",
         "articles",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attributes.assertion import Decision, decide_assertions
-from attributes.binding import Bound, bind_continuation, bind_modifiers
+from attributes.binding import Bound, bind_modifiers
 from attributes.clauses import split_clauses
 from attributes.grammar import MAX_SENTENCE_WORDS, Grammar, Role, Unit
 from attributes.lexicon import Lexicon
@@ -122,16 +122,9 @@ def structure_units(units: Sequence[Unit], grammar: Grammar) -> list[Finding]:
     """The findings of a sentence given as units, in order of their place."""
     bound: Bound = {}
     decisions: dict[int, Decision] = {}
-    last = -1
     for clause in split_clauses(units):
-        here = bind_modifiers(units, clause, grammar)
+        bound |= bind_modifiers(units, clause, grammar)
         decisions |= decide_assertions(units, clause)
-        bound |= here
-        start = clause[0]
-        if here:
-            last = max(here)
-        elif last >= 0 and start > 0 and units[start - 1].role == Role.RELATIVE:
-            bind_continuation(units, clause, last, bound)
     _share_with_explanations(units, bound, decisions, grammar)
     findings = []
     rank = grammar.rank_of.__getitem__
