@@ -76,6 +76,10 @@ def vectors(
     dim: Annotated[int, typer.Option(help="Length of a vector.")] = 128,
     epochs: Annotated[int, typer.Option(help="Passes over the text; 0 chooses by its size.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
+    report: Annotated[
+        bool, typer.Option("--report", help="Also show neighbours, negatives, and their stability.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(help="Seeds that --report compares.")] = 5,
     encoding: Encoding = "utf-8",
     as_json: Json = False,
 ) -> None:
@@ -85,9 +89,8 @@ def vectors(
     from attributes.vectors import VectorOptions, train_word_vectors, write_word_vectors
 
     options = VectorOptions(dim=dim, epochs=epochs, seed=seed, negatives=negatives)
-    trained = train_word_vectors(
-        ReportReader(reports, encoding=encoding), load_lexicon(lexicon), options
-    )
+    reader, words = ReportReader(reports, encoding=encoding), load_lexicon(lexicon)
+    trained = train_word_vectors(reader, words, options)
     write_word_vectors(trained, out)
     pairs = {
         name: trained.keywords[index]
@@ -103,6 +106,14 @@ def vectors(
                 }
             )
         )
+        return
+    if report:
+        from attributes.vectors_report import report_text, report_vectors
+        from data_manifests.atomic import write_text
+
+        text = report_text(report_vectors(reader, words, options, seeds=seeds), seeds=seeds)
+        write_text(out / "vectors_report.txt", text + "\n")
+        typer.echo(text)
         return
     for name, negative in pairs.items():
         typer.echo(f"{name:13} {negative}")
@@ -152,6 +163,77 @@ def score(
         typer.echo(
             json.dumps(labels_as_data(scores)) if as_json else labels_as_text(scores, worst=worst)
         )
+
+
+@app.command()
+def explain(
+    report: Annotated[
+        Path, typer.Argument(help="A text file, or reports (manifest, CSV) with --study.")
+    ],
+    study: Annotated[str, typer.Option(help="The study to explain, when REPORT holds many.")] = "",
+    html: Annotated[
+        Path | None, typer.Option(help="Write a self-contained HTML page here.")
+    ] = None,
+    lexicon: LexiconOption = "en",
+    colour: Annotated[bool, typer.Option("--colour/--plain", help="Colours or signs.")] = True,
+) -> None:
+    """Show a report with its findings, rules and attributes marked."""
+    from attributes.explain import explain_html, explain_text
+    from attributes.lexicon import load_lexicon
+    from attributes.reports import read_one_report
+    from attributes.structure import Structurer
+    from attributes.trace import trace_report
+    from data_manifests.atomic import write_text
+
+    structurer = Structurer(load_lexicon(lexicon))
+    one = read_one_report(report, study)
+    traces = trace_report(one.sections, structurer)
+    if html:
+        language = structurer.lexicon.language
+        write_text(html, explain_html(traces, title=one.study_id, language=language))
+    typer.echo(explain_text(traces, colour=colour))
+
+
+@app.command()
+def stats(
+    source: Annotated[Path, typer.Argument(help="Folder of `attributes mine`, or reports.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write stats.csv and stats.png.")
+    ] = None,
+    lexicon: LexiconOption = "en",
+    encoding: Encoding = "utf-8",
+    as_json: Json = False,
+) -> None:
+    """Count how often every keyword is affirmed, hedged, resolved and negated."""
+    from attributes.corpus_stats import (
+        count_corpus,
+        plot_stats,
+        rows_of_mined,
+        rows_of_reports,
+        stats_text,
+    )
+    from attributes.lexicon import load_lexicon
+    from attributes.reports import ReportReader
+    from attributes.structure import Structurer
+    from data_manifests.atomic import write_csv
+
+    words = load_lexicon(lexicon)
+    if (source / "findings.csv").is_file():
+        counted = count_corpus(rows_of_mined(source), words)
+    else:
+        reader = ReportReader(source, encoding=encoding)
+        counted = count_corpus(rows_of_reports(reader, Structurer(words)), words)
+        reader.raise_problems()
+    if out:
+        write_csv(out / "stats.csv", counted.keywords)
+        plot_stats(counted, out / "stats.png")
+    if as_json:
+        tables = {
+            name: getattr(counted, name).to_dict("records") for name in ("keywords", "findings")
+        }
+        typer.echo(json.dumps({"studies": counted.studies} | tables))
+    else:
+        typer.echo(stats_text(counted))
 
 
 def _cores() -> int:

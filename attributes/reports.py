@@ -189,3 +189,29 @@ def find_reports_file(path: Path) -> Path:
             [Problem(str(path), "a manifest folder or a CSV of reports", "no such file")]
         )
     return path
+
+
+def read_one_report(path: Path, study_id: str = "") -> Report:
+    """One report: a text file, or with `study_id` one of many (manifest folder, CSV, parquet).
+
+    Raises DataError where the file cannot be read, is not UTF-8, or has no such study.
+    """
+    path = Path(path)
+    if study_id:
+        for report in ReportReader(path):
+            if report.study_id == study_id:
+                return report
+        raise DataError(f"{path}, field study_id: expected a study `{study_id}`, got none")
+    if not path.is_file() or path.suffix in (".csv", ".parquet"):
+        fix = "name a text file, or add --study"
+        problem = Problem(str(path), "a text file with one report", "a table or nothing", fix=fix)
+        raise DataError.from_problems([problem])
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = content[: error.start].count(b"\n") + 1
+        got = f"byte {content[error.start]:#04x}"
+        problem = Problem(str(path), "UTF-8 text", got, row=row, fix="save as UTF-8")
+        raise DataError.from_problems([problem]) from error
+    return Report(path.stem, (("", text),), 1)

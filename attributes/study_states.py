@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from attributes.lexicon import Lexicon
-from attributes.structure import Finding
 
 # The strongest statement wins: a left opacity that is there outweighs "no left consolidation".
 STATES = ("present", "uncertain", "resolved", "absent", "unmentioned")
 STRENGTH = {state: rank for rank, state in enumerate(STATES)}
 
 
-def keyword_states(findings: Iterable[Finding], lexicon: Lexicon) -> tuple[str, ...]:
+class Stated(Protocol):
+    """Anything that states a finding with attributes."""
+
+    @property
+    def finding(self) -> str: ...
+
+    @property
+    def assertion(self) -> str: ...
+
+    @property
+    def attributes(self) -> tuple[str, ...]: ...
+
+
+def keyword_states(findings: Iterable[Stated], lexicon: Lexicon) -> tuple[str, ...]:
     """One state of `STATES` for each keyword of the lexicon, in its order."""
     names = lexicon.keyword_names
     likes = lexicon.pneumonia_like

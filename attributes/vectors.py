@@ -106,14 +106,64 @@ class WordVectors:
             raise ValueError("keywords must be unique and have one axis each")
 
 
+@dataclass(frozen=True)
+class TrainedWords:
+    """Everything a training gives: word -> vector, most frequent first, and the corpus it saw.
+
+    `keyword_vectors` (K, d) float32 in lexicon order, with `fallback_vector` for the `untrained`.
+    """
+
+    words: Mapping[str, NDArray[np.float32]]
+    corpus: CanonicalCorpus
+    keyword_vectors: NDArray[np.float32]
+    untrained: tuple[str, ...]
+
+
 def train_word_vectors(
     reports: ReportReader, lexicon: Lexicon, options: VectorOptions
 ) -> WordVectors:
     """Train Word2Vec on the canonical text of all reports and choose the negatives.
 
-    The corpus is streamed through a temporary file, so its size does not matter. One worker thread and
-    a fixed seed: the same reports give the same bytes. A keyword that the corpus never uses gets
-    `fallback_vector`; a warning names it.
+    A keyword that the corpus never uses gets `fallback_vector`; a warning names it.
+
+    Raises:
+        DataError: a bad row, or not one usable sentence.
+    """
+    trained = train_words(reports, lexicon, options)
+    if trained.untrained:
+        logger.warning(
+            "%d keywords never occur in the reports and get a made-up vector: %s",
+            len(trained.untrained),
+            ", ".join(trained.untrained),
+        )
+    corpus, vectors = trained.corpus, trained.keyword_vectors
+    return WordVectors(
+        keywords=lexicon.keyword_names,
+        axes=tuple(keyword.axis for keyword in lexicon.keywords),
+        vectors=vectors,
+        negatives=choose_negatives(vectors, lexicon, policy=options.negatives),
+        policy=options.negatives,
+        corpus_sha256=corpus.sha256,
+        untrained=trained.untrained,
+        options={
+            "dim": options.dim,
+            "window": options.window,
+            "min_count": options.min_count,
+            "epochs": resolved_epochs(options, corpus.words),
+            "skip_gram": options.skip_gram,
+            "seed": options.seed,
+            "sentences": corpus.sentences,
+            "words": corpus.words,
+            "lexicon_sha256": lexicon.sha256,
+        },
+    )
+
+
+def train_words(reports: ReportReader, lexicon: Lexicon, options: VectorOptions) -> TrainedWords:
+    """Train on the canonical text of all reports, streamed through a temporary file.
+
+    One worker thread and a fixed seed: the same reports give the same bytes, whatever the machine's
+    number of cores, its locale or PYTHONHASHSEED.
 
     Raises:
         DataError: a bad row, or not one usable sentence.
@@ -126,10 +176,16 @@ def train_word_vectors(
         reports.raise_problems()
         if corpus.sentences == 0:
             raise DataError(
-                f"{reports.path.name}: expected reports with sentences, got none; are all sections skipped?"
+                f"{reports.path.name}: expected reports with sentences, got none; "
+                "are all sections skipped?"
             )
-        trained = _train(path, corpus, lexicon, options)
-    return _assemble(trained, corpus, lexicon, options)
+        words = _train(path, corpus, lexicon, options)
+    untrained = tuple(name for name in lexicon.keyword_names if name not in words)
+    rows = [
+        words[name] if name in words else fallback_vector(name, words, lexicon, options)
+        for name in lexicon.keyword_names
+    ]
+    return TrainedWords(words, corpus, np.stack(rows).astype(np.float32), untrained)
 
 
 def resolved_epochs(options: VectorOptions, words: int) -> int:
@@ -157,46 +213,6 @@ def _train(
         trim_rule=lambda word, count, least: RULE_KEEP if word in keep else RULE_DEFAULT,
     )
     return {word: np.asarray(model.wv[word], dtype=np.float32) for word in model.wv.index_to_key}
-
-
-def _assemble(
-    trained: Mapping[str, NDArray[np.float32]],
-    corpus: CanonicalCorpus,
-    lexicon: Lexicon,
-    options: VectorOptions,
-) -> WordVectors:
-    untrained = tuple(name for name in lexicon.keyword_names if name not in trained)
-    if untrained:
-        logger.warning(
-            "%d keywords never occur in the reports and get a made-up vector: %s",
-            len(untrained),
-            ", ".join(untrained),
-        )
-    rows = [
-        trained[name] if name in trained else fallback_vector(name, trained, lexicon, options)
-        for name in lexicon.keyword_names
-    ]
-    vectors = np.stack(rows).astype(np.float32)
-    return WordVectors(
-        keywords=lexicon.keyword_names,
-        axes=tuple(keyword.axis for keyword in lexicon.keywords),
-        vectors=vectors,
-        negatives=choose_negatives(vectors, lexicon, policy=options.negatives),
-        policy=options.negatives,
-        corpus_sha256=corpus.sha256,
-        untrained=untrained,
-        options={
-            "dim": options.dim,
-            "window": options.window,
-            "min_count": options.min_count,
-            "epochs": resolved_epochs(options, corpus.words),
-            "skip_gram": options.skip_gram,
-            "seed": options.seed,
-            "sentences": corpus.sentences,
-            "words": corpus.words,
-            "lexicon_sha256": lexicon.sha256,
-        },
-    )
 
 
 def fallback_vector(

@@ -1,0 +1,93 @@
+"""What the structurer saw in a report: marked stretches of text and the findings they led to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from attributes.assertion import decide_assertions
+from attributes.clauses import split_clauses
+from attributes.grammar import MAX_SENTENCE_WORDS, Role, Unit
+from attributes.mine import CONTROL
+from attributes.structure import Finding, Structurer
+
+# Kinds of marks, in the order of the legend.
+MARKS = ("present", "absent", "uncertain", "resolved", "attribute", "rule", "other", "break")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A piece of a sentence; `mark` is one of MARKS or empty, `note` says what it means."""
+
+    text: str
+    mark: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class SentenceTrace:
+    """A sentence in stretches that add up to it, with its findings. `section` may be empty."""
+
+    section: str
+    stretches: tuple[Stretch, ...]
+    findings: tuple[Finding, ...]
+
+
+def trace_report(
+    sections: Iterable[tuple[str, str]], structurer: Structurer
+) -> list[SentenceTrace]:
+    """Trace every sentence of the read sections of a report, those without findings too."""
+    traces: list[SentenceTrace] = []
+    for name, text in sections:
+        for part in structurer.sections.split(text, name):
+            for start, end in structurer.sentences.spans(part.text):
+                traces.append(trace_sentence(part.text[start:end], structurer, section=part.name))
+    return traces
+
+
+def trace_sentence(sentence: str, structurer: Structurer, *, section: str = "") -> SentenceTrace:
+    """Trace one sentence. Control characters are shown as blanks."""
+    units = structurer.grammar.units(sentence)
+    marks: dict[int, tuple[str, str]] = {}
+    for start in range(0, len(units), MAX_SENTENCE_WORDS):
+        piece = units[start : start + MAX_SENTENCE_WORDS]
+        marks |= {start + index: mark for index, mark in _marks(piece).items()}
+    shown = sentence.translate(CONTROL)
+    stretches: list[Stretch] = []
+    at = 0
+    for index, unit in enumerate(units):
+        if index in marks:
+            if unit.start > at:
+                stretches.append(Stretch(shown[at : unit.start]))
+            mark, note = marks[index]
+            stretches.append(Stretch(shown[unit.start : unit.end], mark, note))
+            at = unit.end
+    stretches.append(Stretch(shown[at:]))
+    return SentenceTrace(
+        section, tuple(s for s in stretches if s.text), structurer.structure_sentence(sentence)
+    )
+
+
+def _marks(units: list[Unit]) -> dict[int, tuple[str, str]]:
+    """Unit index -> (mark, note)."""
+    marks: dict[int, tuple[str, str]] = {}
+    inside: set[int] = set()
+    for clause in split_clauses(units):
+        inside.update(range(*clause))
+        for index, decision in decide_assertions(units, clause).items():
+            by = f" by rule {decision.rule_id}" if decision.rule_id else ""
+            marks[index] = (
+                decision.assertion,
+                f"{units[index].term.finding}: {decision.assertion}{by}",
+            )
+    for index, unit in enumerate(units):
+        rule = unit.term.rule
+        if index not in inside:
+            marks[index] = "break", "a clause ends here"
+        elif unit.role == Role.MODIFIER:
+            marks[index] = "attribute", ", ".join(unit.term.means)
+        elif rule is not None:
+            marks[index] = "rule", f"rule {rule.id} ({rule.kind}, {rule.direction})"
+        elif unit.role == Role.OTHER:
+            marks[index] = "other", "keeps the words around it to itself"
+    return marks
