@@ -31,7 +31,7 @@ def write_labelme(annotations: Annotations, target: Path, options: FormatOptions
     Raises:
         DataError: `target` holds something already.
     """
-    names = SafeNames()
+    names = SafeNames(film.name for film in annotations)
     with atomic_folder(target) as folder:
         for film in annotations:
             name = names.of(film.name)

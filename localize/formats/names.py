@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -71,24 +72,31 @@ class SafeNames:
     """Gives each film a relative path for its own file, without extension.
 
     A harmless name stays as it is, subfolders included. Parts with `..`, control characters, signs
-    that Windows refuses or more than 150 bytes are changed and get a hash of the name, as does a
-    name that would fall together with an earlier one (also on a file system that ignores case).
+    that Windows refuses or more than 150 bytes are changed, and the path gets a hash of the name;
+    so do all names that would fall together (also on a file system that ignores case). The path of
+    a film therefore depends on the set of names, not on their order.
+
+    Args:
+        names: of all films.
+        replace_dots: also turn dots into `_`.
     """
 
-    def __init__(self, *, replace_dots: bool = False) -> None:
-        self._used: set[str] = set()
+    def __init__(self, names: Iterable[str], *, replace_dots: bool = False) -> None:
         self._replace_dots = replace_dots
+        self._counts = Counter(self._plain(name).casefold() for name in names)
 
     def of(self, name: str) -> str:
         """The path for a film's name, such as `ward-1/film` for `ward-1/film.png`."""
         stem = split_suffix(name)[0]
-        parts = [part for part in stem.split("/") if part not in ("", ".")]
-        safe = "/".join(self._part(part) for part in parts) or "film"
+        plain = self._plain(name)
         unchanged = stem.replace(".", "_") if self._replace_dots else stem
-        if safe != unchanged or safe.casefold() in self._used:
-            safe = f"{safe}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:10]}"
-        self._used.add(safe.casefold())
-        return safe
+        if plain == unchanged and self._counts[plain.casefold()] <= 1:
+            return plain
+        return f"{plain}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:10]}"
+
+    def _plain(self, name: str) -> str:
+        parts = [part for part in split_suffix(name)[0].split("/") if part not in ("", ".")]
+        return "/".join(self._part(part) for part in parts) or "film"
 
     def _part(self, part: str) -> str:
         kept = UNSAFE.sub("_", part.replace("..", "__") if part.strip(".") == "" else part)

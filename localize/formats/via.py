@@ -113,9 +113,9 @@ def _sized(
 def _regions(film: FilmAnnotation) -> Iterator[tuple[Row, Row]]:
     for place, (x1, y1, x2, y2) in enumerate(film.xyxy.tolist()):
         shape = {"name": "rect", "x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
-        values = {"label": film.labels[place]}
+        values: Row = {"label": film.labels[place]}
         if np.isfinite(film.scores[place]):
-            values["score"] = repr(float(film.scores[place]))
+            values["score"] = float(film.scores[place])
         if film.keywords[place]:
             values["attributes"] = ";".join(film.keywords[place])
         yield shape, values

@@ -34,7 +34,7 @@ def write_voc(annotations: Annotations, target: Path, options: FormatOptions) ->
     Raises:
         DataError: `target` holds something already.
     """
-    names = SafeNames(replace_dots=options.replace_dots)
+    names = SafeNames((film.name for film in annotations), replace_dots=options.replace_dots)
     with atomic_folder(target) as folder:
         sets = folder / "ImageSets" / "Main"
         sets.mkdir(parents=True)
@@ -45,7 +45,7 @@ def write_voc(annotations: Annotations, target: Path, options: FormatOptions) ->
                 path.parent.mkdir(parents=True, exist_ok=True)
                 content = "".join(_document(film, _file_name(film, name, options), options))
                 path.write_text(content, "utf-8")
-                listed.write(f'"{name}"\n' if any(c.isspace() for c in name) else f"{name}\n")
+                listed.write(f"{name}\n")
         labels = "".join(f"{_one_line(label)}:::\n" for label in annotations.labels)
         (folder / "labelmap.txt").write_text(
             "# label:color_rgb:parts:actions\nbackground:0,0,0::\n" + labels, "utf-8"

@@ -110,7 +110,7 @@ def read_yolo(path: Path) -> list[FilmAnnotation]:
 
 def _write_labels(annotations: Annotations, folder: Path, options: FormatOptions) -> list[str]:
     """Write the text files; the file names of the films that belong to them."""
-    names = SafeNames(replace_dots=options.replace_dots)
+    names = SafeNames((film.name for film in annotations), replace_dots=options.replace_dots)
     classes = {label: number for number, label in enumerate(annotations.labels)}
     folder.mkdir()
     images = []

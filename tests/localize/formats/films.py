@@ -58,8 +58,13 @@ def make_annotations(*films: FilmAnnotation, keywords=KEYWORDS) -> Annotations:
     return annotations_of_films(films, keywords=keywords, model="bundle-1")
 
 
-def random_films(count=10_000, *, is_whole=False, seed=0, per_film=20) -> list[FilmAnnotation]:
-    """`count` boxes from 1 x 1 to the whole of films up to 4096 x 4096, `per_film` on each."""
+def random_films(
+    count=10_000, *, is_whole=False, decimals=None, seed=0, per_film=100
+) -> list[FilmAnnotation]:
+    """`count` boxes from 1 x 1 to the whole of films up to 4096 x 4096, `per_film` on each.
+
+    `is_whole` gives whole corners, `decimals` rounds them.
+    """
     random = np.random.default_rng(seed)
     films = []
     for number in range(-(-count // per_film)):
@@ -69,10 +74,11 @@ def random_films(count=10_000, *, is_whole=False, seed=0, per_film=20) -> list[F
         size = np.clip(np.round(size) if is_whole else size, 1, side)
         low = random.random((per_film, 2)) * (side - size)
         low = np.floor(low) if is_whole else low
+        corners = np.concatenate([low, np.minimum(low + size, side)], axis=1)
         films.append(
             make_film(
                 f"film-{number:04d}.png",
-                np.concatenate([low, np.minimum(low + size, side)], axis=1),
+                corners if decimals is None else np.round(corners, decimals),
                 width=int(side[0]),
                 height=int(side[1]),
                 scores=np.sort(random.random(per_film))[::-1],
