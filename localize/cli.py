@@ -10,7 +10,7 @@ import typer
 
 from localize.cli_model import bundle_app, localize_app
 from localize.cli_severity import severity_app
-from localize.formats.cli import register_formats
+from localize.formats.cli import register as register_formats
 
 Manifest_ = Annotated[Path, typer.Option("--manifest", help="Manifest folder.")]
 Split = Annotated[str, typer.Option(help="Only this split: train, val, test; default all films.")]
@@ -32,13 +32,17 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     films: Annotated[
-        list[Path], typer.Argument(help="Films (PNG, JPEG, DICOM), folders of films, or a manifest.")
+        list[Path],
+        typer.Argument(help="Films (PNG, JPEG, DICOM), folders of films, or a manifest."),
     ],
     model: Annotated[Path, typer.Option("--model", help="Model bundle.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the prediction.")],
     split: Split = "",
     max_boxes: Annotated[int, typer.Option(min=1, help="Boxes per film.")] = 10,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out boxes below.")] = 0.0,
+    ranking: Annotated[
+        str, typer.Option(help="localizer, or detector: RetinaNet alone, the baseline.")
+    ] = "localizer",
     on_error: Annotated[str, typer.Option(help="An unreadable film: fail or skip.")] = "fail",
     batch_size: Annotated[int, typer.Option(min=1, help="Films at a time.")] = 8,
     device: Device = "auto",
@@ -50,7 +54,7 @@ def predict(
     from detector.device import choose_device
     from localize.bundle import load_bundle
     from localize.inputs import films_to_predict
-    from localize.predict import PredictOptions, predict_films
+    from localize.predict import PredictOptions, choose_ranking, predict_films
     from localize.prediction import write_prediction
 
     chosen = films_to_predict(films, split)
@@ -58,6 +62,7 @@ def predict(
         max_boxes=max_boxes,
         min_score=min_score,
         skip_errors=is_skip(on_error),
+        ranking=choose_ranking(ranking),
         batch_size=batch_size,
     )
     bundle = load_bundle(model)
@@ -67,19 +72,12 @@ def predict(
     skipped = prediction.images[prediction.images["status"] == "skipped"]
     for image_id, error in zip(skipped["image_id"], skipped["error"], strict=True):
         typer.echo(f"skipped {image_id}: {error}", err=True)
-    summary = {
-        "out": str(out),
-        "films": len(prediction.images),
-        "skipped": len(skipped),
-        "boxes": len(prediction.boxes),
-    }
+    predicted, boxes = len(prediction.images) - len(skipped), len(prediction.boxes)
     if as_json:
-        typer.echo(json.dumps(summary))
+        counts = {"predicted": predicted, "skipped": len(skipped), "boxes": boxes}
+        typer.echo(json.dumps({"out": str(out), **counts}))
     else:
-        typer.echo(
-            f"{summary['films'] - summary['skipped']} films predicted, {summary['skipped']} skipped, "
-            f"{summary['boxes']} boxes: {out}"
-        )
+        typer.echo(f"{predicted} films predicted, {len(skipped)} skipped, {boxes} boxes: {out}")
 
 
 def evaluate(
@@ -92,7 +90,9 @@ def evaluate(
     targets: Annotated[
         Path | None, typer.Option(help="attributes.csv of `attributes mine`, for the attributes.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Also write evaluation.json and .md here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write evaluation.json and .md here.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     replicates: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
     as_json: Json = False,
@@ -123,7 +123,9 @@ def gallery(
     films: Annotated[
         Path, typer.Option("--films", help="Manifest, or the folder the films were predicted from.")
     ],
-    out: Annotated[Path | None, typer.Option(help="HTML file; default PREDICTION/gallery.html.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file; default PREDICTION/gallery.html.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many films.")] = 500,
 ) -> None:
     """A self-contained page of films with boxes, true boxes, attributes and severity."""

@@ -38,17 +38,18 @@ def train(
     """Train on films with reports; the split `val` selects the epoch. No boxes are needed."""
     from attributes.targets import read_targets
     from attributes.vectors import read_word_vectors
+    from data_manifests.errors import ConfigError
     from data_manifests.manifest import read_manifest
     from detector.device import choose_device
     from detector.roi_store import RoiStore
-    from detector.training_run import refuse_existing
+    from detector.training_run import CHECKPOINT
     from localize.pairs import make_pairs
     from localize.settings import localizer_settings
     from localize.train import train_localizer
 
     settings = localizer_settings(preset, config, set_ or [])
-    if not resume:
-        refuse_existing(out)
+    if not resume and (out / CHECKPOINT).exists():
+        raise ConfigError(f"{out}: holds a training; go on with --resume, or choose another --out")
     films = read_manifest(manifest)
     targets = read_targets(attributes, policy=settings.training.target_policy)
     normal = settings.training.include_normal
@@ -59,8 +60,15 @@ def train(
         ]
         typer.echo(f"{len(parts[0])} training films, {len(parts[1])} validation films", err=True)
         result = train_localizer(
-            rois, parts[0], rois, parts[1], read_word_vectors(words), out,
-            config=settings.localizer, training=settings.training, device=choose_device(device),
+            rois,
+            parts[0],
+            rois,
+            parts[1],
+            read_word_vectors(words),
+            out,
+            config=settings.localizer,
+            training=settings.training,
+            device=choose_device(device),
         )
     typer.echo(f"kept epoch {result.best_epoch} ({result.best_value:.4f}): {out}")
 
@@ -78,12 +86,14 @@ def make(
         Path | None, typer.Option(help="Films with experts' scores, for the severity model.")
     ] = None,
     severity_column: Annotated[str, typer.Option(help="Column of its labels.csv.")] = "severity",
-    training_data: Annotated[str, typer.Option(help="One sentence for the model card.")] = "not said",
+    training_data: Annotated[
+        str, typer.Option(help="One sentence for the model card.")
+    ] = "not said",
     lexicon: Annotated[Path | None, typer.Option(help="Your own lexicon, if you used one.")] = None,
     device: Device = "auto",
 ) -> None:
     """Calibrate two trainings on validation films and pack everything into a bundle."""
-    from attributes.lexicon import lexicon_path
+    from attributes.lexicon import LEXICON_FOLDER
     from data_manifests.manifest import read_manifest
     from detector.device import choose_device
     from localize.make_bundle import make_bundle
@@ -94,7 +104,7 @@ def make(
         detector_run=detector,
         localizer_run=localizer,
         words=words,
-        lexicon=lexicon or lexicon_path("en"),
+        lexicon=lexicon or LEXICON_FOLDER / "en.yaml",
         validation=read_manifest(manifest).split("val"),
         severity_films=scored,
         severity_column=severity_column,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from localize.model import Localizer, LocalizerOutput, Regions
 from localize.ranking import rank_regions, rank_values
 
 Floats = NDArray[np.float64]
+Ranking = Literal["localizer", "detector"]
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,19 @@ def film_regions(
     film_boxes: Sequence[Tensor],
     config: LocalizerConfig,
     *,
+    ranking: Ranking,
     limit: int,
 ) -> list[FilmRegions]:
-    """Rank the regions of B films; `film_boxes[k]` (R_k, 4) are their boxes in film pixels."""
+    """Rank the regions of B films; `film_boxes[k]` (R_k, 4) are their boxes in film pixels.
+
+    `ranking` is by the localizer's alpha, or by the detector's own score: the baseline.
+    """
     output: LocalizerOutput = localizer(regions)
     score_logits = regions.score_logits()
-    values = rank_values(output.alpha_logits, score_logits, config.rank_by)
+    if ranking == "detector":
+        values = score_logits
+    else:
+        values = rank_values(output.alpha_logits, score_logits, config.rank_by)
     log_alpha = torch.log_softmax(values.float().masked_fill(~regions.mask, -torch.inf), dim=1)
     attributes = output.attribute_logits.float().sigmoid()
     alone = localizer.attribute_head(output.fused).float().sigmoid()

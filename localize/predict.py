@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from data_manifests.errors import DataError, Problem
+from data_manifests.errors import ConfigError, DataError, Problem
 from data_manifests.manifest import Manifest
 from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
 from detector.proposals import ProposalOptions, propose_rois
 from detector.provenance import provenance
 from localize.bundle import Bundle, move_bundle
-from localize.film_regions import FilmRegions, film_regions, regions_of_films
+from localize.film_regions import FilmRegions, Ranking, film_regions, regions_of_films
 from localize.prediction import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
 from localize.severity_model import severity_features
 
@@ -42,12 +42,14 @@ class PredictOptions:
     """How films are predicted.
 
     `max_boxes` per film after suppression; `min_score` cuts boxes; `skip_errors` goes on after an
-    unreadable film and lists it, else the first one stops the run.
+    unreadable film and lists it, else the first one stops the run. `ranking` by the `detector`
+    gives RetinaNet alone, the baseline; box scores are then the detector's own.
     """
 
     max_boxes: int = 10
     min_score: float = 0.0
     skip_errors: bool = False
+    ranking: Ranking = "localizer"
     batch_size: int = 8
     proposals: ProposalOptions = field(default_factory=ProposalOptions)
 
@@ -84,7 +86,7 @@ def predict_films(
         }
         images.append(row)
         attributes.append([film.image_id, *found.attributes.round(6)])
-        boxes += _box_rows(film.image_id, found, bundle, options.min_score)
+        boxes += _box_rows(film.image_id, found, bundle, options)
     failed = [row for row in images if row["status"] == "skipped"]
     if failed and len(failed) == len(images):
         raise DataError(f"none of {len(images)} films can be read; the first: {failed[0]['error']}")
@@ -98,6 +100,7 @@ def predict_films(
             "options": {
                 "max_boxes": options.max_boxes,
                 "min_score": options.min_score,
+                "ranking": options.ranking,
                 "regions": options.proposals.count,
                 "rank_by": bundle.localizer_config.rank_by,
                 "nms_iou": bundle.localizer_config.nms_iou,
@@ -141,9 +144,17 @@ def film_results(
             regions,
             film_boxes,
             bundle.localizer_config,
+            ranking=options.ranking,
             limit=options.max_boxes,
         )
         yield from zip(batch, found, strict=True)
+
+
+def choose_ranking(name: str) -> Ranking:
+    """A ranking by its name on the command line. Raises ConfigError for another word."""
+    if name == "localizer" or name == "detector":
+        return name
+    raise ConfigError(f"--ranking: expected localizer or detector, got {name!r}")
 
 
 def manifest_films(manifest: Manifest) -> list[FilmToPredict]:
@@ -216,15 +227,18 @@ def _to_film(boxes: Tensor, film: StreamedFilm) -> Tensor:
 
 
 def _box_rows(
-    image_id: str, found: FilmRegions, bundle: Bundle, min_score: float
+    image_id: str, found: FilmRegions, bundle: Bundle, options: PredictOptions
 ) -> list[dict[str, object]]:
     ranked = found.ranked
-    scores = bundle.calibration.box_scores(ranked.log_alpha, ranked.film_sum)
+    if options.ranking == "detector":
+        scores = found.detector_scores
+    else:
+        scores = bundle.calibration.box_scores(ranked.log_alpha, ranked.film_sum)
     keywords = np.array(bundle.words.keywords)
     rows = []
     for k, (corners, score) in enumerate(zip(ranked.xyxy.round(3), scores, strict=True)):
         x1, y1, x2, y2 = map(float, corners)
-        if score < min_score or x2 - x1 < MIN_SIDE_PX or y2 - y1 < MIN_SIDE_PX:
+        if score < options.min_score or x2 - x1 < MIN_SIDE_PX or y2 - y1 < MIN_SIDE_PX:
             continue
         named = keywords[found.region_attributes[k] >= MIN_ATTRIBUTE]
         values = (

@@ -1,0 +1,201 @@
+"""`run_quickstart`: the whole road on phantom films, from nothing to boxes to look at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from attributes.lexicon import LEXICON_FOLDER, load_lexicon
+from attributes.mine import mine_reports
+from attributes.reports import ReportReader
+from attributes.targets import read_targets
+from attributes.vectors import VectorOptions, train_word_vectors, write_word_vectors
+from data_manifests.atomic import write_text
+from data_manifests.errors import DataError
+from data_manifests.manifest import Manifest
+from data_manifests.phantom.case import PhantomOptions
+from data_manifests.phantom.generate import SplitShares, build_phantom
+from detector.config import DetectorConfig, DetectorTrainConfig
+from detector.model import load_detector
+from detector.proposals import ProposalOptions
+from detector.propose import Shard, propose_store
+from detector.roi_store import RoiStore
+from detector.train import train_detector
+from localize.bundle import load_bundle
+from localize.config import LocalizerConfig, LocalizeTrainConfig
+from localize.evaluate import evaluate
+from localize.formats.annotations import annotations_from_prediction
+from localize.formats.export import export
+from localize.gallery.build import build_gallery
+from localize.make_bundle import make_bundle
+from localize.metrics.bootstrap import Estimate
+from localize.pairs import make_pairs
+from localize.predict import PredictOptions, manifest_films, predict_films
+from localize.prediction import write_prediction
+from localize.train import train_localizer
+
+EXPORTS = (("coco", "boxes.coco.json"), ("label-studio", "boxes.label-studio.json"))
+
+
+@dataclass(frozen=True)
+class QuickstartSize:
+    """How much is made and trained; the default takes minutes on two cores."""
+
+    films_a: int = 320
+    films_b: int = 480
+    film_px: int = 192
+    model_px: int = 128
+    detector_epochs: int = 14
+    localizer_epochs: int = 40
+
+
+def run_quickstart(out: Path, *, seed: int, size: QuickstartSize | None = None) -> Iterator[str]:
+    """Build, train, predict, evaluate, export; yields lines to print, the last say where to look.
+
+    Hospital A has films with boxes, hospital B films with reports. Every step's folder is what the
+    command of that step would write. A run that was interrupted goes on where it was.
+
+    Raises:
+        DataError: `out` holds something else.
+    """
+    size = size or QuickstartSize()
+    if out.exists() and any(out.iterdir()) and not (out / "hospital_a").exists():
+        raise DataError(f"{out}: expected an empty folder or an earlier quickstart; choose --out")
+    device, start = torch.device("cpu"), time.monotonic()
+    yield f"1/6 phantom films: {size.films_a} with boxes (A), {size.films_b} with reports (B)"
+    shares = SplitShares(val=0.2, test=0.25)
+    a = build_phantom(
+        out / "hospital_a",
+        PhantomOptions(size=size.film_px, domain="A", seed=seed),
+        films=size.films_a,
+        shares=SplitShares(val=0.25, test=0.0),
+    )
+    b = build_phantom(
+        out / "hospital_b",
+        PhantomOptions(size=size.film_px, domain="B", seed=seed),
+        films=size.films_b,
+        shares=shares,
+    )
+    yield f"2/6 detector on A's boxes ({_minutes(start)})"
+    train_detector(
+        a.split("train"),
+        a.split("val"),
+        out / "detector",
+        config=DetectorConfig(backbone="resnet18", fpn_width=64, image_size=size.model_px),
+        training=DetectorTrainConfig(
+            seed=seed, epochs=size.detector_epochs, lr=1e-3, lr_backbone=1e-3, ema_decay=0.99
+        ),
+        device=device,
+    )
+    yield f"3/6 attributes and word vectors from B's reports ({_minutes(start)})"
+    _mine(out, seed)
+    yield f"4/6 regions, and attention on B's film-report pairs ({_minutes(start)})"
+    _train_attention(out, b, seed, size.localizer_epochs, device)
+    bundle_folder = out / "bundle"
+    if not bundle_folder.exists():
+        make_bundle(
+            bundle_folder,
+            detector_run=out / "detector",
+            localizer_run=out / "localizer",
+            words=out / "words",
+            lexicon=LEXICON_FOLDER / "en.yaml",
+            validation=a.split("val"),
+            severity_films=b.split("train"),
+            severity_column="severity",
+            training_data=f"phantom films of the quickstart, seed {seed}",
+            device=device,
+        )
+    yield f"5/6 prediction of B's test films, without text ({_minutes(start)})"
+    yield from _predict(out, bundle_folder, b.split("test"), device)
+    yield f"done in {_minutes(start)}. Look at:"
+    yield f"  {out / 'prediction' / 'gallery.html'}   films with boxes, true boxes and attributes"
+    yield f"  {out / 'evaluation.md'}   all metrics with intervals, against the detector alone"
+    for name, file in EXPORTS:
+        yield f"  {out / file}   boxes for {name}"
+    yield f"  {bundle_folder}   the model, for `pneumoloc predict FILMS --model ... --out DIR`"
+
+
+def _mine(out: Path, seed: int) -> None:
+    lexicon = load_lexicon("en")
+    mine_reports(out / "hospital_b", out / "attributes", lexicon=lexicon, workers=1)
+    words = train_word_vectors(
+        ReportReader(out / "hospital_b"), lexicon, VectorOptions(dim=64, epochs=30, seed=seed)
+    )
+    write_word_vectors(words, out / "words")
+
+
+def _train_attention(
+    out: Path, films: Manifest, seed: int, epochs: int, device: torch.device
+) -> None:
+    from attributes.vectors import read_word_vectors
+
+    model, config, checksum = load_detector(out / "detector")
+    propose_store(
+        model,
+        config,
+        films,
+        out / "rois",
+        detector_sha256=checksum,
+        options=ProposalOptions(),
+        shard=Shard(),
+        skip_errors=False,
+        batch_size=8,
+        device=device,
+    )
+    targets = read_targets(out / "attributes")
+    with RoiStore(out / "rois") as store:
+        train, val = (
+            make_pairs(films.split(name), store, targets, include_normal=False)
+            for name in ("train", "val")
+        )
+        train_localizer(
+            store,
+            train,
+            store,
+            val,
+            read_word_vectors(out / "words"),
+            out / "localizer",
+            config=LocalizerConfig(),
+            training=LocalizeTrainConfig(seed=seed, epochs=epochs),
+            device=device,
+        )
+
+
+def _predict(out: Path, bundle_folder: Path, test: Manifest, device: torch.device) -> Iterator[str]:
+    bundle, films = load_bundle(bundle_folder), manifest_films(test)
+    prediction = predict_films(bundle, films, PredictOptions(), device)
+    baseline = predict_films(bundle, films, PredictOptions(ranking="detector"), device)
+    write_prediction(prediction, out / "prediction")
+    write_prediction(baseline, out / "prediction_detector_alone")
+    result = evaluate(prediction, test, baseline=baseline)
+    write_text(out / "evaluation.json", result.to_json())
+    write_text(out / "evaluation.md", result.to_markdown())
+    yield "6/6 exports and gallery"
+    for name, file in EXPORTS:
+        export(annotations_from_prediction(prediction), name, out / file)
+    build_gallery(
+        prediction,
+        {film.image_id: film.file for film in films},
+        out / "prediction" / "gallery.html",
+        manifest=test,
+    )
+    yield "        IoU@.25 IoU@.5 IoU@.75 of true boxes found (k = number of true boxes)"
+    rows = {row.key: row for row in result.rows}
+    for name, side in (("localizer", "estimate"), ("detector alone", "baseline")):
+        values = [getattr(rows[f"iou_at_{t}"], side) for t in ("0.25", "0.5", "0.75")]
+        yield f"  {name:<15}" + "  ".join(_value(value) for value in values)
+
+
+def _value(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.value is None:
+        return "-".center(6)
+    return f"{estimate.value:.3f} "
+
+
+def _minutes(start: float) -> str:
+    seconds = time.monotonic() - start
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
