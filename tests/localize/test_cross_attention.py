@@ -1,4 +1,4 @@
-"""Cross-attention against a slow loop written from the paper's equations and SCAN's normalisation."""
+"""Cross-attention against a slow loop written from the equations of the paper and of SCAN."""
 
 from __future__ import annotations
 
