@@ -16,6 +16,7 @@ import typer
 import attributes.cli
 import data_manifests.cli
 import detector.cli
+import localize.cli
 from data_manifests.errors import (
     CheckpointError,
     ConfigError,
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.add_typer(data_manifests.cli.app, name="manifest")
 app.add_typer(attributes.cli.app, name="attributes")
 app.add_typer(detector.cli.app, name="detector")
+localize.cli.register(app)
 
 
 def _print_version(asked: bool) -> None:

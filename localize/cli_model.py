@@ -42,13 +42,13 @@ def train(
     from data_manifests.manifest import read_manifest
     from detector.device import choose_device
     from detector.roi_store import RoiStore
-    from detector.training_run import CHECKPOINT
+    from detector.training_run import has_checkpoint
     from localize.pairs import make_pairs
     from localize.settings import localizer_settings
     from localize.train import train_localizer
 
     settings = localizer_settings(preset, config, set_ or [])
-    if not resume and (out / CHECKPOINT).exists():
+    if not resume and has_checkpoint(out):
         raise ConfigError(f"{out}: holds a training; go on with --resume, or choose another --out")
     films = read_manifest(manifest)
     targets = read_targets(attributes, policy=settings.training.target_policy)
