@@ -1,8 +1,8 @@
 """Present, absent, uncertain or resolved: the rules of the lexicon applied to a clause.
 
 The passes and their order were re-derived from the published description of NegBio and the CheXpert
-labeler: uncertainty that contains a negation ("cannot exclude"), then negation, then the rest. Here they
-are ranks: of all rules that reach a finding, the one of the first rank decides.
+labeler: uncertainty that contains a negation ("cannot exclude"), then negation, then the rest. Here
+these are ranks: of all rules that reach a finding, the one of the first rank decides.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def rule_targets(units: Sequence[Unit], clause: Span, index: int, rule: Rule) ->
 
 
 def _ends_phrase(units: Sequence[Unit], index: int, stop: int) -> bool:
-    """Whether nothing that the rule could speak of follows: "opacity, likely" but not "likely scar"."""
+    """Whether nothing the rule could speak of follows: "opacity, likely", not "likely scar"."""
     place = index + 1
     return place >= stop or units[place].role in (
         *SEPARATORS,
@@ -157,8 +157,8 @@ def _next_rule_takes_over(units: Sequence[Unit], separator: int, stop: int) -> b
 def _list_goes_on(units: Sequence[Unit], separator: int, stop: int, rule: Rule) -> bool:
     """Whether what follows a separator is still in the list that the rule governs.
 
-    "or" continues a list. A comma or "and" continues it when an "or" comes later, or when the next item
-    is a bare noun; "no consolidation, small left effusion" is two statements.
+    "or" continues a list. A comma or "and" continues it when an "or" comes later, or when the
+    next item is a bare noun; "no consolidation, small left effusion" is two statements.
     """
     if units[separator].role == Role.OR:
         return True

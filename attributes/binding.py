@@ -1,19 +1,20 @@
 """Which attribute belongs to which finding: scope and syntax of radiology English, as code.
 
 Four steps inside a clause. A modifier belongs to
-1. the noun whose phrase it stands in ("patchy left basal opacity", "right middle and lower lobe ..."),
-2. else the noun before it ("opacity in the left base", "opacity is unchanged"), shared with the nouns
-   joined to that one when they have no place of their own,
+1. the noun whose phrase it stands in ("patchy left basal opacity", "right middle and lower ..."),
+2. else the noun before it ("opacity in the left base", "opacity is unchanged"), shared with the
+   nouns joined to that one when they have no place of their own,
 3. else the noun after it ("in the left base there is opacity"),
-4. and a bare noun joined to a described one takes its place ("left basal consolidation and effusion").
-Other nouns of the lexicon (fractures, clear lungs, the heart) take modifiers like findings do, so that
-those words reach no finding.
+4. and a bare noun joined to a described one takes its place ("left consolidation and effusion").
+Other nouns of the lexicon (fractures, clear lungs, the heart) take modifiers like findings do, so
+that those words reach no finding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from attributes.clauses import HEADS, Span
 from attributes.grammar import Grammar, Role, Unit
@@ -58,8 +59,8 @@ def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bou
 def _phrase_modifiers(units: Sequence[Unit], start: int, head: int, grammar: Grammar) -> list[int]:
     """Indices of the modifiers in the noun phrase that ends with `head`, nearest first.
 
-    Joined parts ("left and right basal ...") are read in segments; the last segment is given back when
-    it turns out to belong to an earlier noun ("opacity in the right middle and left lower lobe ...").
+    Joined parts ("left and right basal ...") are read in segments; the last segment is given back
+    when it turns out to belong to an earlier noun ("opacity in the right and left lower ...").
     """
     segments: list[list[int]] = [[]]
     crossed_verb = False
@@ -120,8 +121,8 @@ def _is_partitive(units: Sequence[Unit], index: int, start: int, grammar: Gramma
 def _share_forward(
     units: Sequence[Unit], heads: Sequence[int], bound: Bound, bare: set[int], grammar: Grammar
 ) -> None:
-    """Step 4: a bare noun takes the place (among like findings all attributes) of the one before."""
-    for previous, head in zip(heads, heads[1:], strict=False):
+    """Step 4: a bare noun takes the place of the one before, among like findings all attributes."""
+    for previous, head in pairwise(heads):
         if head not in bare or units[head].role == Role.OTHER or units[previous].role == Role.OTHER:
             continue
         if not _only_joined(units, previous, head):
@@ -157,7 +158,7 @@ def is_both_ways(unit: Unit) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """`own`: nouns placed by their phrase; `shared`: noun -> the noun beside whose place it took."""
+    """`own`: nouns placed by their phrase; `shared`: noun -> the noun that gave its place."""
 
     own: set[int]
     shared: dict[int, int]
@@ -217,7 +218,7 @@ def _joined_before(units: Sequence[Unit], heads: Sequence[int]) -> list[int]:
 def _joined_after(units: Sequence[Unit], heads: Sequence[int]) -> list[int]:
     """The first noun and those joined to it, first first."""
     group = [heads[0]]
-    for left, right in zip(heads, heads[1:], strict=False):
+    for left, right in pairwise(heads):
         if not _in_one_group(units, left, right):
             break
         group.append(right)

@@ -1,8 +1,8 @@
-"""Canonical text for the word vectors: one word for every keyword and finding, whatever its spelling.
+"""Canonical text for the word vectors: one word for each keyword and finding.
 
-"Bibasilar ground-glass opacities" becomes `bilateral basal hazy opacity`. On raw tokens the nearest word
-of a keyword is often its own synonym ("basilar" - "basal"), and rare keywords fall below the minimum
-count; after this step they share their counts.
+"Bibasilar ground-glass opacities" becomes `bilateral basal hazy opacity`. On raw tokens the nearest
+word of a keyword is often its own synonym ("basilar" - "basal"), and rare keywords fall below the
+minimum count; after this step spellings share their counts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from attributes.tokens import words_of
 
 @dataclass(frozen=True)
 class CanonicalCorpus:
-    """What was written: sentences, words, how often every keyword occurs, and the file's checksum."""
+    """What was written: sentences, words, how often each keyword occurs, and the checksum."""
 
     sentences: int
     words: int

@@ -26,8 +26,8 @@ SUBJECTS = frozenset(
 def split_clauses(units: Sequence[Unit]) -> list[Span]:
     """Clauses as half-open ranges of unit indices, in order; breaking words belong to no clause.
 
-    A clause ends at a breaking word ("but", "which", ";"), and at a comma or "and" that is followed by
-    a subject with its own verb, when what stands before has a predicate too.
+    A clause ends at a breaking word ("but", "which", ";"), and at a comma or "and" that is followed
+    by a subject with its own verb, when what stands before has a predicate too.
     """
     clauses: list[Span] = []
     start = 0

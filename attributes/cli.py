@@ -61,7 +61,8 @@ def mine(
         )
         return
     typer.echo(
-        f"{summary.reports} reports, {summary.findings} findings, {summary.skipped} rows skipped -> {out}"
+        f"{summary.reports} reports, {summary.findings} findings, "
+        f"{summary.skipped} rows skipped -> {out}"
     )
 
 

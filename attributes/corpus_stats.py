@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +33,9 @@ class FindingRow:
 class CorpusStats:
     """Two tables of counts.
 
-    `keywords`: one row a keyword; `findings_*` count pneumonia-like findings that carry it, `studies_*`
-    studies by their strongest statement. `findings`: one row a finding type, counts by assertion.
+    `keywords`: one row a keyword; `findings_*` count pneumonia-like findings that carry it,
+    `studies_*` studies by their strongest statement. `findings`: one row a finding type, counts by
+    assertion.
     """
 
     studies: int
@@ -128,28 +129,30 @@ def stats_text(stats: CorpusStats) -> str:
     )
 
 
-def plot_stats(stats: CorpusStats, path: Path, *, shown: Sequence[str] = ASSERTIONS) -> None:
-    """Write a bar chart of the findings per keyword and assertion (PNG, SVG or PDF by suffix)."""
+def plot_stats(stats: CorpusStats, path: Path) -> None:
+    """Write a bar chart of the findings per keyword (PNG, SVG or PDF by suffix).
+
+    Negated ones have their own panel: "focal" is denied fifty times as often as it is said.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    colours = {
-        "present": "#c0392b",
-        "uncertain": "#e0a526",
-        "resolved": "#3a9db5",
-        "absent": "#5a9a63",
-    }
-    figure = Figure(figsize=(8, 7), layout="constrained")
+    figure = Figure(figsize=(10, 6.5), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    said, denied = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
     table = stats.keywords.iloc[::-1]
     left = pd.Series(0, index=table.index)
-    for state in shown:
+    for state, colour in (
+        ("present", "#c0392b"),
+        ("uncertain", "#e0a526"),
+        ("resolved", "#3a9db5"),
+    ):
         counts = table[f"findings_{state}"]
-        axes.barh(table["keyword"], counts, left=left, color=colours[state], label=state)
+        said.barh(table["keyword"], counts, left=left, color=colour, label=state)
         left = left + counts
-    axes.set_xlabel("pneumonia-like findings")
-    axes.set_xscale("symlog", linthresh=100)  # "focal" is negated a hundred times as often as said
-    axes.legend(frameon=False)
+    said.legend(frameon=False, loc="lower right")
+    said.set_xlabel("pneumonia-like findings that carry the keyword")
+    denied.barh(table["keyword"], table["findings_absent"], color="#5a9a63")
+    denied.set_xlabel("of them absent")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=150)

@@ -25,16 +25,18 @@ PAGE = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{{ title }}</title>
 <style>
-body { font: 16px/1.6 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430; }
-h1 { font-size: 1.3rem; } h2 { font-size: .9rem; text-transform: uppercase; color: #667; margin: 1.6rem 0 .3rem; }
-p.sentence { margin: .6rem 0 .2rem; }
+body { font: 16px/1.6 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+color: #1c2430; } h1 { font-size: 1.3rem; } h2 { font-size: .9rem; text-transform: uppercase;
+color: #667; margin:
+1.6rem 0 .3rem; } p.sentence { margin: .6rem 0 .2rem; }
 mark { background: none; color: inherit; padding: .05rem .2rem; border-radius: .25rem; }
-.present { background: #ffd9d6; font-weight: 600; } .absent { background: #d9f0dc; font-weight: 600; }
-.uncertain { background: #fdeec2; font-weight: 600; } .resolved { background: #d4eef5; font-weight: 600; }
-.attribute { border-bottom: 2px solid #3b6fd4; } .rule { border-bottom: 2px dashed #9b3fb5; }
-.other { color: #778; border-bottom: 1px dotted #99a; } .break { border-left: 2px solid #99a; border-right: 2px solid #99a; }
-ul { margin: .1rem 0 .8rem 1.2rem; padding: 0; font-size: .92rem; color: #334; }
-.legend mark { margin-right: .6rem; font-size: .85rem; }
+.present { background: #ffd9d6; font-weight: 600; } .absent { background: #d9f0dc; font-weight:
+600; } .uncertain { background: #fdeec2; font-weight: 600; } .resolved { background: #d4eef5;
+font-weight:
+600; } .attribute { border-bottom: 2px solid #3b6fd4; } .rule { border-bottom: 2px dashed #9b3fb5; }
+.other { color: #778; border-bottom: 1px dotted #99a; } .break { border-left: 2px solid #99a;
+border-right: 2px solid #99a; } ul { margin: .1rem 0 .8rem 1.2rem; padding: 0; font-size: .92rem;
+color: #334; } .legend mark { margin-right: .6rem; font-size: .85rem; }
 </style>
 </head>
 <body>
@@ -44,10 +46,12 @@ ul { margin: .1rem 0 .8rem 1.2rem; padding: 0; font-size: .92rem; color: #334; }
 <h2>{{ group.name or "report" }}</h2>
 {% for trace in group.traces %}
 <p class="sentence"><bdi>{% for part in trace.stretches -%}
-{% if part.mark %}<mark class="{{ part.mark }}" title="{{ part.note }}">{{ part.text }}</mark>{% else %}{{ part.text }}{% endif %}
+{% if part.mark -%}
+<mark class="{{ part.mark }}" title="{{ part.note }}">{{ part.text }}</mark>
+{%- else %}{{ part.text }}{% endif %}
 {%- endfor %}</bdi></p>
-{% if trace.findings %}<ul>{% for line in lines(trace.findings) %}<li>{{ line }}</li>{% endfor %}</ul>{% endif %}
-{% endfor %}
+{% if trace.findings %}<ul>{% for line in lines(trace.findings) %}<li>{{ line }}</li>{% endfor
+%}</ul>{% endif %} {% endfor %}
 {% endfor %}
 </body>
 </html>

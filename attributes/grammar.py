@@ -1,7 +1,8 @@
-"""A lexicon compiled for matching: every spelling in one word trie, and a sentence as a row of units.
+"""A lexicon compiled for matching: every spelling in one word trie, and a sentence as a row of
+units.
 
-A unit is the longest spelling found at a place, or a single unknown word. Walking a trie of words is
-linear in the sentence, whatever the lexicon holds.
+A unit is the longest spelling found at a place, or a single unknown word. Walking a trie of words
+is linear in the sentence, whatever the lexicon holds.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import Any, Final, NamedTuple
 from attributes.lexicon import Lexicon, Rule, Spelling
 from attributes.tokens import TOKEN, fold, words_of
 
-# A sentence longer than this is cut: it is a list or a file without line ends, not a sentence. Binding
-# is quadratic in the worst case, so the cut is also what keeps a hostile text linear.
+# A sentence longer than this is cut: it is a list or a file without line ends, not a sentence.
+# Binding is quadratic in the worst case, so the cut is also what keeps a hostile text linear.
 MAX_SENTENCE_WORDS = 256
 LOCATION_AXES = frozenset({"laterality", "zone"})
 
 
 class Role:
-    """What a unit does in a sentence. Plain numbers: enum members compare and hash too slowly here."""
+    """What a unit does in a sentence. Plain numbers, because enum members hash slowly."""
 
     WORD: Final = 0
     FINDING: Final = 1
@@ -45,7 +46,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """The meaning of a spelling: its role, the finding it names, the attributes it says, its rule."""
+    """The meaning of a spelling: role, the finding it names, the attributes it says, its rule."""
 
     role: int
     finding: str = ""
@@ -57,7 +58,8 @@ class Term:
 class Unit(NamedTuple):
     """A term at a place: characters `start` to `end` of the sentence.
 
-    A tuple, because half a million of them are made for a corpus and a frozen dataclass costs twice.
+    A tuple, because half a million of them are made for a corpus and a frozen dataclass costs
+    twice.
     """
 
     term: Term
@@ -113,8 +115,8 @@ class Grammar:
         self._add(lexicon.others, Term(Role.OTHER))
         for item in lexicon.compounds:
             self._add(item.spellings, Term(Role.MODIFIER, means=item.means))
-        for entry in (*lexicon.keywords, *lexicon.modifiers):
-            self._add(entry.variants, Term(Role.MODIFIER, means=(entry.name,)))
+        for name, variants in lexicon.variants_of.items():
+            self._add(variants, Term(Role.MODIFIER, means=(name,)))
         self._add(syntax.breakers, Term(Role.BREAK))
         self._add(syntax.relatives, Term(Role.RELATIVE))
         self._add(syntax.excluders, Term(Role.EXCLUDE))
@@ -170,11 +172,11 @@ class Grammar:
 
 
 def _finding_words(lexicon: Lexicon) -> frozenset[str]:
-    """Words of which every spelling of a finding holds at least one, chosen to be rare elsewhere."""
+    """Words of which every spelling of a finding holds one, chosen to be rare elsewhere."""
     elsewhere: Counter[str] = Counter()
     spellings: list[Spelling] = [*lexicon.others]
-    for entry in (*lexicon.keywords, *lexicon.modifiers):
-        spellings += entry.variants
+    for variants in lexicon.variants_of.values():
+        spellings += variants
     for rule in lexicon.rules:
         spellings += rule.spellings
     syntax = lexicon.syntax

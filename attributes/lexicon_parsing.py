@@ -11,10 +11,12 @@ class FieldReader:
     """Reads the fields of a map; problems go to one list shared with all children."""
 
     def __init__(
-        self, located: Located, file: str, path: str = "", problems: list[Problem] | None = None
+        self, located: Located, file: str, path: str = "", parent: FieldReader | None = None
     ) -> None:
         self.file, self.path, self.line = file, path, located.line
-        self.problems: list[Problem] = [] if problems is None else problems
+        self.problems: list[Problem] = parent.problems if parent else []
+        # Where named entries stand ("keywords.left"), for problems found after reading.
+        self.lines: dict[str, int] = parent.lines if parent else {}
         self.table: dict[str, Located] = {}
         if isinstance(located.value, dict):
             self.table = located.value
@@ -24,7 +26,7 @@ class FieldReader:
     def complain(self, name: str, expected: str, got: str, fix: str = "") -> None:
         """Record a problem at field `name` of this map."""
         at = ".".join(part for part in (self.path, name) if part)
-        line = self.table[name].line if name in self.table else self.line
+        line = self.table[name].line if name in self.table else self._line_of(name)
         self.problems.append(Problem(self.file, expected, got, row=line, field=at, fix=fix))
 
     def only(self, *names: str) -> None:
@@ -105,16 +107,20 @@ class FieldReader:
 
     def entries(self, name: str, *, optional: bool = False) -> list[FieldReader]:
         """A list of maps, each with its own reader."""
-        return [
-            FieldReader(item, self.file, self._at(name, position), self.problems)
-            for position, item in enumerate(self._items(name, optional))
-        ]
+        readers: list[FieldReader] = []
+        for position, item in enumerate(self._items(name, optional)):
+            reader = FieldReader(item, self.file, self._at(name, position), self)
+            for key in ("name", "id"):
+                if key in reader.table:
+                    self.lines[f"{name}.{reader.table[key].value}"] = item.line
+            readers.append(reader)
+        return readers
 
     def child(self, name: str) -> FieldReader:
         """A required map."""
         value = self._required(name, "a map")
         at = ".".join(part for part in (self.path, name) if part)
-        return FieldReader(value or Located({}, self.line), self.file, at, self.problems)
+        return FieldReader(value or Located({}, self.line), self.file, at, self)
 
     def _required(self, name: str, expected: str) -> Located | None:
         if name not in self.table:
@@ -130,6 +136,16 @@ class FieldReader:
             self.complain(name, "a list", value.kind, "write - item, one a line, or [item, item]")
             return []
         return value.value
+
+    def _line_of(self, name: str) -> int:
+        """The line of a dotted name such as `keywords.left.negative`: of its longest known part."""
+        while name:
+            if name in self.lines:
+                return self.lines[name]
+            if name in self.table:
+                return self.table[name].line
+            name = name.rpartition(".")[0]
+        return self.line
 
     def _at(self, name: str, position: int) -> str:
         return ".".join(part for part in (self.path, f"{name}[{position}]") if part)

@@ -1,7 +1,7 @@
 """YAML with line numbers, for files that people write by hand and that need precise errors.
 
-Only maps, lists, text, whole numbers and true/false are read; tags, anchors and aliases are refused, so
-a lexicon can neither run code nor grow by repetition.
+Only maps, lists, text, whole numbers and true/false are read; tags, anchors and aliases are
+refused, so a lexicon can neither run code nor grow by repetition.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ def read_located_yaml(path: Path) -> Located:
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                line = event.start_mark.line + 1
+                line = event.start_mark.line + 1 if event.start_mark else 1
                 raise ConfigError(
-                    f"{path} row {line}: expected plain values, got an anchor or alias; write the value out"
+                    f"{path} row {line}: expected plain values, got an anchor or alias; "
+                    "write the value out"
                 )
         node = loader.get_single_node()
         if node is None:
@@ -77,11 +78,13 @@ def _convert(node: yaml.Node, loader: yaml.SafeLoader, path: Path) -> Located:
             key = key_node.value
             if not isinstance(key, str):
                 raise ConfigError(
-                    f"{path} row {key_node.start_mark.line + 1}: expected a name as key, got a list or map"
+                    f"{path} row {key_node.start_mark.line + 1}: "
+                    "expected a name as key, got a list or map"
                 )
             if key in table:
                 raise ConfigError(
-                    f"{path} row {key_node.start_mark.line + 1}, field {key}: expected one entry, got a second; remove one"
+                    f"{path} row {key_node.start_mark.line + 1}, field {key}: "
+                    "expected one entry, got a second; remove one"
                 )
             table[key] = _convert(value_node, loader, path)
         return Located(table, line)
@@ -90,6 +93,7 @@ def _convert(node: yaml.Node, loader: yaml.SafeLoader, path: Path) -> Located:
     plain = {"str": "str", "int": "int", "bool": "bool", "null": "null"}
     if node.tag.rpartition(":")[2] not in plain:
         raise ConfigError(
-            f"{path} row {line}: expected text, a whole number or true/false, got {node.value!r} ({node.tag})"
+            f"{path} row {line}: expected text, a whole number or true/false, "
+            f"got {node.value!r} ({node.tag})"
         )
-    return Located(loader.construct_object(node), line)  # type: ignore[no-untyped-call]  # yaml stubs
+    return Located(loader.construct_object(node), line)

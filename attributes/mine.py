@@ -1,4 +1,4 @@
-"""Mining a corpus: reports in, `findings.csv` and `attributes.csv` out, in parallel and in flat memory."""
+"""Mining a corpus: reports in, `findings.csv` and `attributes.csv` out, in flat memory."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def mine_reports(
     """Structure all reports and write `findings.csv`, `attributes.csv` and `mining.json` to `out`.
 
     `reports` is a manifest folder or a CSV/parquet with `study_id, text[, section]`. Results do not
-    depend on `workers`. Nothing is written when a row is bad, unless `skip_bad_rows`: then the rest is
-    done and `mining.json` lists the rows left out.
+    depend on `workers`. Nothing is written when a row is bad, unless `skip_bad_rows`: then the
+    rest is done and `mining.json` lists the rows left out.
 
     Raises:
         DataError: unreadable input, with every bad row.

@@ -1,7 +1,8 @@
 """The negative of every keyword: the word that contrasts with it in the triplet loss (T_n).
 
-The paper takes the nearest word of the trained vectors. PAPER_DETAILS 2.6 shows what that gives on raw
-text (severe -> advanced); restricted to keywords of the same axis it gives contrasts a reader accepts.
+The paper takes the nearest word of the trained vectors. PAPER_DETAILS 2.6 shows what that gives on
+raw text (severe -> advanced); restricted to keywords of the same axis it gives contrasts a reader
+accepts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from attributes.lexicon import Lexicon
 from data_manifests.errors import ConfigError
 
 NEGATIVE_POLICIES = ("w2v-axis", "w2v-any", "fixed")
-# A bilateral finding is left and right too: as the negative of "left" it would push away what is true.
+# A bilateral finding is left and right too: as the negative of "left" it would push away what is
+# true.
 CONTAINS = {"bilateral": frozenset({"left", "right"})}
 
 
@@ -24,10 +26,12 @@ def choose_negatives(
 ) -> NDArray[np.int64]:
     """The index of every keyword's negative: vectors (K, d) float32 -> (K,) int64, never itself.
 
-    `w2v-axis`: the nearest keyword (cosine) of the same axis; `w2v-any`: the nearest of all keywords;
-    `fixed`: the one named in the lexicon. Under `w2v-axis` a keyword that contains another (bilateral:
-    left, right) is never its negative; a keyword alone on its axis takes the lexicon's. Ties go to the
-    first keyword.
+    `w2v-axis`: the nearest keyword (cosine) of the same axis; `w2v-any`: the nearest of all
+    keywords;
+    `fixed`: the one named in the lexicon. Under `w2v-axis` a keyword that contains another
+    (bilateral:
+    left, right) is never its negative; a keyword alone on its axis takes the lexicon's. Ties go to
+    the first keyword.
 
     Raises ConfigError for an unknown policy.
     """
@@ -56,7 +60,7 @@ def cosine_matrix(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     rows = vectors.astype(np.float64)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 0)
-    return np.clip(unit @ unit.T, -1.0, 1.0)
+    return np.asarray(np.clip(unit @ unit.T, -1.0, 1.0), dtype=np.float64)
 
 
 def _contained(names: Sequence[str], contains: Mapping[str, frozenset[str]]) -> NDArray[np.bool_]:

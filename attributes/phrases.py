@@ -1,7 +1,8 @@
 """Phrases of a lexicon: the small notation, its expansion and the words of a phrase.
 
-`(a|b)` stands for a or b, `[a|b]` for a, b or nothing; groups nest. A phrase is expanded to its plain
-spellings when the lexicon is read, so matching is a walk through a finite list of word sequences:
+`(a|b)` stands for a or b, `[a|b]` for a, b or nothing; groups nest. A phrase is expanded to its
+plain spellings when the lexicon is read, so matching is a walk through a finite list of word
+sequences:
 no user-written regular expression is ever run on a report, and matching stays linear in its length.
 """
 
@@ -11,7 +12,8 @@ import itertools
 
 from attributes.tokens import words_of
 
-# "no [a|b|...] (evidence|signs) (of|for)" has some hundred spellings; thousands are a slip of the pen.
+# "no [a|b|...] (evidence|signs) (of|for)" has some hundred spellings; thousands are a slip of the
+# pen.
 MAX_SPELLINGS = 4000
 CLOSING = {"(": ")", "[": "]"}
 

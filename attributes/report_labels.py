@@ -146,7 +146,9 @@ def score_report_labels(
     return [
         LabelScore(
             name,
-            *(measure(column, seed=seed) for column in counts[name]),
+            structurer=measure(counts[name][0], seed=seed),
+            regex=measure(counts[name][1], seed=seed),
+            keyword=measure(counts[name][2], seed=seed),
             disagreements=tuple(disagreements[name]),
         )
         for name in names

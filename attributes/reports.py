@@ -1,4 +1,4 @@
-"""Streaming reader of reports: one study after another, in memory that does not grow with the file."""
+"""Streaming reader of reports: one study after another, whatever the size of the file."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Report:
 class ReportReader:
     """Iterates over the reports of a manifest folder, a CSV or a parquet file.
 
-    Rows of one study must follow one another. Bad rows are left out and kept in `problems`; the caller
-    decides whether that is fatal (`raise_problems`). Iterating again starts anew.
+    Rows of one study must follow one another. Bad rows are left out and kept in `problems`; the
+    caller decides whether that is fatal (`raise_problems`). Iterating again starts anew.
     """
 
     def __init__(self, path: Path, *, encoding: str = "utf-8") -> None:

@@ -38,8 +38,8 @@ class SectionReader:
     def split(self, text: str, name: str = "") -> list[Section]:
         """The read sections of a text.
 
-        With a `name` the text is that one section, unless headings stand in it. Text before the first
-        heading counts as read.
+        With a `name` the text is that one section, unless headings stand in it. Text before the
+        first heading counts as read.
         """
         if name and not self.is_read(name):
             return []

@@ -14,15 +14,15 @@ MIN_CHARACTERS = 4
 
 
 class SentenceSplitter:
-    """Cuts text into sentences; a full stop after an abbreviation of the lexicon does not end one."""
+    """Cuts text into sentences; a full stop after an abbreviation does not end one."""
 
     def __init__(self, lexicon: Lexicon) -> None:
         escaped = (re.escape(word) for word in lexicon.syntax.abbreviations)
         not_abbreviated = "".join(rf"(?<!\b(?i:{word})\.)" for word in escaped)
         # A sentence may end at an end mark before a blank, at a full stop before a capital
         # ("effusion.Heart"), at a blank line, and before a line that begins an item ("2. ", "- ").
-        # One character class in front lets the search skip fast; all repetition is bounded, so a text
-        # of dots or blanks stays linear.
+        # One character class in front lets the search skip fast; all repetition is bounded, so a
+        # text of dots or blanks stays linear.
         self._boundary = re.compile(
             rf"[.!?\n](?:(?<=[.!?])[.!?]{{0,5}}(?=[\s\"')\]]|$){not_abbreviated}"
             rf"|(?<=[a-z]\.)(?=[A-Z])"

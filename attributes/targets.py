@@ -25,8 +25,8 @@ PNEUMONIA_LIKE = frozenset(
 class TargetPolicy:
     """What each state becomes: 1.0, 0.0, or None for "not known, no loss here".
 
-    `mask_sides_of_bilateral`: a bilateral finding lies on both sides, so an unmentioned "left" is then
-    no negative; it is masked.
+    `mask_sides_of_bilateral`: a bilateral finding lies on both sides, so an unmentioned "left" is
+    then no negative; it is masked.
     """
 
     name: str
@@ -102,9 +102,9 @@ DEFAULT_POLICY = "closed-world"
 class Targets:
     """Targets of S studies and K keywords.
 
-    `targets` (S, K) float32 in [0, 1]; `mask` (S, K) float32, 1 where the target counts in the loss and
-    0 where it is not known (the target is 0 there). `has_finding` (S,) bool: the study has a present
-    pneumonia-like finding; None when only the keyword states were given.
+    `targets` (S, K) float32 in [0, 1]; `mask` (S, K) float32, 1 where the target counts in the
+    loss and 0 where it is not known (the target is 0 there). `has_finding` (S,) bool: the study
+    has a present pneumonia-like finding; None when only the keyword states were given.
     """
 
     study_ids: tuple[str, ...]
@@ -119,7 +119,8 @@ class Targets:
         for name, array in (("targets", self.targets), ("mask", self.mask)):
             if array.shape != shape or array.dtype != np.float32:
                 raise ValueError(
-                    f"{name} must be float32 with shape {shape}, but got {array.dtype} {array.shape}"
+                    f"{name} must be float32 with shape {shape}, "
+                    f"but got {array.dtype} {array.shape}"
                 )
             if not np.isfinite(array).all() or array.min(initial=0) < 0 or array.max(initial=0) > 1:
                 raise ValueError(f"{name} must lie in [0, 1]")
@@ -133,7 +134,8 @@ class Targets:
     @property
     def has_attribute(self) -> NDArray[np.bool_]:
         """(S,) bool: at least one keyword is positive."""
-        return ((self.targets > 0) & (self.mask > 0)).any(axis=1)
+        positive = (self.targets > 0) & (self.mask > 0)
+        return np.asarray(positive.any(axis=1), dtype=np.bool_)
 
     @property
     def row_of(self) -> dict[str, int]:
@@ -175,11 +177,12 @@ def targets_from_states(
 
 
 def read_targets(folder: Path, *, policy: str = DEFAULT_POLICY) -> Targets:
-    """Targets from the `attributes.csv` (and `findings.csv`, where it is there) of `attributes mine`.
+    """Targets from the `attributes.csv` (and `findings.csv`, where it is there) of `attributes
+    mine`.
 
     Raises:
-        DataError: no such file, a missing column, an unknown state or a repeated study, all at once.
-        ConfigError: an unknown policy.
+        DataError: no such file, a missing column, an unknown state or a repeated study, all at
+        once. ConfigError: an unknown policy.
     """
     get_policy(policy)
     path = Path(folder) / "attributes.csv"

@@ -1,7 +1,8 @@
 """Words of a text with their places.
 
-A hyphen separates words ("ground-glass" is two), accents and case are folded, so that a lexicon entry
-has one form. Anonymisation marks ("XXXX", "___") are ordinary words here; the lexicon drops them.
+A hyphen separates words ("ground-glass" is two), accents and case are folded, so that a lexicon
+entry has one form. Anonymisation marks ("XXXX", "___") are
+ordinary words here; the grammar drops them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ MAX_REMEMBERED = 200_000
 
 
 class _Folded(dict[str, str]):
-    """Word -> folded word, filled on demand. A dict answers three times faster than an lru_cache."""
+    """Word -> folded word, filled on demand; several times faster than an lru_cache."""
 
     def __missing__(self, word: str) -> str:
         if len(self) >= MAX_REMEMBERED:

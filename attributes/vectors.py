@@ -1,7 +1,7 @@
 """Word vectors of the 22 keywords: trained with gensim, kept as safetensors plus JSON.
 
-`read_word_vectors` needs numpy and safetensors only: training and prediction machines have no gensim.
-gensim's own files are pickles and are neither written nor read.
+`read_word_vectors` needs numpy and safetensors only: training and prediction machines have no
+gensim. gensim's own files are pickles and are neither written nor read.
 """
 
 from __future__ import annotations
@@ -69,8 +69,9 @@ class VectorOptions:
 class WordVectors:
     """Vectors of the keywords.
 
-    `vectors` (K, d) float32 finite and non-zero; `negatives` (K,) int64, the index of each keyword's
-    negative, never its own; `axes` one axis a keyword; `policy` how the negatives were chosen.
+    `vectors` (K, d) float32 finite and non-zero; `negatives` (K,) int64, the index of each
+    keyword's negative, never its own; `axes` one axis a keyword; `policy` how the negatives were
+    chosen.
     """
 
     keywords: tuple[str, ...]
@@ -90,13 +91,15 @@ class WordVectors:
             or self.vectors.dtype != np.float32
         ):
             raise ValueError(
-                f"vectors must be float32 with shape ({count}, _), but got {self.vectors.dtype} {self.vectors.shape}"
+                f"vectors must be float32 with shape ({count}, _), "
+                f"but got {self.vectors.dtype} {self.vectors.shape}"
             )
         if not np.isfinite(self.vectors).all() or not (np.abs(self.vectors).sum(axis=1) > 0).all():
             raise ValueError("vectors must be finite and not zero")
         if self.negatives.shape != (count,) or self.negatives.dtype != np.int64:
             raise ValueError(
-                f"negatives must be int64 with shape ({count},), but got {self.negatives.dtype} {self.negatives.shape}"
+                f"negatives must be int64 with shape ({count},), "
+                f"but got {self.negatives.dtype} {self.negatives.shape}"
             )
         if (
             (self.negatives < 0) | (self.negatives >= count) | (self.negatives == np.arange(count))
@@ -221,8 +224,8 @@ def fallback_vector(
     """A vector for a keyword without text: half its axis, half a direction of its own.
 
     The mean direction of the trained keywords of the same axis (of all keywords where the axis has
-    none) plus a unit direction drawn from the name and the seed, at the median length of the trained
-    keywords. Depends on nothing else, so it is the same on every machine.
+    none) plus a unit direction drawn from the name and the seed, at the median length of the
+    trained keywords. Depends on nothing else, so it is the same on every machine.
     """
     seed = int.from_bytes(hashlib.sha256(f"{options.seed}:{name}".encode()).digest()[:8])
     own = np.random.default_rng(seed).standard_normal(options.dim)
@@ -283,12 +286,14 @@ def read_word_vectors(folder: Path) -> WordVectors:
         description = json.loads(description_path.read_text(encoding="utf-8"))
         if description["format_version"] != FORMAT_VERSION:
             raise CheckpointError(
-                f"{description_path}, field format_version: expected {FORMAT_VERSION}, got {description['format_version']!r}"
+                f"{description_path}, field format_version: "
+                f"expected {FORMAT_VERSION}, got {description['format_version']!r}"
             )
         checksum = file_sha256(vectors_path)
         if description["vectors_sha256"] != checksum:
             raise CheckpointError(
-                f"{vectors_path}: expected sha256 {description['vectors_sha256']}, got {checksum}; the file was changed or mixed up"
+                f"{vectors_path}: expected sha256 {description['vectors_sha256']}, "
+                f"got {checksum}; the file was changed or mixed up"
             )
         tensors = load_file(vectors_path)
         return WordVectors(

@@ -1,4 +1,4 @@
-"""A look at word vectors: neighbours, the negative under each policy, and their stability over seeds."""
+"""A look at word vectors: neighbours, negatives under each policy, stability over seeds."""
 
 from __future__ import annotations
 
