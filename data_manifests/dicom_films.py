@@ -115,7 +115,10 @@ def read_dicom_film(path: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
             "(7FE0,0010) Pixel Data",
         ) from error
     try:
-        values = apply_voi_lut(apply_rescale(levels, dataset), dataset, index=0, prefer_lut=True)
+        values = apply_rescale(levels, dataset)
+        if dataset.get("VOILUTSequence"):
+            values = _clipped_to_lut(values, dataset)
+        values = apply_voi_lut(values, dataset, index=0, prefer_lut=True)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         got = f"{type(error).__name__}: {str(error)[:160]}"
         raise film_error(path, "a usable rescale, window or VOI LUT", got) from error
@@ -131,6 +134,21 @@ def read_dicom_film(path: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         pixels = 1 - pixels
     pixels[is_padding] = 0
     return pixels.astype(np.float32), tuple(notes)
+
+
+def _clipped_to_lut(values: NDArray[np.float64], dataset: pydicom.Dataset) -> NDArray[np.int64]:
+    """Levels inside the VOI LUT's input range (PS3.3 C.11.2.1.1), as whole numbers.
+
+    pydicom 3.0 indexes the table with numbers of the table's own depth, so that levels above 255
+    wrap round in an 8-bit table; declaring 16 bits, which changes no entry, avoids that.
+    """
+    item = dataset.VOILUTSequence[0]
+    count, first, depth = (int(number) for number in item.LUTDescriptor)
+    if depth != 8 and not 10 <= depth <= 16:
+        raise ValueError(f"{depth} bits per entry of the VOI LUT")
+    count = count or 2**16
+    item.LUTDescriptor = [item.LUTDescriptor[0], first, 16]
+    return np.clip(np.rint(values), first, first + count - 1).astype(np.int64)
 
 
 def _padding(levels: NDArray[np.int64], dataset: pydicom.Dataset) -> NDArray[np.bool_]:

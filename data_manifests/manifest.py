@@ -288,9 +288,9 @@ def _validated(tables: dict[str, pd.DataFrame], info: ManifestInfo, root: Path) 
         raise DataError.from_problems(problems)
     for column in ("width", "height"):
         typed["images"][column] = typed["images"][column].astype("Int64")
-    labels = typed["labels"]
-    for column in labels.columns[1:]:
-        labels[column] = _numeric_if_all_numbers(labels[column])
+    for name in ("boxes", "labels"):
+        for column in typed[name].columns.difference(TABLE_COLUMNS[name]):
+            typed[name][column] = _numeric_if_all_numbers(typed[name][column])
     return Manifest(**typed, info=info, root=root)
 
 
