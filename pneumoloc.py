@@ -16,6 +16,7 @@ import typer
 import attributes.cli
 import data_manifests.cli
 import detector.cli
+import experiments.cli
 import localize.cli
 from data_manifests.errors import (
     CheckpointError,
@@ -39,6 +40,7 @@ app.add_typer(data_manifests.cli.app, name="manifest")
 app.add_typer(attributes.cli.app, name="attributes")
 app.add_typer(detector.cli.app, name="detector")
 localize.cli.register(app)
+app.add_typer(experiments.cli.app, name="experiment")
 
 
 def _print_version(asked: bool) -> None:

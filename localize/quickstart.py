@@ -13,10 +13,15 @@ from attributes.lexicon import LEXICON_FOLDER, load_lexicon
 from attributes.mine import mine_reports
 from attributes.reports import ReportReader
 from attributes.targets import read_targets
-from attributes.vectors import VectorOptions, train_word_vectors, write_word_vectors
+from attributes.vectors import (
+    VectorOptions,
+    read_word_vectors,
+    train_word_vectors,
+    write_word_vectors,
+)
 from data_manifests.atomic import write_text
 from data_manifests.errors import DataError
-from data_manifests.manifest import Manifest
+from data_manifests.manifest import Manifest, read_manifest
 from data_manifests.phantom.case import PhantomOptions
 from data_manifests.phantom.generate import SplitShares, build_phantom
 from detector.config import DetectorConfig, DetectorTrainConfig
@@ -26,7 +31,7 @@ from detector.propose import Shard, propose_store
 from detector.roi_store import RoiStore
 from detector.train import train_detector
 from localize.bundle import load_bundle
-from localize.config import LocalizerConfig, LocalizeTrainConfig
+from localize.config import LocalizeTrainConfig
 from localize.evaluate import evaluate
 from localize.formats.annotations import annotations_from_prediction
 from localize.formats.export import export
@@ -36,6 +41,7 @@ from localize.metrics.bootstrap import Estimate
 from localize.pairs import make_pairs
 from localize.predict import PredictOptions, manifest_films, predict_films
 from localize.prediction import write_prediction
+from localize.settings import LocalizerSettings
 from localize.train import train_localizer
 
 EXPORTS = (("coco", "boxes.coco.json"), ("label-studio", "boxes.label-studio.json"))
@@ -94,21 +100,10 @@ def run_quickstart(out: Path, *, seed: int, size: QuickstartSize | None = None) 
     yield f"3/6 attributes and word vectors from B's reports ({_minutes(start)})"
     _mine(out, seed)
     yield f"4/6 regions, and attention on B's film-report pairs ({_minutes(start)})"
-    _train_attention(out, b, seed, size.localizer_epochs, device)
-    bundle_folder = out / "bundle"
-    if not bundle_folder.exists():
-        make_bundle(
-            bundle_folder,
-            detector_run=out / "detector",
-            localizer_run=out / "localizer",
-            words=out / "words",
-            lexicon=LEXICON_FOLDER / "en.yaml",
-            validation=a.split("val"),
-            severity_films=b.split("train"),
-            severity_column="severity",
-            training_data=f"phantom films of the quickstart, seed {seed}",
-            device=device,
-        )
+    _propose(out, b, device)
+    training = LocalizeTrainConfig(seed=seed, epochs=size.localizer_epochs)
+    train_attention(out, out / "localizer", LocalizerSettings(training=training), device)
+    bundle_folder = bundle_of(out, out / "localizer", out / "bundle", device)
     yield f"5/6 prediction of B's test films, without text ({_minutes(start)})"
     yield from _predict(out, bundle_folder, b.split("test"), device)
     yield f"done in {_minutes(start)}. Look at:"
@@ -128,11 +123,7 @@ def _mine(out: Path, seed: int) -> None:
     write_word_vectors(words, out / "words")
 
 
-def _train_attention(
-    out: Path, films: Manifest, seed: int, epochs: int, device: torch.device
-) -> None:
-    from attributes.vectors import read_word_vectors
-
+def _propose(out: Path, films: Manifest, device: torch.device) -> None:
     model, config, checksum = load_detector(out / "detector")
     propose_store(
         model,
@@ -146,10 +137,22 @@ def _train_attention(
         batch_size=8,
         device=device,
     )
-    targets = read_targets(out / "attributes")
-    with RoiStore(out / "rois") as store:
+
+
+def train_attention(
+    quickstart: Path, run: Path, settings: LocalizerSettings, device: torch.device
+) -> None:
+    """Train a localizer on the film-report pairs of a quickstart folder, into the folder `run`."""
+    films = read_manifest(quickstart / "hospital_b")
+    targets = read_targets(quickstart / "attributes", policy=settings.training.target_policy)
+    with RoiStore(quickstart / "rois") as store:
         train, val = (
-            make_pairs(films.split(name), store, targets, include_normal=False)
+            make_pairs(
+                films.split(name),
+                store,
+                targets,
+                include_normal=settings.training.include_normal,
+            )
             for name in ("train", "val")
         )
         train_localizer(
@@ -157,12 +160,30 @@ def _train_attention(
             train,
             store,
             val,
-            read_word_vectors(out / "words"),
-            out / "localizer",
-            config=LocalizerConfig(),
-            training=LocalizeTrainConfig(seed=seed, epochs=epochs),
+            read_word_vectors(quickstart / "words"),
+            run,
+            config=settings.localizer,
+            training=settings.training,
             device=device,
         )
+
+
+def bundle_of(quickstart: Path, run: Path, bundle: Path, device: torch.device) -> Path:
+    """The bundle of a localizer `run` of a quickstart folder, made where it is not there yet."""
+    if not bundle.exists():
+        make_bundle(
+            bundle,
+            detector_run=quickstart / "detector",
+            localizer_run=run,
+            words=quickstart / "words",
+            lexicon=LEXICON_FOLDER / "en.yaml",
+            validation=read_manifest(quickstart / "hospital_a").split("val"),
+            severity_films=read_manifest(quickstart / "hospital_b").split("train"),
+            severity_column="severity",
+            training_data="phantom films of the quickstart",
+            device=device,
+        )
+    return bundle
 
 
 def _predict(out: Path, bundle_folder: Path, test: Manifest, device: torch.device) -> Iterator[str]:
