@@ -13,6 +13,16 @@ from localize.evaluation import Evaluation
 from localize.metrics.bootstrap import Estimate
 from localize.quickstart import QuickstartSize
 
+HEAD = (
+    "method",
+    "IoU@.25",
+    "IoU@.5",
+    "IoU@.75",
+    "AP@.5",
+    "IoU@.5 minus RetinaNet",
+    "attribute AUC",
+    "side",
+)
 KEYS = {
     "iou_25": "iou_at_0.25",
     "iou_50": "iou_at_0.5",
@@ -80,13 +90,13 @@ def _markdown(rows: list[dict[str, Any]], command: str) -> str:
         "",
         f"`{command}`",
         "",
-        f"Phantom, test split of hospital B: {films} films, {boxes} true boxes, all seeds pooled. The "
-        "detector is trained on A's boxes; B gives film-report pairs only. 95 % intervals: bootstrap "
-        "over patients of all seeds. The last column: the region that answers best to 'left' or "
-        "'right' lies on that side.",
+        f"Phantom, test split of hospital B: {films} films, {boxes} true boxes, all seeds pooled. "
+        "The detector is trained on A's boxes; B gives film-report pairs only. 95 % intervals: "
+        "bootstrap over patients of all seeds. The last column: the region that answers best to "
+        "'left' or 'right' lies on that side.",
         "",
-        "| method | IoU@.25 | IoU@.5 | IoU@.75 | AP@.5 | IoU@.5 minus RetinaNet | attribute AUC | side |",
-        "|---|---|---|---|---|---|---|---|",
+        "| " + " | ".join(HEAD) + " |",
+        "|---" * len(HEAD) + "|",
     ]
     for row in rows:
         cells = [_with_interval(row, key) for key in ("iou_25", "iou_50", "iou_75", "ap_50")]
