@@ -289,7 +289,7 @@ def _validated(tables: dict[str, pd.DataFrame], info: ManifestInfo, root: Path) 
     for column in ("width", "height"):
         typed["images"][column] = typed["images"][column].astype("Int64")
     for name in ("boxes", "labels"):
-        for column in typed[name].columns.difference(TABLE_COLUMNS[name]):
+        for column in typed[name].columns.difference(list(TABLE_COLUMNS[name])):
             typed[name][column] = _numeric_if_all_numbers(typed[name][column])
     return Manifest(**typed, info=info, root=root)
 
