@@ -121,7 +121,7 @@ def evaluate(
 def gallery(
     prediction: Annotated[Path, typer.Argument(help="Folder written by `pneumoloc predict`.")],
     films: Annotated[
-        Path, typer.Option("--films", help="Manifest, or the folder the films were predicted from.")
+        Path, typer.Option("--films", help="The manifest (its boxes are the true ones) or folder of films.")
     ],
     out: Annotated[
         Path | None, typer.Option(help="HTML file; default PREDICTION/gallery.html.")
@@ -129,12 +129,19 @@ def gallery(
     limit: Annotated[int, typer.Option(min=1, help="At most this many films.")] = 500,
 ) -> None:
     """A self-contained page of films with boxes, true boxes, attributes and severity."""
+    from data_manifests.manifest import read_manifest
     from localize.gallery.build import build_gallery
-    from localize.inputs import film_source
+    from localize.inputs import film_source, is_manifest
     from localize.prediction import read_prediction
 
     target = out or prediction / "gallery.html"
-    build_gallery(read_prediction(prediction), film_source(films), target, limit=limit)
+    build_gallery(
+        read_prediction(prediction),
+        film_source(films),
+        target,
+        manifest=read_manifest(films) if is_manifest(films) else None,
+        limit=limit,
+    )
     typer.echo(str(target))
 
 

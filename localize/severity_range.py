@@ -31,8 +31,9 @@ def severity_range(prediction: Prediction) -> SeverityRange | None:
     stated = prediction.info.get(INFO_KEY)
     if not isinstance(stated, dict):
         return None
-    values = [stated.get(name) for name in ("low", "high", "residual")]
-    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
-        return None
-    low, high, residual = map(float, values)
-    return SeverityRange(low, high, residual)
+    values = [
+        float(value)
+        for value in (stated.get(name) for name in ("low", "high", "residual"))
+        if isinstance(value, int | float) and math.isfinite(value)
+    ]
+    return SeverityRange(*values) if len(values) == 3 else None
