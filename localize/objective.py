@@ -26,6 +26,7 @@ from localize.ranking import rank_regions, rank_values
 
 VALIDATION_BATCH = 64
 BOX_THRESHOLDS = np.array([0.25, 0.5])
+MATCH_REPORTS = 16  # reports of a batch that each film is matched with; all would take minutes
 RANKED = 10  # boxes per film that validation looks at; no film has so many true ones
 MAX_POSITIVE_WEIGHT = 20.0  # a keyword seen in 1 of 100 reports must not drown the others
 
@@ -120,7 +121,7 @@ class Objective:
     def similarity_matrix(
         self, output: LocalizerOutput, region_mask: Tensor, words: Tensor
     ) -> Tensor:
-        """S_text + S_roi of every film with every report, (B, C)."""
+        """S_text + S_roi of every film with every report of `words` (C, K), (B, C)."""
         columns = []
         for report in words:
             report_words = report.expand(len(output.fused), -1)
@@ -191,10 +192,14 @@ def validate_localizer(
         totals.append(objective.total(losses))
         output = model(regions)
         words = torch.from_numpy(val.words[batch]).to(device)
-        similarity = objective.similarity_matrix(output, regions.mask, words)
-        differs = (words[:, None, :] != words[None, :, :]).any(dim=2)
-        differs &= words.any(dim=1)[:, None] & words.any(dim=1)[None, :]
-        above = (similarity.diagonal()[:, None] > similarity) & differs
+        others = words[:MATCH_REPORTS]
+        own = objective.similarities(
+            output.fused, output.alpha, regions.mask, words, objective.vectors
+        )
+        similarity = objective.similarity_matrix(output, regions.mask, others)
+        differs = (words[:, None, :] != others[None, :, :]).any(dim=2)
+        differs &= words.any(dim=1)[:, None] & others.any(dim=1)[None, :]
+        above = ((own.text + own.roi)[:, None] > similarity) & differs
         wins += float(above.sum())
         comparisons += int(differs.sum())
         for k, (film_boxes, film_values) in enumerate(
