@@ -1,0 +1,204 @@
+"""Detector training: what it writes, refuses and resumes (kills are in tests/faults)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+import detector.train as module
+from data_manifests.errors import CheckpointError, DataError, Interrupted
+from detector.model import load_detector, weights_sha256
+from detector.train import train_detector
+from tests.detector.films import make_films, tiny_config, tiny_training
+
+pytestmark = pytest.mark.slow
+CPU = torch.device("cpu")
+
+
+def train(manifest, out, *, backbone_weights=None, config=None, **settings):
+    return train_detector(
+        manifest.split("train"),
+        manifest.split("val"),
+        out,
+        config=config or tiny_config(),
+        training=tiny_training(**settings),
+        backbone_weights=backbone_weights,
+        device=CPU,
+    )
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    return make_films(tmp_path_factory.mktemp("films"))
+
+
+def result(folder: Path):
+    """All that a training decides: weights, their description, metrics, the trainer's state."""
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    optimizer = {
+        f"{number}.{name}": value
+        for number, one in state["optimizer"]["state"].items()
+        for name, value in one.items()
+    }
+    return {
+        "weights": (folder / "detector.safetensors").read_bytes(),
+        "description": (folder / "detector.json").read_text(),
+        "metrics": (folder / "metrics.jsonl").read_text(),
+        "model": weights_sha256(state["model"]),
+        "averaged": weights_sha256(state["averaged"]),
+        "optimizer": weights_sha256(optimizer),
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(films, tmp_path_factory):
+    """An uninterrupted run of two epochs of two steps."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(films, folder)
+    return folder
+
+
+def test_the_folder_holds_a_loadable_detector_metrics_and_provenance(whole):
+    model, config, _ = load_detector(whole)
+    assert config == tiny_config()
+    assert torch.isfinite(model(list(torch.rand(1, 3, 64, 64)))[0]["scores"]).all()
+    rows = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "epoch" not in row] == [1, 2, 3, 4]
+    assert [row["epoch"] for row in rows if "epoch" in row] == [1, 2]
+    run = json.loads((whole / "run.json").read_text())
+    assert run["training"]["batch_size"] == 2
+    assert len(run["data"]["train_sha256"]) == 64
+    assert run["provenance"]["torch"] == torch.__version__
+
+
+def test_the_same_run_twice_is_the_same_to_the_bit(films, whole, tmp_path):
+    train(films, tmp_path)
+    assert result(tmp_path) == result(whole)
+
+
+def test_a_finished_run_resumes_to_itself(films, whole, tmp_path):
+    before = result(whole)
+    found = train(films, whole)
+    assert result(whole) == before
+    assert found.scores.selection == json.loads(before["description"])["validation"]["selection"]
+
+
+class StopAt:
+    """Sends this process a signal when training or validation comes to a place."""
+
+    def __init__(self, monkeypatch, name, call, number=signal.SIGTERM):
+        self.left, self.number = call, number
+        self.real = getattr(module, name)
+        monkeypatch.setattr(module, name, self)
+
+    def __call__(self, *arguments, **options):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), self.number)
+        return self.real(*arguments, **options)
+
+
+@pytest.mark.parametrize("place", ["training_step", "validate_detector"])
+@pytest.mark.parametrize("call", [1, 2])
+def test_a_signal_saves_and_the_resumed_run_ends_like_the_whole_one(
+    films, whole, tmp_path, monkeypatch, place, call
+):
+    with monkeypatch.context() as patch:
+        StopAt(patch, place, call)
+        with pytest.raises(Interrupted) as caught:
+            train(films, tmp_path, checkpoint_every=100)
+    assert caught.value.exit_code == 143
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["step"] == (call if place == "training_step" else 2 * call)
+    assert state["epochs_done"] == (0 if place == "training_step" else call - 1)
+    train(films, tmp_path)
+    assert result(tmp_path) == result(whole)
+
+
+def test_other_settings_or_films_do_not_resume(films, whole, tmp_path):
+    with pytest.raises(CheckpointError, match=r"training\.lr: 0\.001 then, 0\.5 now"):
+        train(films, whole, lr=0.5)
+    with pytest.raises(CheckpointError, match=r"detector\.fpn_width"):
+        train(films, whole, config=tiny_config(fpn_width=32))
+    others = make_films(tmp_path, train=6)
+    with pytest.raises(CheckpointError, match=r"data\.train_sha256"):
+        train(others, whole)
+
+
+def test_how_often_is_saved_and_who_reads_may_change(films, whole):
+    before = result(whole)
+    train(films, whole, checkpoint_every=7)
+    assert result(whole) == before
+
+
+def test_a_checkpoint_of_another_trainer_is_refused(films, tmp_path):
+    from detector.training_run import TrainingRun
+
+    with TrainingRun(tmp_path) as run:
+        run.save_checkpoint({"config": {}, "step": 1})
+    with pytest.raises(CheckpointError, match="not one of a detector's training"):
+        train(films, tmp_path)
+
+
+def test_training_stops_when_validation_no_longer_improves(films, tmp_path, monkeypatch):
+    from detector.validate import ValidationScores
+
+    values = iter([0.1, 0.5, 0.4, 0.3, 0.2, 0.1])
+    monkeypatch.setattr(
+        module,
+        "validate_detector",
+        lambda *a, **k: ValidationScores(None, None, next(values)),
+    )
+    found = train(films, tmp_path, epochs=9, patience=2, checkpoint_every=100)
+    assert found.best_epoch == 2
+    assert json.loads((tmp_path / "detector.json").read_text())["validation"]["selection"] == 0.5
+    rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert len([row for row in rows if "epoch" in row]) == 4  # the best and two more, then the stop
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(films, whole, tmp_path):
+    with pytest.raises(FloatingPointError, match="not finite on films film"):
+        train(films, tmp_path, lr=1e30, lr_backbone=1e30, warmup_steps=0, clip_norm=1e30, epochs=5)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["step"] >= 1
+
+
+def test_pretrained_weights_are_built_in_and_remembered(films, tmp_path):
+    from detector.backbones import build_backbone
+
+    torch.manual_seed(4)
+    body = build_backbone("efficientnet_lite0", fpn_width=16, pretrained=True).body
+    torch.save(body.state_dict(), tmp_path / "imagenet.pth")
+    train(films, tmp_path / "run", backbone_weights=tmp_path / "imagenet.pth", epochs=1)
+    model, config, _ = load_detector(tmp_path / "run")
+    assert config.is_pretrained
+    frozen = "stage0.0.layers.0.weight"
+    assert torch.equal(model.backbone.body.get_parameter(frozen), body.get_parameter(frozen))
+    with pytest.raises(CheckpointError, match=r"is_pretrained: True then, False now"):
+        train(films, tmp_path / "run", epochs=1)
+
+
+def test_a_patient_in_both_splits_and_missing_boxes_are_told_together(films, tmp_path):
+    import dataclasses
+
+    images = films.images.assign(patient_id="same")
+    films = dataclasses.replace(films, images=images, boxes=films.boxes.iloc[:0])
+    with pytest.raises(DataError) as caught:
+        train(films, tmp_path / "run")
+    assert len(caught.value.problems) == 3
+    assert "1 patients in both" in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_film_that_cannot_be_read_is_named(tmp_path, workers):
+    films = make_films(tmp_path / "m")
+    (tmp_path / "m" / "film2.png").write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        train(films, tmp_path / "run", workers=workers)
+    assert str(caught.value).startswith("film2.png: expected PNG, JPEG or DICOM data, got an empty")
