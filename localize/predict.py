@@ -21,6 +21,7 @@ from localize.bundle import Bundle, move_bundle
 from localize.film_regions import FilmRegions, Ranking, film_regions, regions_of_films
 from localize.prediction import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
 from localize.severity_model import severity_features
+from localize.severity_range import INFO_KEY as SEVERITY_KEY
 
 LABEL = "opacity"
 READ_THREADS = 2
@@ -262,5 +263,8 @@ def _with_severity(prediction: Prediction, bundle: Bundle) -> Prediction:
     if bundle.severity is None:
         return prediction
     images = prediction.images.copy()
-    images["severity"] = bundle.severity.scores(severity_features(prediction)).round(4)
-    return Prediction(images, prediction.boxes, prediction.attributes, prediction.info)
+    model = bundle.severity
+    images["severity"] = model.scores(severity_features(prediction)).round(4)
+    stated = {"low": model.low, "high": model.high, "residual": model.residual}
+    info = {**prediction.info, SEVERITY_KEY: stated}  # what `severity_range` reads
+    return Prediction(images, prediction.boxes, prediction.attributes, info)
