@@ -121,7 +121,7 @@ def evaluate(
 def gallery(
     prediction: Annotated[Path, typer.Argument(help="Folder written by `pneumoloc predict`.")],
     films: Annotated[
-        Path, typer.Option("--films", help="The manifest (its boxes are the true ones) or folder of films.")
+        Path, typer.Option(help="Manifest (its boxes are the true ones), or folder of the films.")
     ],
     out: Annotated[
         Path | None, typer.Option(help="HTML file; default PREDICTION/gallery.html.")

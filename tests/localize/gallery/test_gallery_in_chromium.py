@@ -92,13 +92,11 @@ def test_boxes_lie_on_the_film_at_their_place(page):
     picture, box, true = page.execute_script(
         "const card = document.querySelector('.card');"
         "return ['img', '.box', '.true'].map(name => {"
-        "  const r = card.querySelectorAll(name); const b = r[r.length - 1].getBoundingClientRect();"
+        "  const b = [...card.querySelectorAll(name)].at(-1).getBoundingClientRect();"
         "  return [b.left, b.top, b.width, b.height]; })"
     )
     scale = picture[2] / 512
-    expected = np.array(
-        [picture[0] + 100 * scale, picture[1] + 200 * scale, 100 * scale, 200 * scale]
-    )
+    expected = np.array([*picture[:2], 0, 0]) + np.array([100, 200, 100, 200]) * scale
     assert np.abs(np.array(box) - expected).max() < 0.1
     assert np.abs(np.array(true) - expected - [5 * scale, 5 * scale, 0, 0]).max() < 0.1
 
