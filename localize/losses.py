@@ -49,9 +49,10 @@ def attribute_loss(
 
 def detector_divergence(alpha: Tensor, score_logits: Tensor, mask: Tensor) -> Tensor:
     """KL(softmax(logit s) || alpha) over the regions of each film, (B,): 0 when alpha is the
-    detector's own distribution."""
+    detector's own distribution, and for a film without regions."""
     filled = score_logits.float().masked_fill(~mask, -torch.inf)
+    filled = filled.masked_fill(~mask.any(dim=1, keepdim=True), 0.0)
     reference = torch.softmax(filled, dim=1)
     log_reference = torch.log_softmax(filled, dim=1).masked_fill(~mask, 0.0)
     log_alpha = alpha.clamp(min=1e-30).log().masked_fill(~mask, 0.0)
-    return (reference * (log_reference - log_alpha)).sum(dim=1)
+    return (reference * (log_reference - log_alpha) * mask).sum(dim=1)

@@ -178,7 +178,11 @@ def make_objective(
 def validate_localizer(
     model: Localizer, store: RoiStore, val: Pairs, objective: Objective, device: torch.device
 ) -> LocalizerScores:
-    """Loss, pair matching and localization on validation pairs."""
+    """Loss, pair matching and localization on validation pairs.
+
+    Raises:
+        FloatingPointError: a loss that is not finite; names the films.
+    """
     was_training = model.training
     model.eval()
     totals, wins, comparisons = [], 0.0, 0
@@ -189,7 +193,12 @@ def validate_localizer(
         regions = Regions.from_batch(stored, device)
         lowest = Regions.from_batch(store.read(val.rows[batch], lowest=True), device)
         losses = objective.losses(model, regions, lowest, val, batch)
-        totals.append(objective.total(losses))
+        total = objective.total(losses)
+        is_bad = ~torch.isfinite(total).cpu().numpy()
+        if is_bad.any():
+            films = ", ".join(val.image_ids[k] for k in batch[is_bad])
+            raise FloatingPointError(f"validation: loss not finite on films {films}")
+        totals.append(total)
         output = model(regions)
         words = torch.from_numpy(val.words[batch]).to(device)
         others = words[:MATCH_REPORTS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +17,21 @@ from tqdm import tqdm
 
 from attributes.vectors import WordVectors
 from data_manifests.atomic import atomic_path, write_json
-from data_manifests.errors import CheckpointError, DataError, Problem
-from detector.processes import process_group
+from data_manifests.errors import CheckpointError, ConfigError, DataError, Problem
+from detector.processes import Place, broadcast_numbers, process_group
 from detector.provenance import provenance
 from detector.roi_store import RoiStore
 from detector.training_run import TrainingRun
 from localize.config import LocalizerConfig, LocalizeTrainConfig
 from localize.model import Localizer, Regions, build_localizer
-from localize.objective import Objective, make_objective, validate_localizer
+from localize.objective import LocalizerScores, Objective, make_objective, validate_localizer
 from localize.pairs import Pairs
 
 logger = logging.getLogger(__name__)
 WEIGHTS = "localizer.safetensors"
 CONFIG = "localizer.json"
 STATISTICS_FILMS = 512  # films that give the mean and spread of the region features
+FREE_TO_CHANGE = ("checkpoint_every",)  # settings that do not touch the result
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,12 @@ def train_localizer(
     uninterrupted run. Under torchrun each process takes its share of every batch.
 
     Raises:
-        DataError: keywords of targets and vectors differ, films in both sets, or `selection` needs
-            boxes that validation does not have.
+        DataError: keywords of targets and vectors differ, films or patients in both sets, or
+            `selection` needs boxes that validation does not have.
+        ConfigError: a batch that the processes cannot share.
         CheckpointError: the checkpoint is another configuration's, or damaged.
         Interrupted: SIGINT or SIGTERM, after saving.
-        FloatingPointError: a loss that is not finite; names its part and the films.
+        FloatingPointError: features, a loss or a gradient that is not finite; names the films.
     """
     _check_data(train, val, words, training)
     width = train_store.header.width
@@ -87,10 +90,24 @@ def train_localizer(
         "training": training.model_dump(mode="json"),
         "sizes": sizes,
         "detector_sha256": train_store.header.detector_sha256,
+        "data": {
+            "train_sha256": _pairs_sha256(train),
+            "val_sha256": _pairs_sha256(val),
+            "words_sha256": hashlib.sha256(
+                words.vectors.tobytes() + words.negatives.tobytes()
+            ).hexdigest(),
+        },
     }
     with process_group(device) as place, TrainingRun(out, is_writer=place.rank == 0) as run:
-        torch.manual_seed(training.seed)  # the initial weights only
-        model = build_localizer(config, **sizes)
+        batch_size = min(training.batch_size, len(train))
+        if batch_size % place.world_size:
+            raise ConfigError(
+                f"training.batch_size: expected a multiple of the {place.world_size} processes, "
+                f"got {batch_size}"
+            )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(training.seed)
+            model = build_localizer(config, **sizes)
         _set_statistics(model, train_store, train)
         model.to(device)
         objective = make_objective(words, train, config, training, device)
@@ -102,8 +119,8 @@ def train_localizer(
             write_json(out / "run.json", {**resolved, "provenance": provenance()})
         if progress.step == 0:
             # Epoch 0: the untouched model. Anchored, that is the detector's own ranking.
-            _judge(run, model, val_store, val, objective, training, progress, resolved, out, device)
-        batch_size = min(training.batch_size, len(train))
+            scores = _validate(place, model, val_store, val, objective, device)
+            _judge(run, scores, model, objective, training, progress, resolved)
         bar = tqdm(
             total=training.epochs, initial=progress.epoch, unit="epoch", disable=place.rank != 0
         )
@@ -132,7 +149,8 @@ def train_localizer(
                     _save(run, resolved, model, optimizer, progress)
                     run.raise_if_interrupted()
             progress.epoch += 1
-            _judge(run, model, val_store, val, objective, training, progress, resolved, out, device)
+            scores = _validate(place, model, val_store, val, objective, device)
+            _judge(run, scores, model, objective, training, progress, resolved)
             _save(run, resolved, model, optimizer, progress)
             bar.update()
             bar.set_postfix(best=f"{progress.best_value:.4f}", epoch=progress.best_epoch)
@@ -145,17 +163,20 @@ def _check_data(
     train: Pairs, val: Pairs, words: WordVectors, training: LocalizeTrainConfig
 ) -> None:
     problems = []
-    shared = set(train.image_ids) & set(val.image_ids)
-    if shared:
-        problems.append(
-            Problem(
-                file="images.csv",
-                field="split",
-                expected="train and val without a common film",
-                got=f"{len(shared)} in both",
-                fix="run `pneumoloc manifest split`",
+    for what, shared in (
+        ("film", set(train.image_ids) & set(val.image_ids)),
+        ("patient", set(train.patient_ids) & set(val.patient_ids)),
+    ):
+        if shared:
+            problems.append(
+                Problem(
+                    file="images.csv",
+                    field="split",
+                    expected=f"train and val without a common {what}",
+                    got=f"{len(shared)} in both",
+                    fix="run `pneumoloc manifest split`",
+                )
             )
-        )
     for name, pairs in (("train", train), ("val", val)):
         if pairs.targets.shape[1] != len(words.keywords):
             problems.append(
@@ -181,10 +202,25 @@ def _check_data(
         raise DataError.from_problems(problems)
 
 
+def _pairs_sha256(pairs: Pairs) -> str:
+    """SHA-256 of what training reads of pairs beside the store's regions."""
+    digest = hashlib.sha256("\n".join(pairs.image_ids).encode())
+    for array in (pairs.rows, pairs.targets, pairs.mask, *pairs.boxes):
+        digest.update(b"none" if array is None else array.tobytes())
+    return digest.hexdigest()
+
+
 def _set_statistics(model: Localizer, store: RoiStore, pairs: Pairs) -> None:
     """Mean and spread of the region features, from evenly spaced training films."""
     rows = pairs.rows[:: max(1, len(pairs) // STATISTICS_FILMS)]
     batch = store.read(rows)
+    is_sound = np.isfinite(batch.features).all(axis=(1, 2))
+    if not is_sound.all():
+        bad = np.isin(pairs.rows, rows[~is_sound])
+        films = ", ".join(np.array(pairs.image_ids)[bad])
+        raise FloatingPointError(
+            f"{store.folder}: features not finite on films {films}; propose these films again"
+        )
     features = batch.features[batch.mask]
     model.fusion.feature_mean.copy_(torch.from_numpy(features.mean(axis=0)))
     # A channel that is always zero (dead ReLU) carries nothing; its spread must not divide by zero.
@@ -217,10 +253,16 @@ def _step(
         torch.manual_seed(training.seed * 1_000_003 + step)
         losses = objective.losses(model, regions, lowest, pairs, batch)
     total = objective.total(losses).mean()
-    parts = {name: float(value.detach().mean()) for name, value in losses.items()}
+    each = torch.stack(list(losses.values())).detach()  # (parts, B)
+    means = each.mean(dim=1)
+    if world_size > 1:  # all processes log, and stop for, the same numbers
+        distributed.all_reduce(means)
+        means /= world_size
+    parts = dict(zip(losses, means.tolist(), strict=True))
     bad = [name for name, value in parts.items() if not np.isfinite(value)]
     if bad:
-        films = ", ".join(pairs.image_ids[k] for k in batch)
+        is_bad = ~torch.isfinite(each).all(dim=0).cpu().numpy()
+        films = ", ".join(pairs.image_ids[k] for k in batch[is_bad]) or "of another process"
         raise FloatingPointError(
             f"step {step}: {', '.join(bad)} not finite on films {films}; the checkpoint is kept"
         )
@@ -231,25 +273,45 @@ def _step(
             if parameter.grad is not None:
                 distributed.all_reduce(parameter.grad)
                 parameter.grad /= world_size
-    nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm)
+    if not torch.isfinite(norm):
+        films = ", ".join(pairs.image_ids[k] for k in batch)
+        raise FloatingPointError(
+            f"step {step}: gradient not finite on films {films}; the checkpoint is kept"
+        )
     optimizer.step()
     return parts
 
 
-def _judge(
-    run: TrainingRun,
+def _validate(
+    place: Place,
     model: Localizer,
     store: RoiStore,
     val: Pairs,
     objective: Objective,
+    device: torch.device,
+) -> LocalizerScores:
+    """Scores by the first process, told to the others: all decide alike."""
+    numbers: list[float | None] | None = None
+    if place.rank == 0:
+        scores = validate_localizer(model, store, val, objective, device)
+        numbers = [scores.loss, scores.match, scores.boxes]
+    told = broadcast_numbers(numbers, 3, place, device)
+    if told is None or told[0] is None:
+        raise FloatingPointError("validation failed in the first process; see its message")
+    return LocalizerScores(loss=told[0], match=told[1], boxes=told[2])
+
+
+def _judge(
+    run: TrainingRun,
+    scores: LocalizerScores,
+    model: Localizer,
+    objective: Objective,
     training: LocalizeTrainConfig,
     progress: _Progress,
     resolved: dict[str, Any],
-    out: Path,
-    device: torch.device,
 ) -> None:
-    """Validate, and keep the weights if they are the best so far by more than `min_change`."""
-    scores = validate_localizer(model, store, val, objective, device)
+    """Log an epoch, and keep its weights if they are the best so far by more than `min_change`."""
     run.log({"epoch": progress.epoch, "step": progress.step, **scores.as_metrics()})
     value = scores.loss if training.selection == "loss" else -(scores.boxes or 0.0)
     better = value < progress.best_value - training.min_change * abs(progress.best_value)
@@ -260,10 +322,10 @@ def _judge(
             tensors: dict[str, Tensor] = {
                 name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()
             }
-            with atomic_path(out / WEIGHTS) as temporary:
+            with atomic_path(run.folder / WEIGHTS) as temporary:
                 save_file(tensors, temporary)
             write_json(
-                out / CONFIG,
+                run.folder / CONFIG,
                 {
                     **resolved,
                     "keywords": list(objective.keywords),
@@ -300,12 +362,26 @@ def _resume(
     state = run.load_checkpoint()
     if state is None:
         return _Progress()
-    if state["config"] != resolved:
-        changed = [name for name in resolved if state["config"].get(name) != resolved[name]]
+    try:
+        changed = [
+            f"{part}.{name}: {state['config'][part].get(name)!r} then, {value!r} now"
+            for part, settings in resolved.items()
+            if isinstance(settings, dict)
+            for name, value in settings.items()
+            if state["config"][part].get(name) != value and name not in FREE_TO_CHANGE
+        ]
+        if state["config"]["detector_sha256"] != resolved["detector_sha256"]:
+            changed.append("the detector whose regions are in the store")
+        if changed:
+            raise CheckpointError(
+                f"{run.folder}: the checkpoint was made with other settings ({'; '.join(changed)});"
+                " use the same, or another --out"
+            )
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        return _Progress(**state["progress"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CheckpointError(
-            f"{run.folder}: the checkpoint was made with other settings ({', '.join(changed)}); "
-            "use the same, or another --out"
-        )
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return _Progress(**state["progress"])
+            f"{run.folder}: the checkpoint is not one of a localizer's training ({error}); "
+            "choose another --out"
+        ) from error
