@@ -70,6 +70,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app(prog_name="pneumoloc")
+    except SystemExit as end:
+        if end.code == 128 + signal.SIGINT:  # typer has made it of Ctrl-C
+            _leave("interrupted; run the same command again", 128 + signal.SIGINT)
+        raise
     except _Terminated:
         _leave("terminated; run the same command again", 128 + signal.SIGTERM)
     except Interrupted as error:
