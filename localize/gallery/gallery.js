@@ -6,6 +6,8 @@
   const TOP_BARS = 5;
   const LIKELY = 0.5;
   const FILLED_AT_ONCE = 12;
+  const LINES_OF_CARD = 24; // how many lines of text would fill a film's height
+  const LINES_OF_LARGE = 42;
   const control = (id) => document.getElementById(id);
   const list = control("films");
 
@@ -60,13 +62,13 @@
     const isFree = (y) => placed.every(([x, other]) => Math.abs(x - x1) > size * 2.2 || Math.abs(other - y) > size);
     return places.find(isFree) ?? places[0];
   }
-  function drawing(film, now) {
+  function drawing(film, now, lines) {
     const svg = shape("svg", { viewBox: `0 0 ${film.width} ${film.height}`, "aria-hidden": "true" });
     const truth = shape("g", { class: "truth" });
     for (const [x1, y1, x2, y2] of film.true_boxes ?? [])
       truth.append(shape("rect", { class: "true", x: x1, y: y1, width: x2 - x1, height: y2 - y1 }));
     const predicted = shape("g", { class: "predicted" });
-    const size = Math.max(film.width, film.height) / 24;
+    const size = Math.max(film.width, film.height) / lines;
     const placed = [];
     for (const box of shownBoxes(film, now)) {
       const [x1, y1, x2, y2] = box.xyxy;
@@ -91,7 +93,7 @@
     svg.append(truth, predicted);
     return svg;
   }
-  function framed(film, index, now) {
+  function framed(film, index, now, lines = LINES_OF_CARD) {
     const frame = node("div", { class: "frame" });
     frame.style.aspectRatio = `${film.width} / ${film.height}`;
     frame.style.width = `min(100%, calc(var(--film-height) * ${film.width / film.height}))`;
@@ -104,7 +106,7 @@
         draggable: "false",
       }));
     }
-    frame.append(drawing(film, now));
+    frame.append(drawing(film, now, lines));
     return frame;
   }
   function measure(name, value, detail) {
@@ -211,7 +213,7 @@
     current = visible.indexOf(entry);
     control("large-title").replaceChildren(node("bdi", {}, entry.film.id));
     control("large-body").replaceChildren(
-      node("div", { class: "film" }, framed(entry.film, entry.index, now)), facts(entry.film, true),
+      node("div", { class: "film" }, framed(entry.film, entry.index, now, LINES_OF_LARGE)), facts(entry.film, true),
     );
     if (!large.open) large.showModal();
   }
