@@ -1,0 +1,174 @@
+"""The root command: quick help, and an exit code with a message for every kind of error."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pneumoloc
+from data_manifests.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    Interrupted,
+    Problem,
+    TrainingStopped,
+)
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "torchvision", "numpy", "pandas", "scipy", "cv2", "spacy", "gensim", "pydantic")
+GROUPS = ("manifest", "attributes", "detector", "experiment", "severity", "localize", "bundle")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pneumoloc", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_help_takes_less_than_a_second():
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert run("--help").returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Time of the processor: the wall clock of a busy machine says nothing.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([group, "--help"] for group in GROUPS)])
+def test_help_imports_nothing_heavy(arguments):
+    code = (
+        "import json, sys, pneumoloc\n"
+        f"sys.argv = ['pneumoloc', *{arguments!r}]\n"
+        "try: pneumoloc.main()\n"
+        "except SystemExit as end: code = end.code\n"
+        f"print(json.dumps([code, [name for name in {HEAVY!r} if name in sys.modules]]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
+
+
+def test_help_names_every_command_of_the_design():
+    told = run("--help").stdout
+    commands = ("predict", "export", "import-boxes", "gallery", "evaluate", "quickstart", *GROUPS)
+    for command in commands:
+        assert command in told
+
+
+def test_version_is_the_packages():
+    assert run("--version").stdout == f"pneumoloc {pneumoloc.__version__}\n"
+
+
+def test_bad_usage_is_exit_code_2():
+    assert run("detector", "train").returncode == 2
+    assert run("no-such-command").returncode == 2
+    assert run("detector", "propose", "--count", "many").returncode == 2
+
+
+def test_wrong_data_is_one_paragraph_on_stderr(tmp_path):
+    done = run(
+        *("detector", "train", "--manifest", str(tmp_path / "none"), "--out", str(tmp_path / "o")),
+        *("--device", "cpu"),
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch names its own."""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (
+            DataError.from_problems([Problem("a.csv", "b", "c", row=3)]),
+            2,
+            "a.csv row 3: expected",
+        ),
+        (ConfigError("training.x: unknown"), 2, "training.x: unknown"),
+        (CheckpointError("bundle: damaged"), 2, "bundle: damaged"),
+        (TrainingStopped("a loader process died"), 1, "a loader process died"),
+        (FloatingPointError("step 3: loss not finite"), 1, "step 3: loss not finite"),
+        (Interrupted(signal.SIGTERM), 143, "--resume"),
+        (Interrupted(signal.SIGINT), 130, "--resume"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (MemoryError(), 1, "out of memory"),
+        (OutOfMemoryError("CUDA out of memory. Tried\nmore"), 1, "CUDA out of memory. Tried; try"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.json"), 1, "No space left on device"),
+        (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/root/x"), 1, "'/root/x'"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_every_expected_error_has_its_code_and_its_words(monkeypatch, capsys, error, code, told):
+    import typer
+
+    app = typer.Typer(pretty_exceptions_enable=False)
+
+    @app.command()
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(pneumoloc, "app", app)
+    monkeypatch.setattr(sys, "argv", ["pneumoloc"])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as end:
+        pneumoloc.main()
+    assert end.value.code == code
+    shown = capsys.readouterr()
+    assert told in shown.err
+    assert shown.out == ""
+
+
+def test_a_programming_mistake_keeps_its_traceback(monkeypatch):
+    def fail(**_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(pneumoloc, "app", fail)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(RuntimeError, match="a bug"):
+        pneumoloc.main()
+
+
+def test_sigterm_unwinds_so_that_temporary_files_go(tmp_path):
+    code = (
+        "import sys, time, pneumoloc\n"
+        "from pathlib import Path\n"
+        "from data_manifests.atomic import atomic_path\n"
+        "def slow(**_):\n"
+        "    with atomic_path(Path(sys.argv[1]) / 'table.csv') as temporary:\n"
+        "        temporary.write_text('half')\n"
+        "        print('ready', flush=True)\n"
+        "        time.sleep(60)\n"
+        "pneumoloc.app = slow\n"
+        "pneumoloc.main()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.terminate()
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "terminated" in told
+    assert list(tmp_path.iterdir()) == []
