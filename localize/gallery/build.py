@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 
 from jinja2 import Environment, FunctionLoader
@@ -25,6 +26,7 @@ LOGGER = logging.getLogger(__name__)
 # Few films get larger pictures: (films up to, longer side in pixels). 500 films of 320 px: 9 MB.
 PICTURE_SIDES = ((60, 640), (200, 448))
 SMALLEST_SIDE = 320
+FIRST_PICTURES = 12  # stand before the script, so that they are seen while the rest is read
 
 
 def build_gallery(
@@ -63,7 +65,8 @@ def build_gallery(
         .get_template("gallery.html")
         .stream(
             data=_page_data(cards, prediction, manifest),
-            pictures=encoded,
+            first_pictures=list(islice(encoded, FIRST_PICTURES)),
+            other_pictures=encoded,
             skipped=skipped_films(prediction),
             has_truth=manifest is not None,
             has_severity=any(card.severity is not None for card in cards),

@@ -58,17 +58,18 @@ class SkippedFilm:
 
 
 def film_cards(prediction: Prediction, manifest: Manifest | None, *, limit: int) -> list[Card]:
-    """The first `limit` predicted films, in the order of the prediction."""
+    """The first `limit` films of the prediction, those most likely to have pneumonia in front."""
     images = prediction.images[prediction.images["status"] == "ok"].head(limit)
     boxes = _boxes_by_film(prediction.boxes[prediction.boxes["image_id"].isin(images["image_id"])])
     truth = _true_boxes(manifest)
     bounds = severity_range(prediction)
     attributes = prediction.attributes.set_index("image_id").reindex(images["image_id"])
     probabilities = attributes.to_numpy(np.float64)
-    return [
+    cards = [
         _card(row, boxes, truth, bounds, probabilities[place])
         for place, (_, row) in enumerate(images.iterrows())
     ]
+    return sorted(cards, key=lambda card: -(card.p_pneumonia or 0.0))
 
 
 def skipped_films(prediction: Prediction) -> list[SkippedFilm]:

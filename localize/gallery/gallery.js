@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const pictures = JSON.parse(document.getElementById("pictures").textContent);
+  const pictures = JSON.parse(document.getElementById("first-pictures").textContent);
   const SVG = "http://www.w3.org/2000/svg";
   const TOP_BARS = 5;
   const LIKELY = 0.5;
@@ -98,8 +98,9 @@
     frame.style.aspectRatio = `${film.width} / ${film.height}`;
     frame.style.width = `min(100%, calc(var(--film-height) * ${film.width / film.height}))`;
     const picture = pictures[index];
-    if (picture === null) {
-      frame.append(node("div", { class: "missing" }, "picture not available"));
+    if (!picture) {
+      const why = picture === null ? "picture not available" : "loading";
+      frame.append(node("div", { class: "missing" }, why));
     } else {
       frame.append(node("img", {
         src: `data:image/jpeg;base64,${picture}`, alt: describe(film, now), decoding: "async",
@@ -279,4 +280,11 @@
     if (event.target.id === "all-bars") update();
   });
   update();
+  // The pictures after the first ones stand below this script in the file.
+  document.addEventListener("DOMContentLoaded", () => {
+    const missing = pictures.length;
+    pictures.push(...JSON.parse(document.getElementById("other-pictures").textContent));
+    const now = state();
+    for (const entry of entries) if (entry.filled && entry.index >= missing) fillCard(entry, now);
+  });
 })();

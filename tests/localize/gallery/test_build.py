@@ -73,6 +73,14 @@ def page_of(path: Path) -> Page:
     return Page(path.read_text("utf-8"))
 
 
+def pictures_of(page: Page) -> list[str | None]:
+    return [
+        picture
+        for part in ("first-pictures", "other-pictures")
+        for picture in json.loads(page.scripts[part])
+    ]
+
+
 def small(tmp_path, ids=("a", "b"), **options):
     boxes = [(ids[0], 10.0, 20.0, 110.5, 220.25, 0.8), (ids[0], 300, 300, 400, 450, 0.3)]
     prediction = make_prediction(
@@ -128,7 +136,7 @@ def test_severity_interval_is_kept_within_the_scale(tmp_path):
 def test_pictures_are_small_jpegs_of_the_films_without_metadata(tmp_path):
     prediction, films = small(tmp_path)
     page = page_of(build_gallery(prediction, films, tmp_path / "g.html"))
-    pictures = json.loads(page.scripts["pictures"])
+    pictures = pictures_of(page)
     image = Image.open(io.BytesIO(base64.b64decode(pictures[0])))
     assert (image.format, image.size, dict(image.getexif())) == ("JPEG", (512, 512), {})
     levels = np.asarray(image, dtype=float)
@@ -140,7 +148,9 @@ def test_many_films_get_smaller_pictures(tmp_path):
     prediction, _ = small(tmp_path, ids)
     one = save_films(tmp_path / "one", ["x"])["x"]
     page = page_of(build_gallery(prediction, dict.fromkeys(ids, one), tmp_path / "g.html"))
-    first = json.loads(page.scripts["pictures"])[0]
+    pictures = pictures_of(page)
+    assert len(pictures) == 61
+    first = pictures[0]
     assert Image.open(io.BytesIO(base64.b64decode(first))).size == (448, 448)
 
 
@@ -155,7 +165,7 @@ def test_hostile_ids_labels_and_errors_stay_text(tmp_path, hostile):
     images = pd.concat([prediction.images, broken], ignore_index=True)
     prediction = Prediction(images, prediction.boxes, prediction.attributes, prediction.info)
     page = page_of(build_gallery(prediction, films, tmp_path / "g.html"))
-    assert page.tags.count("script") == 3
+    assert page.tags.count("script") == 4
     assert page.tags.count("img") == 0
     assert page.handlers == []
     film = json.loads(page.scripts["data"])["films"][0]
@@ -207,7 +217,7 @@ def test_film_that_cannot_be_read_is_a_card_without_picture(tmp_path, caplog):
     prediction, films = small(tmp_path)
     films["b"].write_bytes(b"")
     page = page_of(build_gallery(prediction, films, tmp_path / "g.html"))
-    assert [picture is None for picture in json.loads(page.scripts["pictures"])] == [False, True]
+    assert [picture is None for picture in pictures_of(page)] == [False, True]
     assert "0 bytes" in caplog.text
 
 

@@ -138,4 +138,19 @@ def test_pictures_have_words_for_those_who_do_not_see_them(page):
 
 def test_hostile_id_is_shown_as_it_is(page):
     assert IDS[3] in names(page)
-    assert page.execute_script("return document.querySelectorAll('script').length") == 3
+    assert page.execute_script("return document.querySelectorAll('script').length") == 4
+
+
+def test_pictures_below_the_script_come_too(tmp_path, browser):
+    ids = [f"f{k:02}" for k in range(20)]
+    prediction = make_prediction(ids, [], p_pneumonia=np.linspace(0.1, 0.9, 20))
+    films = save_films(tmp_path / "films", ids)
+    films["f00"] = tmp_path / "lost.png"  # the least likely film comes last
+    browser.get(build_gallery(prediction, films, tmp_path / "g.html").as_uri())
+    browser.execute_script("window.scrollTo(0, 1e6)")
+    shown = browser.execute_async_script(
+        "const done = arguments[0]; setTimeout(() => done("
+        "[...document.querySelectorAll('.card')].map(card => card.querySelector('img') !== null"
+        " ? 'picture' : card.querySelector('.missing').textContent)), 700)"
+    )
+    assert shown == ["picture"] * 19 + ["picture not available"]
