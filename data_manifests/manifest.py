@@ -157,20 +157,27 @@ def make_manifest(
     return _validated(filled, info, root or Path(info.image_root))
 
 
-def read_manifest(folder: Path, *, image_root: Path | None = None) -> Manifest:
+def read_manifest(
+    folder: Path, *, image_root: Path | None = None, tables: Sequence[str] = tuple(TABLE_COLUMNS)
+) -> Manifest:
     """Read a manifest folder; each table may be CSV or parquet.
 
-    `image_root` overrides the one in `manifest.json`. `images.csv` alone is legal.
+    `image_root` overrides the one in `manifest.json`. `images.csv` alone is legal. Of `tables` left
+    out no file is opened: `tables=("images",)` for who must not read reports.
 
     Raises:
         DataError: no such folder or table, another format version, or any bad row.
     """
-    tables, info = read_tables(folder)
-    return _validated(tables, info, image_root or Path(folder) / info.image_root)
+    found, info = read_tables(folder, tables)
+    return _validated(found, info, image_root or Path(folder) / info.image_root)
 
 
-def read_tables(folder: Path) -> tuple[dict[str, pd.DataFrame], ManifestInfo]:
-    """The four tables of a manifest folder as they stand, not yet checked; missing ones are empty.
+def read_tables(
+    folder: Path, names: Sequence[str] = tuple(TABLE_COLUMNS)
+) -> tuple[dict[str, pd.DataFrame], ManifestInfo]:
+    """The tables of a manifest folder as they stand, not yet checked.
+
+    Missing ones, and those not in `names`, are empty.
 
     Raises:
         DataError: no such folder or table of films, unreadable files, another format version.
@@ -181,7 +188,7 @@ def read_tables(folder: Path) -> tuple[dict[str, pd.DataFrame], ManifestInfo]:
     info = _read_info(folder / "manifest.json")
     tables = {}
     for name, columns in TABLE_COLUMNS.items():
-        table = _read_table(folder, name)
+        table = _read_table(folder, name) if name in names else None
         if table is None and name == "images":
             raise _file_error(folder / "images.csv", "a table of films", "no such file")
         tables[name] = pd.DataFrame(columns=list(columns)) if table is None else table
