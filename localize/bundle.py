@@ -24,6 +24,14 @@ from localize.severity_model import SeverityModel, read_severity, write_severity
 
 FORMAT_VERSION = 1
 DESCRIPTION = "bundle.json"
+NEEDED = (
+    "detector.json",
+    "localizer.json",
+    "localizer.safetensors",
+    "word_vectors.safetensors",
+    "vectors.json",
+    "calibration.json",
+)
 SIZES = ("feature_width", "word_width", "keywords")
 
 
@@ -71,6 +79,8 @@ def write_bundle(
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     try:
+        if not lexicon.is_file():
+            raise CheckpointError(f"{lexicon}: expected the lexicon of the words, got no file")
         parts = [
             *sorted(detector_run.glob("detector*.safetensors")),
             detector_run / "detector.json",
@@ -125,16 +135,21 @@ def verify_bundle(folder: Path) -> dict[str, Any]:
     if not isinstance(files, dict):
         raise CheckpointError(f"{path}: expected a `files` object with checksums")
     for name, checksum in files.items():
-        if Path(name).name != name or not (folder / name).is_file():
-            raise CheckpointError(f"{folder / name}: named in {DESCRIPTION}, but no such file")
+        if not _is_file_in(folder, name):
+            raise CheckpointError(
+                f"{folder}: {name[:200]!r} is named in {DESCRIPTION}, but no file"
+            )
         if file_sha256(folder / name) != checksum:
             raise CheckpointError(
                 f"{folder / name}: its SHA-256 is not the one in {DESCRIPTION}; the file was "
                 "changed or damaged: get the bundle again"
             )
-    for needed in ("detector.json", "localizer.json", "localizer.safetensors", "calibration.json"):
+    for needed in NEEDED:
         if needed not in files:
             raise CheckpointError(f"{path}: expected {needed} among its files")
+    for found in sorted(folder.iterdir()):
+        if found.suffix in (".json", ".safetensors") and found.name not in (*files, DESCRIPTION):
+            raise CheckpointError(f"{found}: expected a file named in {DESCRIPTION}; remove it")
     return description
 
 
@@ -146,15 +161,31 @@ def load_bundle(folder: Path) -> Bundle:
     """
     description = verify_bundle(folder)
     detector, detector_config, _ = load_detector(folder)
+    words = read_word_vectors(folder)
     content = read_json(folder / "localizer.json")
     try:
         config = LocalizerConfig(**content["localizer"])
         sizes = {name: int(content["sizes"][name]) for name in SIZES}
-    except (KeyError, TypeError, ValueError) as error:
+        keywords = tuple(content["keywords"])
+        # Without memory: a hostile size shows when the weights are compared with it.
+        with torch.device("meta"):
+            localizer = build_localizer(config, **sizes)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f"{folder / 'localizer.json'}: expected a localizer's configuration, got {error}"
+            f"{folder / 'localizer.json'}: expected a localizer's configuration, "
+            f"got {str(error).splitlines()[0]}"
         ) from error
-    localizer = build_localizer(config, **sizes)
+    for name, expected, got in (
+        ("keywords", words.keywords, keywords),
+        ("sizes.keywords", len(words.keywords), sizes["keywords"]),
+        ("sizes.word_width", words.vectors.shape[1], sizes["word_width"]),
+        ("sizes.feature_width", detector_config.fpn_width, sizes["feature_width"]),
+    ):
+        if expected != got:
+            raise CheckpointError(
+                f"{folder / 'localizer.json'}, field {name}: expected {expected} as the bundle's "
+                f"detector and words have, got {got}"
+            )
     load_localizer_weights(localizer, folder / "localizer.safetensors")
     has_severity = "severity.json" in description["files"]
     return Bundle(
@@ -162,7 +193,7 @@ def load_bundle(folder: Path) -> Bundle:
         detector_config=detector_config,
         localizer=localizer.eval(),
         localizer_config=config,
-        words=read_word_vectors(folder),
+        words=words,
         calibration=read_calibration(folder / "calibration.json"),
         severity=read_severity(folder / "severity.json") if has_severity else None,
         description=description,
@@ -180,8 +211,16 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; CheckpointError where it is none."""
     try:
         content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: expected JSON, got {error}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected a JSON object")
     return content
+
+
+def _is_file_in(folder: Path, name: str) -> bool:
+    """Whether a name from `bundle.json` is a file directly in the folder."""
+    try:
+        return Path(name).name == name and (folder / name).is_file()
+    except OSError:  # a name longer than the file system allows
+        return False

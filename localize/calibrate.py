@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from data_manifests.errors import DataError
 from data_manifests.manifest import Manifest
 from localize.bundle import Bundle
 from localize.calibration import Calibration, Floats, fit_calibration
@@ -23,7 +24,8 @@ def calibrate_bundle(bundle: Bundle, manifest: Manifest, device: torch.device) -
     labelled positive without boxes has unknown boxes and counts only as a film.
 
     Raises:
-        DataError: nothing to fit on (see `fit_calibration`), or an unreadable film.
+        DataError: nothing to fit on (see `fit_calibration`), a label that is not 0 or 1, or an
+            unreadable film.
     """
     plain = replace(bundle, calibration=Calibration(), severity=None)
     results = film_results(plain, manifest.film_paths(), PredictOptions(max_boxes=10), device)
@@ -31,7 +33,14 @@ def calibrate_bundle(bundle: Bundle, manifest: Manifest, device: torch.device) -
     boxes = manifest.boxes_by_image()
     labels: Mapping[str, float] = {}
     if "pneumonia" in manifest.labels:
-        known = manifest.labels.dropna(subset=["pneumonia"])
+        known = manifest.labels[manifest.labels["pneumonia"].astype("str") != ""]
+        known = known.dropna(subset=["pneumonia"])
+        odd = known[~known["pneumonia"].isin((0, 1))]
+        if len(odd):
+            raise DataError(
+                f"labels.csv, field pneumonia: expected 0, 1 or blank, "
+                f"got {odd['pneumonia'].iloc[0]!r} for {odd['image_id'].iloc[0]}"
+            )
         labels = dict(zip(known["image_id"], known["pneumonia"], strict=True))
     true_boxes: list[Floats | None] = []
     has_opacity: list[bool | None] = []

@@ -24,6 +24,9 @@ from data_manifests.errors import CheckpointError, DataError
 
 Floats = NDArray[np.float64]
 MATCH_IOU = 0.5  # a box is right when it overlaps a true box by half, as the headline metric
+# In logits. A feature that hardly varies in validation must not get a steep slope: films of another
+# hospital lie far outside its range.
+MIN_SPREAD = 0.5
 MIN_ALPHA = 1e-3  # a fit on few films may turn negative and would reverse the film's order
 
 
@@ -91,7 +94,11 @@ def fit_calibration(
             f"calibration: expected validation boxes of which some match a true one and some do "
             f"not, got {sum(labels)} matches among {len(labels)} boxes; use more validation films"
         )
-    box_fit = _fit(np.array(features), np.array(labels))
+    box_features = np.array(features)
+    box_fit = _fit(box_features, np.array(labels))
+    if box_fit[1] < MIN_ALPHA:  # refitted without alpha, so that the level stays right
+        intercept, film = _fit(box_features[:, 1:], np.array(labels))
+        box_fit = [intercept, MIN_ALPHA, film]
     known = [k for k, label in enumerate(has_opacity) if label is not None]
     film_labels = np.array([bool(has_opacity[k]) for k in known])
     if not 0 < film_labels.sum() < len(film_labels):
@@ -102,7 +109,7 @@ def fit_calibration(
     film_fit = _fit(np.array([[films[k].film_sum, films[k].film_max] for k in known]), film_labels)
     return Calibration(
         box_intercept=box_fit[0],
-        box_alpha=max(box_fit[1], MIN_ALPHA),
+        box_alpha=box_fit[1],
         box_film=box_fit[2],
         film_intercept=film_fit[0],
         film_sum=film_fit[1],
@@ -143,7 +150,7 @@ def _matches(xyxy: Floats, true: Floats) -> NDArray[np.bool_]:
 
 def _fit(features: Floats, labels: NDArray[np.bool_]) -> list[float]:
     """Intercept and coefficients of a logistic regression, in the features' own units."""
-    mean, spread = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
+    mean, spread = features.mean(axis=0), np.maximum(features.std(axis=0), MIN_SPREAD)
     fit = LogisticRegression(C=1.0).fit((features - mean) / spread, labels)
     coefficients = fit.coef_[0] / spread
     intercept = float(fit.intercept_[0] - (coefficients * mean).sum())

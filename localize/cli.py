@@ -51,6 +51,7 @@ def predict(
     """Boxes, attributes and severity of films, from the films alone."""
     import json
 
+    from data_manifests.errors import ConfigError
     from detector.device import choose_device
     from localize.bundle import load_bundle
     from localize.inputs import films_to_predict
@@ -65,6 +66,8 @@ def predict(
         ranking=choose_ranking(ranking),
         batch_size=batch_size,
     )
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: expected a folder, got a file")
     bundle = load_bundle(model)
     typer.echo("Research use only: not a medical device.", err=True)
     prediction = predict_films(bundle, chosen, options, choose_device(device))

@@ -23,7 +23,7 @@ def films_to_predict(inputs: Sequence[Path], split: str) -> list[FilmToPredict]:
         DataError: a path does not exist, a folder has no film, or `split` without a manifest.
     """
     if len(inputs) == 1 and is_manifest(inputs[0]):
-        manifest = read_manifest(inputs[0])
+        manifest = read_manifest(inputs[0], tables=("images",))  # reports are not even opened
         return manifest_films(manifest.split(split) if split else manifest)
     if split:
         raise DataError("--split: expected one manifest folder, got films or several folders")

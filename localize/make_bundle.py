@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 from jinja2 import Environment, StrictUndefined
 
+from data_manifests.errors import CheckpointError
 from data_manifests.manifest import Manifest
+from detector.model import load_detector
 from localize.bundle import Bundle, load_bundle, read_json, write_bundle
 from localize.calibrate import calibrate_bundle
 from localize.calibration import Calibration
@@ -60,9 +62,18 @@ def make_bundle(
     out.
 
     Raises:
-        CheckpointError: an unfinished run, or `out` exists.
+        CheckpointError: an unfinished run, a localizer trained on another detector's regions, or
+            `out` exists.
         DataError: nothing to calibrate on, or too few scored films.
     """
+    if out.exists():  # asked before the long part
+        raise CheckpointError(f"{out}: expected no such folder yet; choose another --out")
+    trained_on = read_json(localizer_run / "localizer.json").get("detector_sha256")
+    if trained_on != load_detector(detector_run)[2]:
+        raise CheckpointError(
+            f"{localizer_run}: was trained on the regions of another detector than "
+            f"{detector_run}; propose regions with this one and train again"
+        )
     with tempfile.TemporaryDirectory() as temporary:
         draft = _write(
             Path(temporary) / "draft",

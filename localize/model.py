@@ -111,7 +111,7 @@ def build_localizer(
 
 
 def load_localizer_weights(model: Localizer, path: Path) -> None:
-    """Load a safetensors file into a localizer of the same configuration.
+    """Load a safetensors file into a localizer of the same configuration, also one on `meta`.
 
     Raises:
         CheckpointError: unreadable, other names or shapes, or not finite; names the tensor.
@@ -121,4 +121,4 @@ def load_localizer_weights(model: Localizer, path: Path) -> None:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: expected safetensors weights, got: {error}") from error
     check_tensors(given, model.state_dict(), path)
-    model.load_state_dict({name: tensor.float() for name, tensor in given.items()})
+    model.load_state_dict({name: tensor.float() for name, tensor in given.items()}, assign=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,12 +21,13 @@ from detector.provenance import provenance
 from localize.bundle import Bundle, move_bundle
 from localize.film_regions import FilmRegions, Ranking, film_regions, regions_of_films
 from localize.prediction import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
-from localize.severity_model import severity_features
+from localize.severity_model import SeverityModel, severity_features
 from localize.severity_range import INFO_KEY as SEVERITY_KEY
 
 LABEL = "opacity"
 READ_THREADS = 2
 MIN_ATTRIBUTE = 0.5  # probability from which a box carries a keyword
+SEVERITY_BOXES = 10  # a film's severity rests on these, whatever boxes the user asks to see
 MIN_SIDE_PX = 0.5  # a box thinner than this in film pixels cannot be drawn
 
 
@@ -44,7 +46,8 @@ class PredictOptions:
 
     `max_boxes` per film after suppression; `min_score` cuts boxes; `skip_errors` goes on after an
     unreadable film and lists it, else the first one stops the run. `ranking` by the `detector`
-    gives RetinaNet alone, the baseline; box scores are then the detector's own.
+    gives RetinaNet alone, the baseline; box scores are then the detector's own, and there is no
+    severity, which is fitted on the localizer's.
     """
 
     max_boxes: int = 10
@@ -53,6 +56,13 @@ class PredictOptions:
     ranking: Ranking = "localizer"
     batch_size: int = 8
     proposals: ProposalOptions = field(default_factory=ProposalOptions)
+
+    def __post_init__(self) -> None:
+        for name in ("max_boxes", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if not 0 <= self.min_score <= 1:
+            raise ConfigError(f"min_score: expected 0 to 1, got {self.min_score}")
 
 
 def predict_films(
@@ -64,10 +74,12 @@ def predict_films(
         DataError: a film cannot be read and `skip_errors` is false, or none can be read.
     """
     images: list[dict[str, object]] = []
-    boxes: list[dict[str, object]] = []
+    boxes: list[dict[str, Any]] = []  # Any: text and numbers
+    severity_boxes: list[dict[str, Any]] = []
     attributes: list[list[object]] = []
     keywords = bundle.words.keywords
-    results = film_results(bundle, [film.file for film in films], options, device)
+    enough = replace(options, max_boxes=max(options.max_boxes, SEVERITY_BOXES))
+    results = film_results(bundle, [film.file for film in films], enough, device)
     for streamed, found in tqdm(results, total=len(films), desc="predict", unit="film"):
         film = films[streamed.row]
         row: dict[str, object] = dict.fromkeys(IMAGE_COLUMNS)
@@ -87,7 +99,9 @@ def predict_films(
         }
         images.append(row)
         attributes.append([film.image_id, *found.attributes.round(6)])
-        boxes += _box_rows(film.image_id, found, bundle, options)
+        rows = _box_rows(film.image_id, found, bundle, options.ranking)
+        severity_boxes += rows[:SEVERITY_BOXES]
+        boxes += [row for row in rows[: options.max_boxes] if row["score"] >= options.min_score]
     failed = [row for row in images if row["status"] == "skipped"]
     if failed and len(failed) == len(images):
         raise DataError(f"none of {len(images)} films can be read; the first: {failed[0]['error']}")
@@ -109,7 +123,9 @@ def predict_films(
             "provenance": provenance(),
         },
     )
-    return _with_severity(prediction, bundle)
+    if bundle.severity is None or options.ranking == "detector":
+        return prediction
+    return _with_severity(prediction, severity_boxes, bundle.severity)
 
 
 def film_results(
@@ -228,10 +244,11 @@ def _to_film(boxes: Tensor, film: StreamedFilm) -> Tensor:
 
 
 def _box_rows(
-    image_id: str, found: FilmRegions, bundle: Bundle, options: PredictOptions
-) -> list[dict[str, object]]:
+    image_id: str, found: FilmRegions, bundle: Bundle, ranking: Ranking
+) -> list[dict[str, Any]]:
+    """Rows of `boxes.csv`, best first."""
     ranked = found.ranked
-    if options.ranking == "detector":
+    if ranking == "detector":
         scores = found.detector_scores
     else:
         scores = bundle.calibration.box_scores(ranked.log_alpha, ranked.film_sum)
@@ -239,7 +256,7 @@ def _box_rows(
     rows = []
     for k, (corners, score) in enumerate(zip(ranked.xyxy.round(3), scores, strict=True)):
         x1, y1, x2, y2 = map(float, corners)
-        if score < options.min_score or x2 - x1 < MIN_SIDE_PX or y2 - y1 < MIN_SIDE_PX:
+        if x2 - x1 < MIN_SIDE_PX or y2 - y1 < MIN_SIDE_PX:
             continue
         named = keywords[found.region_attributes[k] >= MIN_ATTRIBUTE]
         values = (
@@ -258,13 +275,13 @@ def _box_rows(
     return rows
 
 
-def _with_severity(prediction: Prediction, bundle: Bundle) -> Prediction:
-    """The same prediction with the severity column filled where the bundle has a model."""
-    if bundle.severity is None:
-        return prediction
+def _with_severity(
+    prediction: Prediction, boxes: list[dict[str, Any]], model: SeverityModel
+) -> Prediction:
+    """The same prediction with the severity column filled from each film's first boxes."""
+    judged = replace(prediction, boxes=pd.DataFrame(boxes, columns=list(BOX_COLUMNS)))
     images = prediction.images.copy()
-    model = bundle.severity
-    images["severity"] = model.scores(severity_features(prediction)).round(4)
+    images["severity"] = model.scores(severity_features(judged)).round(4)
     stated = {"low": model.low, "high": model.high, "residual": model.residual}
     info = {**prediction.info, SEVERITY_KEY: stated}  # what `severity_range` reads
-    return Prediction(images, prediction.boxes, prediction.attributes, info)
+    return replace(prediction, images=images, info=info)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,26 +66,43 @@ class Prediction:
 
 
 def write_prediction(prediction: Prediction, folder: Path) -> None:
-    """Write the three tables and, last, `prediction.json`: a folder without it is unfinished."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_csv(folder / "images.csv", prediction.images[list(IMAGE_COLUMNS)])
-    write_csv(folder / "boxes.csv", prediction.boxes[list(BOX_COLUMNS)])
-    write_csv(folder / "attributes.csv", prediction.attributes)
-    write_json(folder / "prediction.json", {**prediction.info, "format_version": FORMAT_VERSION})
+    """Write the three tables and, last, `prediction.json`: a folder without it is unfinished.
+
+    Everything is written aside first: a full disk leaves an earlier prediction as it was.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    images = prediction.images[list(IMAGE_COLUMNS)].astype({"width": "Int64", "height": "Int64"})
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+        staged = Path(name) / folder.name
+        write_csv(staged / "images.csv", images)
+        write_csv(staged / "boxes.csv", prediction.boxes[list(BOX_COLUMNS)])
+        write_csv(staged / "attributes.csv", prediction.attributes)
+        write_json(
+            staged / "prediction.json", {**prediction.info, "format_version": FORMAT_VERSION}
+        )
+        if not folder.exists():
+            os.replace(staged, folder)
+            return
+        # Without its last file, a mixture of the old and the new one does not pass for finished.
+        (folder / "prediction.json").unlink(missing_ok=True)
+        for table in ("images.csv", "boxes.csv", "attributes.csv", "prediction.json"):
+            os.replace(staged / table, folder / table)
 
 
 def read_prediction(folder: Path) -> Prediction:
     """Read and check a prediction folder.
 
     Raises:
-        DataError: a file or column is missing, a number is none, or a box names an unknown film.
+        DataError: a file or column is missing, a number is none, an id comes twice, or a box
+            names an unknown film.
     """
     folder = Path(folder)
     try:
         info = json.loads((folder / "prediction.json").read_text("utf-8"))
     except FileNotFoundError as error:
         raise _error(folder, "a finished prediction", "no prediction.json") from error
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _error(folder / "prediction.json", "JSON", str(error)) from error
     version = info.pop("format_version", None) if isinstance(info, dict) else None
     if version != FORMAT_VERSION:
@@ -92,6 +111,17 @@ def read_prediction(folder: Path) -> Prediction:
     boxes = _table(folder / "boxes.csv", BOX_COLUMNS, BOX_NUMBERS)
     attributes = _table(folder / "attributes.csv", ("image_id",), None)
     problems = [
+        Problem(
+            file=name,
+            row=int(row) + 2,
+            field="image_id",
+            expected="an id that no earlier row has",
+            got=repr(table["image_id"].iloc[row]),
+        )
+        for name, table in (("images.csv", images), ("attributes.csv", attributes))
+        for row in np.flatnonzero(table["image_id"].duplicated())
+    ]
+    problems += [
         Problem(
             file="boxes.csv",
             row=int(row) + 2,
@@ -138,10 +168,10 @@ def _table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] | None
                 file=path.name,
                 row=int(row) + 2,
                 field=str(name),
-                expected="a number",
+                expected="a finite number",
                 got=repr(text.iloc[row]),
             )
-            for row in np.flatnonzero(parsed.isna() & (text != ""))
+            for row in np.flatnonzero(~np.isfinite(parsed) & (text != ""))
         ]
         table[name] = parsed
     if problems:

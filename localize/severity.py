@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
 from sklearn.linear_model import Ridge
@@ -50,20 +51,22 @@ def scored_films(
     """Features (S, F), expert scores (S,) and patient numbers (S,) of the films that have a score.
 
     Raises:
-        DataError: no such column, or too few scored films among the predicted ones.
+        DataError: no such column, one of text, or too few scored films among the predicted ones.
     """
     if column not in manifest.labels:
         raise DataError(
             f"labels.csv: expected a column {column!r}, got {', '.join(manifest.labels.columns)}; "
             "name it with --column"
         )
+    if not pd.api.types.is_numeric_dtype(manifest.labels[column]):
+        raise DataError(f"labels.csv, field {column}: expected numbers or blanks, got text")
     labels = manifest.labels.set_index("image_id")[column].astype("float64")
     patients = manifest.images.set_index("image_id")["patient_id"]
     image_ids = prediction.images["image_id"]
     truth: Floats = np.asarray(labels.reindex(image_ids), np.float64)
     features = severity_features(prediction)
     usable = np.isfinite(truth) & np.isfinite(features).all(axis=1)
-    check_scored(truth[usable], MIN_SCORED)
+    check_scored(truth[usable], MIN_SCORED, column)
     groups = patients.reindex(image_ids).fillna("")[usable].astype("category").cat.codes
     return features[usable], truth[usable], np.asarray(groups, np.int64)
 
@@ -123,8 +126,11 @@ def _out_of_fold(features: Floats, truth: Floats, groups: NDArray[np.int64]) -> 
     predicted = np.empty_like(truth)
     for train, test in GroupKFold(FOLDS).split(features, truth, groups):
         pipeline = make_pipeline(StandardScaler(), Ridge(RIDGE))
-        predicted[test] = pipeline.fit(features[train], truth[train]).predict(features[test])
-    return np.clip(predicted, truth.min(), truth.max())
+        fitted = pipeline.fit(features[train], truth[train])
+        # Within the scores that this fit has seen, as `SeverityModel.scores` keeps them.
+        low, high = truth[train].min(), truth[train].max()
+        predicted[test] = np.clip(fitted.predict(features[test]), low, high)
+    return predicted
 
 
 def _row(

@@ -102,7 +102,7 @@ def read_severity(path: Path) -> SeverityModel:
     return model
 
 
-def check_scored(values: Floats, needed: int) -> None:
+def check_scored(values: Floats, needed: int, column: str) -> None:
     """Refuse a severity column that cannot be learned from.
 
     Raises:
@@ -111,7 +111,7 @@ def check_scored(values: Floats, needed: int) -> None:
     known = values[np.isfinite(values)]
     if len(known) < needed or np.ptp(known) == 0:
         raise DataError(
-            f"labels.csv, field severity: expected at least {needed} scored films of different "
+            f"labels.csv, field {column}: expected at least {needed} scored films of different "
             f"severity, got {len(known)}; name the column with --column"
         )
 
