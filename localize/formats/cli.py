@@ -143,6 +143,7 @@ def import_command(
     from data_manifests.manifest import read_manifest, write_manifest
     from localize.formats.annotations import Selection, annotations_from_prediction
     from localize.formats.changes import summarise_changes
+    from localize.formats.dicom_sr import name_by_sop_uid
     from localize.formats.folders import atomic_folder
     from localize.formats.import_boxes import ImportOptions, import_boxes, read_annotations
     from localize.formats.imported_info import imported_info
@@ -150,6 +151,8 @@ def import_command(
 
     manifest = read_manifest(manifest_folder)
     films = read_annotations(path, format_name)
+    if format_name == "dicom-sr":
+        films = name_by_sop_uid(films, manifest)
     options = ImportOptions(annotator=annotator, only_imported=only_imported)
     corrected = imported_info(
         import_boxes(films, manifest, options=options), path, format_name, out

@@ -9,16 +9,29 @@ from data_manifests.errors import ConfigError
 from localize.formats.annotations import Annotations
 from localize.formats.coco import write_coco, write_coco_results, write_v7_coco
 from localize.formats.cvat import write_cvat
+from localize.formats.dicom_gsps import write_dicom_gsps
+from localize.formats.dicom_seg import write_dicom_seg
+from localize.formats.dicom_sr import write_dicom_sr
 from localize.formats.label_studio import write_label_studio
 from localize.formats.labelme import write_labelme
 from localize.formats.options import FormatOptions
 from localize.formats.rsna_csv import write_rsna_csv
 from localize.formats.sidecar import sidecar_path, write_sidecar
+from localize.formats.slicer import write_slicer
 from localize.formats.via import write_via
 from localize.formats.voc import write_voc
 from localize.formats.yolo import write_yolo, write_yolo_darknet
 
-FOLDER_FORMATS = ("voc", "yolo", "yolo-1.1", "labelme")
+FOLDER_FORMATS = (
+    "voc",
+    "yolo",
+    "yolo-1.1",
+    "labelme",
+    "slicer",
+    "dicom-sr",
+    "dicom-gsps",
+    "dicom-seg",
+)
 
 Exporter = Callable[[Annotations, Path, FormatOptions], None]
 
@@ -34,6 +47,10 @@ EXPORTERS: dict[str, Exporter] = {
     "labelme": write_labelme,
     "via": write_via,
     "rsna-csv": write_rsna_csv,
+    "slicer": write_slicer,
+    "dicom-sr": write_dicom_sr,
+    "dicom-gsps": write_dicom_gsps,
+    "dicom-seg": write_dicom_seg,
 }
 
 

@@ -16,6 +16,7 @@ from data_manifests.manifest import Manifest, make_manifest
 from localize.formats.annotations import DEFAULT_LABEL, FilmAnnotation
 from localize.formats.coco import read_coco
 from localize.formats.cvat import read_cvat
+from localize.formats.dicom_sr import read_dicom_sr
 from localize.formats.film_match import FilmMatcher
 from localize.formats.label_studio import read_label_studio
 from localize.formats.labelme import read_labelme
@@ -35,6 +36,7 @@ READERS: dict[str, Callable[[Path], list[FilmAnnotation]]] = {
     "cvat": read_cvat,
     "labelme": read_labelme,
     "via": read_via,
+    "dicom-sr": read_dicom_sr,
 }
 # Tools round: a corner this far outside is set onto the edge, anything further is a fault.
 EDGE_TOLERANCE_PX = 1.0

@@ -47,7 +47,8 @@ def test_a_second_review_does_not_forget_the_first():
 
 
 @pytest.mark.parametrize(
-    "name", ["ward/a.b.png", "ward/a.b", "a.b.png", "a.b", "image-1", "else/where/a.b.jpg", "ward/a_b"]
+    "name",
+    ["ward/a.b.png", "ward/a.b", "a.b.png", "a.b", "image-1", "else/where/a.b.jpg", "ward/a_b"],
 )
 def test_films_are_found_by_path_id_file_name_or_stem(name):
     manifest = make_truth(["image-1", "image-2"])
