@@ -1,0 +1,77 @@
+# make demo: the whole road on phantom films. make test: everything that CI checks.
+# Both make .venv themselves and need only Python 3.11 or 3.12, make and PyPI.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+TESTS ?= tests
+# Two processes; films of 64 px gain nothing from more threads each.
+WORKERS ?= 2
+
+# deptry cannot read setup.cfg.
+define WRITE_REQUIREMENTS
+from configparser import RawConfigParser
+from pathlib import Path
+setup = RawConfigParser()
+setup.read("setup.cfg")
+extras = dict(setup["options.extras_require"])
+dev = extras.pop("dev").replace("pneumoloc[dicom]", "")
+Path("build/requirements-dev.txt").write_text(dev)
+Path("build/requirements.txt").write_text("\n".join([setup["options"]["install_requires"], *extras.values()]))
+endef
+export WRITE_REQUIREMENTS
+
+.PHONY: help demo test lint format types install dev clean
+
+help:
+	@grep -E '^# make|^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/'
+
+demo: install ## phantom films, both trainings, prediction, evaluation, exports, gallery in demo/
+	$(BIN)/pneumoloc quickstart --out demo
+
+test: lint types ## lint, types, layers, dependencies, then all tests (not those for a GPU)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gpu" -n $(WORKERS) --dist loadfile --durations=15 $(TESTS)
+
+lint: dev ## ruff, import layers, declared dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	@mkdir -p build
+	@$(BIN)/python -c "$$WRITE_REQUIREMENTS"
+	$(BIN)/deptry .
+
+types: dev ## mypy --strict
+	$(BIN)/mypy
+
+format: dev ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(VENV)/.installed ## .venv with pneumoloc
+
+dev: $(VENV)/.dev ## .venv with what the tests need
+
+clean: ## remove what was made, but not .venv
+	rm -rf build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "pneumoloc needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# torch and torchvision in one command: only a pair that was built together can be imported.
+$(VENV)/.torch: | $(BIN)/python
+	$(BIN)/pip install "torch>=2.6" "torchvision>=0.21"
+	@$(BIN)/python -c "import torchvision" || { \
+	  echo "torch and torchvision do not fit together (a CPU-only torch from --find-links or"; \
+	  echo "another index?): remove $(VENV), and run make with PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL="; \
+	  exit 1; }
+	@touch $@
+
+$(VENV)/.installed: setup.cfg pyproject.toml | $(VENV)/.torch
+	$(BIN)/pip install -e .
+	@touch $@
+
+$(VENV)/.dev: setup.cfg pyproject.toml | $(VENV)/.torch
+	$(BIN)/pip install -e ".[dev]"
+	@touch $@ $(VENV)/.installed
