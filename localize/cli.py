@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from localize.cli_looking import register_looking
 from localize.cli_model import bundle_app, localize_app
 from localize.cli_severity import severity_app
 from localize.formats.cli import register as register_formats
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command()(evaluate)
     register_formats(app)
     app.command()(gallery)
+    register_looking(app)
     app.add_typer(severity_app, name="severity")
     app.add_typer(localize_app, name="localize")
     app.add_typer(bundle_app, name="bundle")
