@@ -75,9 +75,25 @@ def film_size(path: Path) -> tuple[int, int]:
 
         return dicom_size(path)
     with _opened(path) as image:
-        swap = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientation: on its side
         width, height = image.size
+        if image.format == "PNG" and not _has_png_metadata(path):
+            return width, height
+        try:
+            swap = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientation: on its side
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise film_error(path, "complete image data", f"truncated ({error})") from error
     return (height, width) if swap else (width, height)
+
+
+def _has_png_metadata(path: Path) -> bool:
+    """Whether a PNG has chunks that can turn it; Pillow decodes the film to look for them."""
+    with path.open("rb") as handle:
+        handle.seek(8)
+        while len(head := handle.read(8)) == 8:
+            if head[4:] in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+                return True
+            handle.seek(int.from_bytes(head[:4], "big") + 4, 1)
+    return False
 
 
 def is_dicom(path: Path) -> bool:

@@ -209,7 +209,9 @@ def _look_at_film(
         bad = error.problems[0]
         got = f"{path}: {bad.got}"
         fix = bad.fix or "--on-error skip leaves it out"
-        return _Header(problem=Problem(tables.images_file, bad.expected, got, row, bad.field, fix))
+        return _Header(
+            problem=Problem(tables.images_file, bad.expected, got, row or None, bad.field, fix)
+        )
 
 
 def _labels(

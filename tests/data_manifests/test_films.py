@@ -161,6 +161,19 @@ def test_exif_rotation_turns_the_film_and_its_size(tmp_path: Path) -> None:
     assert film_size(path) == (48, 64) == (film.width, film.height)
 
 
+def test_a_png_turned_by_exif_after_its_pixels_has_the_turned_size(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(ramp().astype(np.uint8)).save(tmp_path / "a.png", exif=exif)
+    assert film_size(tmp_path / "a.png") == (32, 48)
+    assert read_film(tmp_path / "a.png").pixels.shape == (48, 32)
+
+
+def test_the_size_of_a_png_is_read_without_its_pixels(tmp_path: Path) -> None:
+    write_png_header(tmp_path / "a.png", 4000, 3000)
+    assert film_size(tmp_path / "a.png") == (4000, 3000)
+
+
 def test_jpeg_levels_are_near_the_original(tmp_path: Path) -> None:
     film = read_film(write_jpeg(tmp_path / "a.jpeg"))
     np.testing.assert_allclose(film.pixels, RAMP8, atol=0.05)
