@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import generate_uid
 
 from data_manifests.errors import DataError, Problem
 from data_manifests.manifest import Manifest
@@ -107,11 +108,13 @@ def _report(item: DicomTarget) -> hd.sr.ComprehensiveSR:
             uid=DEVICE_UID, name=MANUFACTURER, model_name=codes.plain_text(item.model, 64)
         ),
     )
-    groups = [_group(item, place) for place in range(len(item.film))]
+    # A report needs a group, so that the film's own numbers also carry films without boxes.
+    groups: list[Any] = [_film_group(item)]  # Any: both kinds share but a private base
+    groups += [_group(item, place) for place in range(len(item.film))]
     content = hd.sr.MeasurementReport(
         observation_context=hd.sr.ObservationContext(observer_device_context=observer),
         procedure_reported=codes.CHEST_FILM,
-        imaging_measurements=groups or None,
+        imaging_measurements=groups,
         title=hd.sr.CodedConcept("126000", "DCM", "Imaging Measurement Report"),
     )
     return hd.sr.ComprehensiveSR(
@@ -126,9 +129,30 @@ def _report(item: DicomTarget) -> hd.sr.ComprehensiveSR:
     )
 
 
+def _film_group(item: DicomTarget) -> hd.sr.MeasurementsAndQualitativeEvaluations:
+    import highdicom as hd
+
+    header = item.header
+    numbers = ((codes.SCORE, item.film.p_pneumonia), (codes.EXTENT, item.film.severity))
+    return hd.sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=hd.sr.TrackingIdentifier(
+            uid=generate_uid(entropy_srcs=[item.instance_uid, "film"]), identifier="film"
+        ),
+        finding_type=codes.PNEUMONIA,
+        source_images=[
+            hd.sr.SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID)
+        ],
+        measurements=[
+            hd.sr.Measurement(code, value, codes.NO_UNITS)
+            for code, value in numbers
+            if value is not None
+        ]
+        or None,
+    )
+
+
 def _group(item: DicomTarget, place: int) -> hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations:
     import highdicom as hd
-    from pydicom.uid import generate_uid
 
     film, header = item.film, item.header
     region = hd.sr.ImageRegion(
@@ -143,8 +167,6 @@ def _group(item: DicomTarget, place: int) -> hd.sr.PlanarROIMeasurementsAndQuali
         measurements.append(
             hd.sr.Measurement(codes.SCORE, float(film.scores[place]), codes.NO_UNITS)
         )
-    if film.severity is not None:
-        measurements.append(hd.sr.Measurement(codes.EXTENT, film.severity, codes.NO_UNITS))
     return hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=hd.sr.TrackingIdentifier(
             uid=generate_uid(entropy_srcs=[item.instance_uid, str(place)]),
@@ -178,7 +200,6 @@ def _film(file: Path) -> FilmAnnotation:
     report = hd.sr.srread(file)
     uid = _referenced_film(report)
     boxes, labels, scores, keywords = [], [], [], []
-    severity = None
     content: Any = report.content  # a MeasurementReport, though declared as its base class
     groups = content.get_planar_roi_measurement_groups()
     for group in groups:
@@ -187,15 +208,18 @@ def _film(file: Path) -> FilmAnnotation:
             raise BadField("region", "2D coordinates", type(region).__name__)
         boxes.append(_upright(np.asarray(region.value, dtype=np.float64)))
         labels.append("" if group.finding_type is None else codes.code_label(group.finding_type))
-        numbers = {
-            (str(m.name.value), str(m.name.scheme_designator)): float(m.value)
-            for m in group.get_measurements()
-        }
-        scores.append(numbers.get(codes.SCORE[:2], np.nan))
-        severity = numbers.get(codes.EXTENT[:2], severity)
+        scores.append(_numbers(group).get(codes.SCORE[:2], np.nan))
         keywords.append(
-            tuple(codes.code_word(found.value) for found in group.get_qualitative_evaluations())
+            tuple(
+                codes.code_word(found.value)
+                for found in group.get_qualitative_evaluations()
+                # highdicom counts the geometric purpose among them, viewers add more.
+                if str(found.name.value) in (codes.SEVERITY.value, codes.DESCRIPTOR.value)
+            )
         )
+    film: dict[tuple[str, str], float] = {}
+    for group in content.get_image_measurement_groups():
+        film |= _numbers(group)
     observer = str(
         report.get("VerifyingObserverSequence", [{}])[0].get("VerifyingOrganization", "")
     )
@@ -208,8 +232,17 @@ def _film(file: Path) -> FilmAnnotation:
         scores=np.array(scores, dtype=np.float64),
         keywords=tuple(keywords),
         annotators=(observer,) * len(boxes),
-        severity=severity,
+        p_pneumonia=film.get(codes.SCORE[:2]),
+        severity=film.get(codes.EXTENT[:2]),
     )
+
+
+def _numbers(group: Any) -> dict[tuple[str, str], float]:  # Any: one of hd.sr's kinds of groups
+    """The measurements of a group by their code."""
+    return {
+        (str(m.name.value), str(m.name.scheme_designator)): float(m.value)
+        for m in group.get_measurements()
+    }
 
 
 def _referenced_film(report: Any) -> str:  # Any: hd.sr has no stubs

@@ -87,10 +87,10 @@ def test_reports_find_their_films_in_the_manifest_by_uid(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_thousand_boxes_come_back_from_reports(tmp_path):
-    films = [
+def test_random_boxes_come_back_from_reports(tmp_path):
+    films = [  # not ten thousand: highdicom takes tens of milliseconds a box
         make_film(f"{n}.dcm", film.xyxy, width=film.width, height=film.height, scores=film.scores)
-        for n, film in enumerate(random_films(2000, per_film=200))
+        for n, film in enumerate(random_films(40, per_film=2))
     ]
     back = {film.name: film for film in read_dicom_sr(exported(tmp_path, "dicom-sr", *films))}
     for number, film in enumerate(films):
