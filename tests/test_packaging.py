@@ -67,9 +67,7 @@ def test_citation_is_yaml_with_the_paper():
 
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     assert citation["license"] == "Apache-2.0"
-    assert [author["family-names"] for author in citation["references"][0]["authors"]][
-        0
-    ] == "Bhalodia"
+    assert citation["references"][0]["authors"][0]["family-names"] == "Bhalodia"
 
 
 def test_ci_is_a_script_that_runs_the_tests():
