@@ -47,12 +47,12 @@ def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bou
             bound[head] += units[index].term.means
         if not own:
             bare.add(head)
-    _share_forward(units, heads, bound, bare, grammar)
     placed = {head for head in heads if not grammar.location.isdisjoint(bound[head])}
     shared: dict[int, int] = {}
     for index in range(start, stop):
         if units[index].role == Role.MODIFIER and index not in claimed:
             _attach(units, index, heads, bound, Places(placed, shared), grammar)
+    _share_forward(units, heads, bound, bare, grammar)
     return bound
 
 
@@ -129,8 +129,12 @@ def _share_forward(
             continue
         likes = grammar.pneumonia_like
         is_like = units[previous].term.finding in likes and units[head].term.finding in likes
-        shared = [name for name in bound[previous] if is_like or name in grammar.location]
-        bound[head] += shared
+        is_placed = not grammar.location.isdisjoint(bound[head])
+        bound[head] += [
+            name
+            for name in bound[previous]
+            if (not is_placed if name in grammar.location else is_like)
+        ]
 
 
 def _only_joined(units: Sequence[Unit], left: int, right: int) -> bool:

@@ -133,11 +133,16 @@ def _syntax(entry: FieldReader) -> Syntax:
 
 
 def _keyword(entry: FieldReader, compounds: tuple[Compound, ...]) -> Keyword:
-    entry.only("name", "axis", "variants", "negative")
+    entry.only("name", "axis", "variants", "negative", "overlaps")
     name = entry.text("name")
     said = [spelling for item in compounds if name in item.means for spelling in item.spellings]
     return Keyword(
-        name, entry.text("axis"), entry.phrases("variants"), entry.text("negative"), tuple(said)
+        name=name,
+        axis=entry.text("axis"),
+        variants=entry.phrases("variants"),
+        negative=entry.text("negative"),
+        compounds=tuple(said),
+        overlaps=tuple(entry.texts("overlaps", optional=True)),
     )
 
 

@@ -26,6 +26,9 @@ def check_meanings(lexicon: Lexicon, top: FieldReader) -> None:
                 "the name of another keyword",
                 f"`{keyword.negative}`",
             )
+        for name in keyword.overlaps:
+            if name not in lexicon.keyword_names:
+                top.complain(f"keywords.{keyword.name}.overlaps", "names of keywords", f"`{name}`")
     meanings = [("compounds", item) for item in lexicon.compounds]
     meanings += [
         (f"findings.{kind.name}.carries", item)

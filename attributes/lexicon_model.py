@@ -16,13 +16,17 @@ Spelling = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Keyword:
-    """One of the 22 attributes. `compounds` are the spellings that say it among others."""
+    """One of the 22 attributes. `compounds` are the spellings that say it among others.
+
+    `overlaps` names keywords that may be true together with it: no negatives of it.
+    """
 
     name: str
     axis: str
     variants: tuple[Spelling, ...]
     negative: str
     compounds: tuple[Spelling, ...] = ()
+    overlaps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

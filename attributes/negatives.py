@@ -7,8 +7,6 @@ accepts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,9 +14,6 @@ from attributes.lexicon import Lexicon
 from data_manifests.errors import ConfigError
 
 NEGATIVE_POLICIES = ("w2v-axis", "w2v-any", "fixed")
-# A bilateral finding is left and right too: as the negative of "left" it would push away what is
-# true.
-CONTAINS = {"bilateral": frozenset({"left", "right"})}
 
 
 def choose_negatives(
@@ -28,10 +23,9 @@ def choose_negatives(
 
     `w2v-axis`: the nearest keyword (cosine) of the same axis; `w2v-any`: the nearest of all
     keywords;
-    `fixed`: the one named in the lexicon. Under `w2v-axis` a keyword that contains another
-    (bilateral:
-    left, right) is never its negative; a keyword alone on its axis takes the lexicon's. Ties go to
-    the first keyword.
+    `fixed`: the one named in the lexicon. Under `w2v-axis` a keyword that overlaps (bilateral with
+    left, lower with basal) is no candidate, as it may be true itself; a keyword without candidates
+    takes the lexicon's. Ties go to the first keyword.
 
     Raises ConfigError for an unknown policy.
     """
@@ -50,7 +44,7 @@ def choose_negatives(
     if policy == "w2v-axis":
         axes = np.array([keyword.axis for keyword in lexicon.keywords])
         allowed &= axes[:, None] == axes[None, :]
-        allowed &= ~_contained(names, CONTAINS)
+        allowed &= ~_overlapping(lexicon)
     nearest = np.where(allowed, cosines, -np.inf).argmax(axis=1).astype(np.int64)
     return np.where(allowed.any(axis=1), nearest, fixed)
 
@@ -63,8 +57,12 @@ def cosine_matrix(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(np.clip(unit @ unit.T, -1.0, 1.0), dtype=np.float64)
 
 
-def _contained(names: Sequence[str], contains: Mapping[str, frozenset[str]]) -> NDArray[np.bool_]:
-    """[i, j] is true where keyword j contains keyword i."""
+def _overlapping(lexicon: Lexicon) -> NDArray[np.bool_]:
+    """[i, j] is true where keyword j may be true of what keyword i describes."""
     return np.array(
-        [[name in contains.get(other, ()) for other in names] for name in names], dtype=np.bool_
+        [
+            [name in keyword.overlaps for name in lexicon.keyword_names]
+            for keyword in lexicon.keywords
+        ],
+        dtype=np.bool_,
     )

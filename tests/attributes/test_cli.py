@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from attributes.cli import app
+from data_manifests.errors import ConfigError, DataError
+from typer.testing import CliRunner
+
+RUNNER = CliRunner()
+REPORTS = "study_id,section,text\na,findings,Patchy left opacity. No focal edema.\nb,findings,Clear lungs here.\n"
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    path = tmp_path / "r.csv"
+    path.write_text(REPORTS)
+    return path
+
+
+def run(*arguments: object) -> str:
+    result = RUNNER.invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_mine_prints_its_counts(reports: Path, tmp_path: Path) -> None:
+    out = json.loads(run("mine", reports, "--out", tmp_path / "o", "--json"))
+    assert (out["reports"], out["findings"]) == (2, 2)
+    assert out["counts"]["opacity"] == {"present": 1}
+    assert "2 reports, 2 findings" in run("mine", reports, "--out", tmp_path / "o", "--workers", 1)
+
+
+def test_vectors_prints_a_negative_for_every_keyword(reports: Path, tmp_path: Path) -> None:
+    text = run("vectors", reports, "--out", tmp_path / "v", "--dim", 4, "--epochs", 1)
+    assert len(text.splitlines()) == 22
+    out = json.loads(
+        run("vectors", reports, "--out", tmp_path / "v", "--dim", 4, "--epochs", 1, "--json")
+    )
+    assert out["negatives"]["left"] == "right"
+    shown = run(
+        "vectors",
+        reports,
+        "--out",
+        tmp_path / "v",
+        "--dim",
+        4,
+        "--epochs",
+        1,
+        "--report",
+        "--seeds",
+        2,
+    )
+    assert "nearest words" in shown
+
+
+def test_score_prints_gold_and_label_tables(reports: Path, tmp_path: Path) -> None:
+    gold = tmp_path / "g.csv"
+    gold.write_text(
+        "sentence_id,difficulty,text,findings\n1,easy,Left opacity.,opacity present left\n"
+    )
+    assert "assertions, easy" in run("score", "--gold", gold)
+    assert json.loads(run("score", "--gold", gold, "--json"))["assertions"]["f1"] == 1.0
+    labels = tmp_path / "l.csv"
+    labels.write_text("id,Pneumonia\na,0\nb,1\n")
+    text = run("score", "--labels", labels, "--reports", reports)
+    assert "Pneumonia b: label positive" in text
+    found = json.loads(run("score", "--labels", labels, "--reports", reports, "--json"))
+    assert found["Pneumonia"]["structurer"]["recall"] == 0.0
+
+
+def test_score_needs_gold_or_labels_with_reports(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--gold"):
+        run("score")
+    with pytest.raises(ConfigError, match="--reports"):
+        run("score", "--labels", tmp_path / "l.csv")
+
+
+def test_explain_and_stats_show_a_report_and_a_corpus(reports: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    text = run("explain", reports, "--study", "a", "--plain", "--html", page)
+    assert "<opacity|present>" in text
+    assert "<mark" in page.read_text()
+    assert "2 studies" in run("stats", reports, "--out", tmp_path / "s")
+    assert (tmp_path / "s" / "stats.csv").is_file()
+    run("mine", reports, "--out", tmp_path / "o")
+    assert json.loads(run("stats", tmp_path / "o", "--json"))["studies"] == 2
+
+
+def test_spanish_reports_go_through_the_same_commands(tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("study_id,text\na,Opacidad basal izquierda sin derrame.\n", encoding="utf-8")
+    run("mine", path, "--out", tmp_path / "o", "--lexicon", "es")
+    assert "a,findings,opacity" not in (tmp_path / "o" / "findings.csv").read_text()
+    assert "opacity,present,left;basal" in (tmp_path / "o" / "findings.csv").read_text()
+
+
+def test_bad_input_rises_as_our_errors(reports: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        run("mine", tmp_path / "none.csv", "--out", tmp_path)
+    with pytest.raises(ConfigError, match="--on-error"):
+        run("mine", reports, "--out", tmp_path, "--on-error", "ignore")
+    with pytest.raises(ConfigError, match="lexicon"):
+        run("mine", reports, "--out", tmp_path, "--lexicon", "fr")
+
+
+def test_help_imports_no_heavy_library() -> None:
+    code = (
+        "import sys, attributes.cli; "
+        "print([m for m in ('numpy', 'pandas', 'gensim', 'yaml') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,59 @@
+"""The project's own gold and the phantom: floors that a change of the rules must not break."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from attributes.gold import read_gold
+from attributes.lexicon import load_lexicon
+from attributes.scoring import score_gold
+from attributes.structure import Structurer
+from attributes.study_states import keyword_states
+
+GOLD = Path(__file__).parent / "gold"
+STRUCTURERS = {language: Structurer(load_lexicon(language)) for language in ("en", "es")}
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "assertions", "binding"),
+    [("dev.csv", "en", 0.98, 0.98), ("test.csv", "en", 0.95, 0.92), ("es.csv", "es", 0.95, 0.92)],
+)
+def test_gold_scores_stay_above_their_floors(
+    name: str, language: str, assertions: float, binding: float
+) -> None:
+    structurer = STRUCTURERS[language]
+    score = score_gold(read_gold(GOLD / name, structurer.lexicon), structurer)
+    assert (score.assertions.f1 or 0) >= assertions
+    assert (score.binding.f1 or 0) >= binding
+
+
+def test_the_gold_is_large_hard_and_its_halves_are_disjoint() -> None:
+    lexicon = STRUCTURERS["en"].lexicon
+    halves = [read_gold(GOLD / name, lexicon) for name in ("dev.csv", "test.csv")]
+    assert sum(map(len, halves)) >= 400
+    hard = [s for half in halves for s in half if s.difficulty == "hard"]
+    assert len(hard) >= 0.48 * sum(map(len, halves))
+    assert not {s.text for s in halves[0]} & {s.text for s in halves[1]}
+
+
+def test_reports_of_the_phantom_are_mined_without_error() -> None:
+    """The phantom knows what each report states: firm words must be present, hedged ones uncertain."""
+    case = pytest.importorskip("data_manifests.phantom.case")
+    structurer = STRUCTURERS["en"]
+    names = structurer.lexicon.keyword_names
+    options = case.PhantomOptions(size=64, domain="B", seed=11)
+    for index in range(12):
+        report = case.make_case(options, index).report
+        found = [
+            finding
+            for section in report.sections
+            for sentence in structurer.structure(section.text, section.name)
+            for finding in sentence.findings
+        ]
+        states = dict(zip(names, keyword_states(found, structurer.lexicon), strict=True))
+        present = {name for name, state in states.items() if state == "present"}
+        uncertain = {name for name, state in states.items() if state == "uncertain"}
+        assert (present, uncertain) == (report.mentioned - report.hedged, report.hedged), (
+            report.text
+        )
