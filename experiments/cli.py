@@ -22,9 +22,9 @@ def controlled(
         Path | None, typer.Option("--results", help="Also write controlled.json and .md here.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Phantoms, detectors, localizers.")] = 5,
-    films_a: Annotated[int, typer.Option(min=20, help="Films with boxes, hospital A.")] = 320,
-    films_b: Annotated[int, typer.Option(min=20, help="Films with reports, hospital B.")] = 480,
-    detector_epochs: Annotated[int, typer.Option(min=1)] = 14,
+    films_a: Annotated[int, typer.Option(min=20, help="Films with boxes, hospital A.")] = 300,
+    films_b: Annotated[int, typer.Option(min=20, help="Films with reports, hospital B.")] = 400,
+    detector_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each detector.")] = 16,
 ) -> None:
     """Does text from hospital B move the boxes of a detector trained at hospital A?"""
     from experiments.controlled import ControlledResult, default_methods, run_controlled

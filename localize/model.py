@@ -102,7 +102,11 @@ def build_localizer(
             out_width=word_width,
             dropout=config.dropout,
         ),
-        RoiWeights(width=word_width, hidden=config.hidden, is_anchored=config.alpha == "anchored"),
+        RoiWeights(
+            width=word_width,
+            hidden=config.hidden,
+            sharpness=config.sharpness if config.alpha == "anchored" else None,
+        ),
         nn.Sequential(
             nn.Linear(word_width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, keywords)
         ),

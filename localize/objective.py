@@ -64,7 +64,9 @@ class Objective:
         return {
             "triplet": triplet * words.any(dim=1),
             "bce": attribute_loss(output.attribute_logits, targets, mask, self.positive_weight),
-            "detector": detector_divergence(output.alpha, regions.score_logits(), regions.mask),
+            "detector": detector_divergence(
+                output.alpha, self.config.sharpness * regions.score_logits(), regions.mask
+            ),
         }
 
     def total(self, losses: dict[str, Tensor]) -> Tensor:

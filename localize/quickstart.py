@@ -51,12 +51,12 @@ EXPORTS = (("coco", "boxes.coco.json"), ("label-studio", "boxes.label-studio.jso
 class QuickstartSize:
     """How much is made and trained; the default takes minutes on two cores."""
 
-    films_a: int = 320
-    films_b: int = 480
-    film_px: int = 192
-    model_px: int = 128
-    detector_epochs: int = 14
-    localizer_epochs: int = 40
+    films_a: int = 300
+    films_b: int = 400
+    film_px: int = 160
+    model_px: int = 96
+    detector_epochs: int = 16
+    localizer_epochs: int = 25
 
 
 def run_quickstart(out: Path, *, seed: int, size: QuickstartSize | None = None) -> Iterator[str]:

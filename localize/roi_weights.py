@@ -9,17 +9,17 @@ from torch import Tensor, nn
 class RoiWeights(nn.Module):
     """alpha = softmax(MLP(phi)) over regions (paper 3.3; the net itself is not given there).
 
-    Anchored, the logits are tau * logit(s) + MLP(phi) with the MLP's last layer at zero and tau at
-    1 in the beginning: alpha then starts as the detector's own ranking and training moves it from
-    there, where a free alpha first has to learn what the detector knows.
+    With a `sharpness` alpha is anchored: the logits are tau * logit(s) + MLP(phi), tau starting at
+    `sharpness` and the MLP's last layer at zero, so that alpha starts as the detector's own ranking
+    and training moves it from there. A free alpha (None) first has to learn what the detector knows.
     """
 
-    def __init__(self, *, width: int, hidden: int, is_anchored: bool) -> None:
+    def __init__(self, *, width: int, hidden: int, sharpness: float | None) -> None:
         super().__init__()
         last = nn.Linear(hidden, 1)
         self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), last)
-        self.tau = nn.Parameter(torch.ones(())) if is_anchored else None
-        if is_anchored:
+        self.tau = None if sharpness is None else nn.Parameter(torch.tensor(sharpness))
+        if sharpness is not None:
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
