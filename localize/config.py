@@ -66,8 +66,8 @@ class LocalizeTrainConfig(Frozen):
     detector_weight: float = Field(
         1.0,
         ge=0,
-        description="times KL(detector's distribution || alpha): without it a few hundred pairs make "
-        "alpha forget the detector within ten epochs (docs/results/controlled.md)",
+        description="times KL(detector's distribution || alpha): without it a few hundred pairs "
+        "make alpha forget the detector within ten epochs (docs/results/controlled.md)",
     )
     balance: bool = Field(False, description="weight rare attributes up in the BCE")
     negatives: Negatives = Field(

@@ -11,7 +11,7 @@ class RoiWeights(nn.Module):
 
     With a `sharpness` alpha is anchored: the logits are tau * logit(s) + MLP(phi), tau starting at
     `sharpness` and the MLP's last layer at zero, so that alpha starts as the detector's own ranking
-    and training moves it from there. A free alpha (None) first has to learn what the detector knows.
+    and training moves it from there. A free alpha (None) has to learn what the detector knows.
     """
 
     def __init__(self, *, width: int, hidden: int, sharpness: float | None) -> None:
