@@ -1,0 +1,1 @@
+"""Functions that annotation tools call: a CVAT auto-annotation function, a Label Studio backend."""
