@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -222,15 +223,12 @@ def _words(text: object) -> tuple[str, ...]:
 
 
 def _known(keywords: tuple[str, ...], probabilities: Floats) -> dict[str, float]:
-    return {
-        name: float(value)
-        for name, value in zip(keywords, probabilities, strict=True)
-        if np.isfinite(value)
-    }
+    pairs = zip(keywords, probabilities.tolist(), strict=True)
+    return {name: value for name, value in pairs if math.isfinite(value)}
 
 
 def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    return float(value) if math.isfinite(value) else None
 
 
 def _check_sizes(images: pd.DataFrame, sizes: Floats) -> None:

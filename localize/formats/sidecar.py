@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
-
-import numpy as np
 
 from data_manifests.atomic import atomic_path
 from localize.formats.annotations import Annotations
@@ -60,4 +59,4 @@ def write_sidecar(annotations: Annotations, target: Path) -> None:
 
 
 def _cell(value: float | None) -> float | str:
-    return value if value is not None and np.isfinite(value) else ""
+    return value if value is not None and math.isfinite(value) else ""
