@@ -1,7 +1,8 @@
 // Maps of where the regions of a film answer to keywords.
 const CELLS = 160; // along the film's longer side; the browser smooths the rest
-// Black to magenta to pale: painted with "screen", black leaves the film as it is.
-const STOPS = [[0, 0, 0], [92, 10, 110], [214, 56, 160], [255, 150, 120], [255, 244, 214]];
+// Violet to yellow; the paint is as thick as the value, so that the film shows where nothing answers.
+const STOPS = [[88, 28, 135], [162, 28, 175], [225, 62, 120], [251, 146, 60], [253, 224, 71]];
+const THICKEST = 200; // of 255
 
 // How each region answers to several keywords: the mean of its answers, not below 0.
 export function phraseAnswers(answers, keywords) {
@@ -47,7 +48,7 @@ export function paint(canvas, { grid, columns, rows }) {
     for (let c = 0; c < 3; c += 1) {
       image.data[4 * k + c] = low[c] + (high[c] - low[c]) * (place - Math.floor(place));
     }
-    image.data[4 * k + 3] = 255;
+    image.data[4 * k + 3] = value * THICKEST;
   });
   context.putImageData(image, 0, 0);
 }
