@@ -208,4 +208,6 @@ def _binary_text(reports: pd.DataFrame) -> list[Problem]:
 def _two_patients_in_a_study(images: pd.DataFrame) -> list[Problem]:
     first = images.groupby("study_id", sort=False)["patient_id"].transform("first")
     other = (images["patient_id"] != first).to_numpy(bool) & (images["study_id"] != "").to_numpy()
-    return _flag(images, "images", "patient_id", other, "the patient of the study's first film")
+    # The film is shown instead of the patient's id, which may name a person.
+    expected = "the patient of the study's first film"
+    return _flag(images, "images", "patient_id", other, expected, "film " + images["image_id"])

@@ -126,7 +126,7 @@ BOX = "image_id,x1,y1,x2,y2\n"
         (
             {"images": HEAD + "f,p,s,a,,,\ng,q,s,b,,,\n"},
             "images.csv row 3, field patient_id",
-            "'q'",
+            "'film g'",
         ),
         ({"boxes": BOX + "f9,1,1,2,2\n"}, "boxes.csv row 2, field image_id", "'f9'"),
         ({"boxes": "image_id,x1,y1,x2\n"}, "boxes.csv row 1, field y2", "only"),
