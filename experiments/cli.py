@@ -37,3 +37,36 @@ def controlled(
             typer.echo(write_controlled(step, results or out, size=size, seeds=seeds))
         else:
             typer.echo(step, err=True)
+
+
+@app.command()
+def real(
+    data: Annotated[Path, typer.Option("--data", help="Folder of open films; see the docs.")],
+    reports: Annotated[
+        Path, typer.Option("--reports", help="Reports for the word vectors: manifest or CSV.")
+    ],
+    backbone_weights: Annotated[
+        Path, typer.Option("--backbone-weights", help="EfficientNet-lite0 ImageNet weights.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Work folder; finished parts are kept.")],
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Also write real-run.json and .md here.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """RSNA boxes and COVID film-note pairs to a bundle, tested on full frames and COVID films."""
+    from detector.device import choose_device
+    from experiments.real_report import write_real
+    from experiments.real_run import RealResult, run_real
+
+    steps = run_real(
+        data, reports, out, backbone_weights=backbone_weights, device=choose_device(device)
+    )
+    command = (
+        "pneumoloc experiment real --data DATA --reports OPENI --backbone-weights LITE0 --out WORK"
+    )
+    for step in steps:
+        if isinstance(step, RealResult):
+            typer.echo(write_real(step, results or out, command=command))
+        else:
+            typer.echo(step, err=True)
