@@ -35,8 +35,12 @@ def make_detector(**changes) -> RetinaNet:
     """A seeded detector whose scores and boxes differ: those of a fresh head are all the prior."""
     torch.manual_seed(0)
     detector = build_detector(tiny_config(**changes)).eval()
-    torch.nn.init.normal_(detector.head.classification_head.cls_logits.weight, std=0.5)
-    torch.nn.init.normal_(detector.head.regression_head.bbox_reg.weight, std=0.1)
+    for tower in (detector.head.classification_head.conv, detector.head.regression_head.conv):
+        for module in tower.modules():
+            if isinstance(module, torch.nn.Conv2d):
+                torch.nn.init.kaiming_normal_(module.weight)
+    torch.nn.init.normal_(detector.head.classification_head.cls_logits.weight, std=0.1)
+    torch.nn.init.normal_(detector.head.regression_head.bbox_reg.weight, std=0.02)
     return detector
 
 
