@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -19,7 +18,7 @@ from localize.bundle import Bundle, load_bundle
 from localize.evaluate import evaluate
 from localize.evaluation import Evaluation
 from localize.film_regions import Ranking
-from localize.grounding import is_on_side, word_answers
+from localize.grounding import is_on_side
 from localize.predict import PredictOptions, film_results, manifest_films, predict_films
 from localize.prediction import Prediction, read_prediction, write_prediction
 from localize.quickstart import QuickstartSize, bundle_of, run_quickstart, train_attention
@@ -27,6 +26,7 @@ from localize.settings import LocalizerSettings, localizer_settings
 
 CPU = torch.device("cpu")
 SIDES = ("left", "right")
+FINISHED = "evaluation.md"  # what a quickstart writes when its trainings are done
 # The preset is for 11,308 pairs: a few hundred need as many steps in smaller batches.
 SCALED = ("training.batch_size=32", "training.lr=0.001", "training.epochs=60")
 
@@ -49,8 +49,8 @@ class ControlledResult:
 
 @dataclass(frozen=True)
 class SideCount:
-    """Films with an opacity, and how often the region that answers best to `left` (or `right`) lies
-    on that side."""
+    """Films with an opacity, asked for both sides: how often the region to which the attribute head
+    says `left` (or `right`) most surely lies on that side."""
 
     asked: int
     correct: int
@@ -80,8 +80,9 @@ def run_controlled(
     for seed in seeds:
         folder = out / f"seed_{seed}"
         yield f"seed {seed}"
-        for line in run_quickstart(folder, seed=seed, size=size):
-            yield f"  {line}"
+        if not (folder / FINISHED).exists():
+            for line in run_quickstart(folder, seed=seed, size=size):
+                yield f"  {line}"
         test = read_manifest(folder / "hospital_b").split("test")
         tests.append(_numbered(test, seed))
         for method in methods:
@@ -137,13 +138,11 @@ def _count_sides(bundle: Bundle, test: Manifest, options: PredictOptions) -> Sid
     """Ask every film with an opacity for its `left` and its `right` region."""
     asked = correct = 0
     films = test.subset(test.images["image_id"].isin(set(test.boxes["image_id"])))
-    vectors = bundle.words.vectors.astype(np.float64)
     for streamed, found in film_results(bundle, films.film_paths(), options, CPU):
         if found is None:
             continue
-        answers = word_answers(found.fused, vectors)
         for side in SIDES:
-            best = int(answers[:, bundle.words.keywords.index(side)].argmax())
+            best = int(found.region_attributes[:, bundle.words.keywords.index(side)].argmax())
             asked += 1
             correct += bool(is_on_side(found.ranked.xyxy[[best]], streamed.width, side)[0])
     return SideCount(asked, correct)

@@ -92,8 +92,8 @@ def _markdown(rows: list[dict[str, Any]], command: str) -> str:
         "",
         f"Phantom, test split of hospital B: {films} films, {boxes} true boxes, all seeds pooled. "
         "The detector is trained on A's boxes; B gives film-report pairs only. 95 % intervals: "
-        "bootstrap over patients of all seeds. The last column: the region that answers best to "
-        "'left' or 'right' lies on that side.",
+        "bootstrap over patients of all seeds. The last column: the region to which the "
+        "attribute head says 'left' (or 'right') most surely lies on that side.",
         "",
         "| " + " | ".join(HEAD) + " |",
         "|---" * len(HEAD) + "|",

@@ -10,6 +10,7 @@ from detector.config import Fraction, Frozen
 
 SoftmaxAxis = Literal["scan", "paper"]
 AlphaKind = Literal["free", "anchored"]
+Pooling = Literal["features", "probabilities"]
 RankBy = Literal["alpha", "alpha_score"]
 Negatives = Literal["lowest", "batch"]
 Selection = Literal["loss", "boxes"]
@@ -36,6 +37,12 @@ class LocalizerConfig(Frozen):
         gt=0,
         description="anchored: alpha starts as softmax(sharpness * logit s); at 1 a hundred weak "
         "regions outweigh the best one and v is a blur",
+    )
+    pooling: Pooling = Field(
+        "probabilities",
+        description="features: the head reads v = sum alpha phi, as printed; probabilities: it "
+        "reads each region, and the film's answer is the alpha-weighted mean of theirs: a region's "
+        "own attributes mean something, and alpha is rewarded for the region the words fit",
     )
     lambda_a: float = Field(9.0, gt=0, description="SCAN's inverse temperature, text to image")
     lambda_b: float = Field(4.0, gt=0, description="SCAN's inverse temperature, image to text")

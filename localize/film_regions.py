@@ -80,7 +80,7 @@ def film_regions(
         values = rank_values(output.alpha_logits, score_logits, config.rank_by)
     log_alpha = torch.log_softmax(values.float().masked_fill(~regions.mask, -torch.inf), dim=1)
     attributes = output.attribute_logits.float().sigmoid()
-    alone = localizer.attribute_head(output.fused).float().sigmoid()
+    alone = localizer.region_attributes(regions, output.fused)
     found = []
     for k, boxes in enumerate(film_boxes):
         kept = rank_regions(boxes, values[k, : len(boxes)], nms_iou=config.nms_iou, limit=limit)

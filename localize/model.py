@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from data_manifests.errors import CheckpointError
 from detector.model import check_tensors
 from detector.roi_store import RoiBatch
-from localize.config import LocalizerConfig
+from localize.config import LocalizerConfig, Pooling
 from localize.fusion import Fusion
 from localize.roi_weights import RoiWeights, masked_softmax
 
@@ -59,7 +59,12 @@ class LocalizerOutput:
 
 
 class Localizer(nn.Module):
-    """The trained part of the method. It needs no text: words enter only the losses."""
+    """The trained part of the method. It needs no text: words enter only the losses.
+
+    `is_place` (K,) bool marks keywords that a box's place answers (left, basal, ...).
+    """
+
+    is_place: Tensor
 
     def __init__(
         self,
@@ -68,12 +73,16 @@ class Localizer(nn.Module):
         attribute_head: nn.Module,
         *,
         uses_logit: bool,
+        pooling: Pooling,
+        keywords: int,
     ) -> None:
         super().__init__()
+        self.register_buffer("is_place", torch.zeros(keywords, dtype=torch.bool))
         self.fusion = fusion
         self.roi_weights = roi_weights
         self.attribute_head = attribute_head
         self.uses_logit = uses_logit
+        self.pooling = pooling
 
     def fuse(self, regions: Regions) -> Tensor:
         """phi of regions (B, R, W); the lowest-ranking ones go through here too."""
@@ -86,8 +95,24 @@ class Localizer(nn.Module):
         fused = self.fuse(regions)
         logits = self.roi_weights(fused, regions.score_logits())
         alpha = masked_softmax(logits, regions.mask, dim=1)
-        pooled = torch.einsum("br,brw->bw", alpha, fused.float())  # v
-        return LocalizerOutput(fused, logits, alpha, self.attribute_head(pooled))
+        if self.pooling == "features":
+            pooled = torch.einsum("br,brw->bw", alpha, fused.float())  # v
+            return LocalizerOutput(fused, logits, alpha, self.attribute_head(pooled))
+        mean = torch.einsum("br,brk->bk", alpha, self.region_attributes(regions, fused))
+        return LocalizerOutput(fused, logits, alpha, mean.logit(LOGIT_EPS))
+
+    def region_attributes(self, regions: Regions, fused: Tensor) -> Tensor:
+        """The head's answer to each region alone, probabilities (B, R, K).
+
+        With `probabilities` pooling words of place are answered from the region's geometry: a
+        detector's features see far beyond their region, and would let a region on one side answer
+        for an opacity on the other.
+        """
+        answers: Tensor = self.attribute_head(fused)
+        if self.pooling == "probabilities":
+            placed = self.fuse(replace(regions, features=self.fusion.feature_mean))
+            answers = torch.where(self.is_place, self.attribute_head(placed), answers)
+        return answers.float().sigmoid()
 
 
 def build_localizer(
@@ -111,6 +136,8 @@ def build_localizer(
             nn.Linear(word_width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, keywords)
         ),
         uses_logit=config.score_input == "logit",
+        pooling=config.pooling,
+        keywords=keywords,
     )
 
 
@@ -125,4 +152,9 @@ def load_localizer_weights(model: Localizer, path: Path) -> None:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: expected safetensors weights, got: {error}") from error
     check_tensors(given, model.state_dict(), path)
-    model.load_state_dict({name: tensor.float() for name, tensor in given.items()}, assign=True)
+    # Bundles may hold half precision; the mask of places stays what it is.
+    full = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in given.items()
+    }
+    model.load_state_dict(full, assign=True)

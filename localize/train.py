@@ -30,6 +30,7 @@ from localize.pairs import Pairs
 logger = logging.getLogger(__name__)
 WEIGHTS = "localizer.safetensors"
 CONFIG = "localizer.json"
+PLACE_AXES = ("laterality", "zone")
 STATISTICS_FILMS = 512  # films that give the mean and spread of the region features
 FREE_TO_CHANGE = ("checkpoint_every",)  # settings that do not touch the result
 
@@ -109,6 +110,7 @@ def train_localizer(
             torch.manual_seed(training.seed)
             model = build_localizer(config, **sizes)
         _set_statistics(model, train_store, train)
+        _set_places(model, words)
         model.to(device)
         objective = make_objective(words, train, config, training, device)
         optimizer = torch.optim.AdamW(
@@ -225,6 +227,15 @@ def _set_statistics(model: Localizer, store: RoiStore, pairs: Pairs) -> None:
     model.fusion.feature_mean.copy_(torch.from_numpy(features.mean(axis=0)))
     # A channel that is always zero (dead ReLU) carries nothing; its spread must not divide by zero.
     model.fusion.feature_std.copy_(torch.from_numpy(np.maximum(features.std(axis=0), 1e-3)))
+
+
+def _set_places(model: Localizer, words: WordVectors) -> None:
+    """Mark the keywords of place; "bilateral" is none, no single box shows it."""
+    places = [
+        axis in PLACE_AXES and keyword != "bilateral"
+        for keyword, axis in zip(words.keywords, words.axes, strict=True)
+    ]
+    model.is_place.copy_(torch.tensor(places))
 
 
 def _epoch_order(pairs: int, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
