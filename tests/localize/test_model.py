@@ -59,10 +59,12 @@ def test_alpha_is_a_distribution_over_each_films_regions(alpha):
     assert (output.alpha[regions.mask] > 0).all()
 
 
-def test_anchored_alpha_starts_as_the_softmax_of_the_detectors_logits_exactly():
+@pytest.mark.parametrize("sharpness", [1.0, 3.0])
+def test_anchored_alpha_starts_as_the_softmax_of_the_detectors_logits_exactly(sharpness):
     regions = make_regions()
-    output = run(make_model(alpha="anchored"), regions)
-    filled = regions.scores.logit(1e-6).masked_fill(~regions.mask, -torch.inf)
+    output = run(make_model(alpha="anchored", sharpness=sharpness), regions)
+    logits = sharpness * regions.scores.logit(1e-6)
+    filled = logits.masked_fill(~regions.mask, -torch.inf)
     assert torch.equal(output.alpha, torch.softmax(filled, dim=1))
 
 

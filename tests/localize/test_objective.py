@@ -42,7 +42,7 @@ def make_pairs_by_hand(pairs: Pairs) -> Pairs:
 
 
 def make_setting(planted, store, **training):
-    config = tiny_localizer(alpha="free")
+    config = tiny_localizer(alpha="free", sharpness=2.0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build_localizer(
@@ -137,7 +137,9 @@ def test_bce_and_divergence_equal_the_loop(planted, balance):
             if pairs.mask[film, k]
         ]
         assert float(losses["bce"][film]) == pytest.approx(np.mean(costs), abs=1e-5)
-        odds = (regions.scores[film] / (1 - regions.scores[film])).double().numpy()
+        odds = (
+            regions.scores[film] / (1 - regions.scores[film])
+        ).double().numpy() ** 2  # sharpness
         detector, alpha = odds / odds.sum(), output.alpha[film].double().numpy()
         expected = sum(d * np.log(d / a) for d, a in zip(detector, alpha, strict=True))
         assert float(losses["detector"][film]) == pytest.approx(expected, abs=1e-4)

@@ -12,20 +12,21 @@ def make_inputs():
     return torch.randn(2, 5, 4, generator=generator), torch.randn(2, 5, generator=generator)
 
 
-def make_weights(is_anchored: bool) -> RoiWeights:
+def make_weights(sharpness: float | None) -> RoiWeights:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return RoiWeights(width=4, hidden=7, is_anchored=is_anchored)
+        return RoiWeights(width=4, hidden=7, sharpness=sharpness)
 
 
 def test_anchored_weights_start_exactly_at_the_detectors_own():
     fused, scores = make_inputs()
-    assert torch.equal(make_weights(is_anchored=True)(fused, scores), scores)
+    assert torch.equal(make_weights(sharpness=1.0)(fused, scores), scores)
+    assert torch.equal(make_weights(sharpness=3.0)(fused, scores), 3 * scores)
 
 
 def test_anchored_weights_add_the_net_to_tau_times_the_detectors_logit():
     fused, scores = make_inputs()
-    weights = make_weights(is_anchored=True)
+    weights = make_weights(sharpness=3.0)
     weights.tau.data.fill_(0.5)
     weights.mlp[2].weight.data.normal_(generator=torch.Generator().manual_seed(2))
     first, last = weights.mlp[0], weights.mlp[2]
@@ -38,7 +39,7 @@ def test_anchored_weights_add_the_net_to_tau_times_the_detectors_logit():
 
 def test_free_weights_do_not_see_the_detectors_score():
     fused, scores = make_inputs()
-    weights = make_weights(is_anchored=False)
+    weights = make_weights(sharpness=None)
     assert weights.tau is None
     assert torch.equal(weights(fused, scores), weights(fused, 3 - scores))
 
