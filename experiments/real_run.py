@@ -25,6 +25,7 @@ from detector.proposals import ProposalOptions
 from detector.propose import Shard, propose_store
 from detector.roi_store import RoiStore
 from detector.train import train_detector
+from experiments.controlled import SCALED
 from experiments.open_data import OpenManifests, open_manifests
 from localize.bundle import load_bundle
 from localize.evaluate import evaluate
@@ -110,7 +111,7 @@ def run_real(
     predictions: dict[tuple[str, str], Prediction] = {}
     for method, settings in (
         ("proposed", LocalizerSettings()),
-        ("proposed_printed", localizer_settings("paper", None, ["training.batch_size=64"])),
+        ("proposed_printed", localizer_settings("paper", None, list(SCALED))),
     ):
         yield f"attention: {method}"
         bundle = _bundle(out, method, settings, manifests, device)
