@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,6 +67,8 @@ def train(
         backbone_weights=backbone_weights,
         device=chosen,
     )
+    if os.environ.get("RANK", "0") != "0":
+        return  # under torchrun one process speaks
     if as_json:
         typer.echo(
             json.dumps(

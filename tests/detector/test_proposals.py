@@ -48,7 +48,7 @@ def all_anchors(model, image):
                     columns.append(column)
     return {
         "boxes": boxes,
-        # Level by level, as torchvision does: sigmoid's last bit depends on the length it runs over.
+        # Level by level, as torchvision does: sigmoid's last bit depends on the length.
         "scores": torch.cat([part.sigmoid() for part in logits.split(counts)]),
         "anchors": anchors,
         "levels": levels,

@@ -16,7 +16,7 @@ import torch
 from tests.detector.films import make_films, train_command
 from tests.faults.zygote import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 KILLS = 20
 STEPS = 8
 
@@ -107,7 +107,7 @@ def test_kills_with_two_loader_processes_change_no_bit(zygote, films, whole, tmp
     out = tmp_path / "run"
     for number in range(kills):
         run = zygote.start(command(films, out, "--set", "training.workers=2"), tmp_path / "log")
-        wait_until(lambda: steps_done(out) > 2 * number, 300)  # noqa: B023 - waited for here
+        wait_until(lambda: steps_done(out) > 2 * number)  # noqa: B023 - waited for here
         run.kill()
         assert run.wait() == -signal.SIGKILL
     assert zygote.run(command(films, out, "--set", "training.workers=2"), tmp_path / "log") == 0
@@ -124,7 +124,7 @@ def test_a_polite_signal_saves_tells_how_to_resume_and_loses_no_step(
     start = time.monotonic()
     run.kill(number)
     assert run.wait() == code
-    assert time.monotonic() - start < 30  # seconds on a free machine; the suite shares its cores
+    assert time.monotonic() - start < 60  # seconds on a free machine; the suite shares its cores
     assert "--resume" in run.output()
     assert torch.load(out / "checkpoint.pt", weights_only=True)["step"] == steps_done(out)
     assert leftovers(out) == []
@@ -136,7 +136,7 @@ def test_a_dead_loader_process_is_told_with_the_way_out(zygote, films, tmp_path)
     out = tmp_path / "run"
     more = ("--set", "training.workers=1", "--set", "training.epochs=500")
     run = zygote.start(train_command(films, out, *more), tmp_path / "log")
-    wait_until(lambda: steps_done(out) >= 1, 300)
+    wait_until(lambda: steps_done(out) >= 1)
     for child in loader_processes(run.pid):
         os.kill(child, signal.SIGKILL)
     assert run.wait() == 1

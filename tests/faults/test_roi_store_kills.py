@@ -14,7 +14,7 @@ from detector.roi_store import RoiStore
 from tests.detector.films import make_detector, make_films, tiny_config
 from tests.faults.zygote import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 FILMS = 24
 
 

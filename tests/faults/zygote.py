@@ -70,7 +70,7 @@ class Zygote:
         return self.start(arguments, log, **environment).wait()
 
 
-def wait_until(claim, seconds: float = 120.0) -> None:
+def wait_until(claim, seconds: float = 600.0) -> None:
     """Poll until `claim()` is true."""
     end = time.monotonic() + seconds
     while not claim():
