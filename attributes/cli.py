@@ -1,4 +1,4 @@
-"""`pneumoloc attributes`: mine, vectors, score, explain, stats."""
+"""`pneumoloc attributes`: mine, vectors, targets, score, explain, stats."""
 
 from __future__ import annotations
 
@@ -235,6 +235,27 @@ def stats(
         typer.echo(json.dumps({"studies": counted.studies} | tables))
     else:
         typer.echo(stats_text(counted))
+
+
+@app.command()
+def targets(
+    mined: Annotated[Path, typer.Argument(help="Folder of `attributes mine`.")],
+    truth: Annotated[
+        Path | None, typer.Option(help="A phantom's manifest: compare with what its films show.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what each target policy makes of mined reports, and what it costs on a phantom."""
+    from dataclasses import asdict
+
+    from attributes.target_audit import audit_policies, audit_text
+
+    audits = audit_policies(mined, truth)
+    if as_json:
+        rows = [asdict(audit) | {"error_rate": audit.error_rate} for audit in audits]
+        typer.echo(json.dumps(rows))
+    else:
+        typer.echo(audit_text(audits))
 
 
 def _cores() -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from attributes.lexicon import load_lexicon
 from attributes.structure import Structurer
 
@@ -46,17 +47,42 @@ def test_the_negation_table_comes_out_as_wanted(text: str, expected: list[str]) 
     ("text", "expected", "reason"),
     [
         ("Effusion, no pneumothorax.", ["effusion present", "pneumothorax absent"], "forward only"),
-        ("No effusion, mild edema.", ["effusion absent", "edema present"], "a described item ends it"),
-        ("No effusion, mild edema or nodule.",
-         ["effusion absent", "edema absent", "nodule absent"], "an or holds the list together"),
-        ("No effusion is seen and edema is present.",
-         ["effusion absent", "edema present"], "a second verb starts a clause"),
-        ("Edema is seen and effusion is not seen.",
-         ["edema present", "effusion absent"], "backward stops at its clause"),
-        ("Effusion and edema are not seen.", ["effusion absent", "edema absent"], "joined subjects"),
+        (
+            "No effusion, mild edema.",
+            ["effusion absent", "edema present"],
+            "a described item ends it",
+        ),
+        (
+            "No effusion, mild edema or nodule.",
+            ["effusion absent", "edema absent", "nodule absent"],
+            "an or holds the list together",
+        ),
+        (
+            "No effusion is seen and edema is present.",
+            ["effusion absent", "edema present"],
+            "a second verb starts a clause",
+        ),
+        (
+            "Edema is seen and effusion is not seen.",
+            ["edema present", "effusion absent"],
+            "backward stops at its clause",
+        ),
+        (
+            "Effusion and edema are not seen.",
+            ["effusion absent", "edema absent"],
+            "joined subjects",
+        ),
         ("Hyperinflated with no edema.", ["edema absent"], "with does not swallow no"),
-        ("Atelectasis or pneumonia.", ["atelectasis uncertain", "pneumonia uncertain"], "alternatives"),
-        ("No atelectasis or pneumonia.", ["atelectasis absent", "pneumonia absent"], "denied alternatives"),
+        (
+            "Atelectasis or pneumonia.",
+            ["atelectasis uncertain", "pneumonia uncertain"],
+            "alternatives",
+        ),
+        (
+            "No atelectasis or pneumonia.",
+            ["atelectasis absent", "pneumonia absent"],
+            "denied alternatives",
+        ),
         ("No longer any effusion.", ["effusion resolved"], "longest phrase wins"),
         ("Possibly cyst, scarring, or pneumonia.", ["pneumonia uncertain"], "a hedged list"),
         ("Opacity likely scarring.", ["opacity present"], "the hedge is about the scar"),
@@ -64,10 +90,13 @@ def test_the_negation_table_comes_out_as_wanted(text: str, expected: list[str]) 
         ("The previously seen effusion is not seen.", ["effusion resolved"], "it was there"),
         ("Effusion, which has resolved.", ["effusion resolved"], "a relative clause speaks of it"),
         ("No new opacity.", ["opacity uncertain"], "an old one may remain"),
-        ("Cannot exclude pneumonia; no effusion.",
-         ["pneumonia uncertain", "effusion absent"], "cannot exclude is no negation"),
+        (
+            "Cannot exclude pneumonia; no effusion.",
+            ["pneumonia uncertain", "effusion absent"],
+            "cannot exclude is no negation",
+        ),
     ],
-)  # fmt: skip
+)
 def test_scope_ends_where_english_ends_it(text: str, expected: list[str], reason: str) -> None:
     assert stated(text) == expected, reason
 

@@ -6,12 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from attributes.cli import app
-from data_manifests.errors import ConfigError, DataError
 from typer.testing import CliRunner
 
+from attributes.cli import app
+from data_manifests.errors import ConfigError, DataError
+
 RUNNER = CliRunner()
-REPORTS = "study_id,section,text\na,findings,Patchy left opacity. No focal edema.\nb,findings,Clear lungs here.\n"
+REPORTS = (
+    "study_id,section,text\n"
+    "a,findings,Patchy left opacity. No focal edema.\n"
+    "b,findings,Clear lungs here.\n"
+)
 
 
 @pytest.fixture

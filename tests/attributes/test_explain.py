@@ -3,12 +3,13 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from attributes.explain import explain_html, explain_text
 from attributes.lexicon import load_lexicon
 from attributes.structure import Structurer
 from attributes.trace import SentenceTrace, trace_report, trace_sentence
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 STRUCTURER = Structurer(load_lexicon("en"))
 
@@ -73,12 +74,24 @@ def nodes(text: str) -> Nodes:
 @given(
     st.lists(
         st.sampled_from(
-            ["<script>alert(1)</script>", "left opacity ", '" onload="x', "<img src=x onerror=y>", "\u202e",
-             "\x00", "</mark>", "&lt;", "{{ 7*7 }}", ". ", "no edema", "'"]
+            [
+                "<script>alert(1)</script>",
+                "left opacity ",
+                '" onload="x',
+                "<img src=x onerror=y>",
+                "\u202e",
+                "\x00",
+                "</mark>",
+                "&lt;",
+                "{{ 7*7 }}",
+                ". ",
+                "no edema",
+                "'",
+            ]
         ),
         max_size=12,
     ).map("".join)
-)  # fmt: skip
+)
 def test_no_report_puts_a_node_or_a_handler_into_the_page(text: str) -> None:
     found = nodes(text)
     plain = {

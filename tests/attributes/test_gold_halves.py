@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from attributes.gold import read_gold
 from attributes.lexicon import load_lexicon
 from attributes.scoring import score_gold
@@ -38,7 +39,7 @@ def test_the_gold_is_large_hard_and_its_halves_are_disjoint() -> None:
 
 
 def test_reports_of_the_phantom_are_mined_without_error() -> None:
-    """The phantom knows what each report states: firm words must be present, hedged ones uncertain."""
+    """The phantom knows what a report states: firm words are present, hedged ones uncertain."""
     case = pytest.importorskip("data_manifests.phantom.case")
     structurer = STRUCTURERS["en"]
     names = structurer.lexicon.keyword_names

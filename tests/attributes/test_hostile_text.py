@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from attributes.lexicon import load_lexicon
 from attributes.mine import mine_reports
 from attributes.reports import ReportReader
 from attributes.structure import Structurer
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 ENGLISH = load_lexicon("en")
 STRUCTURER = Structurer(ENGLISH, cached_sentences=0)
@@ -57,10 +58,31 @@ def test_a_megabyte_without_line_ends_takes_linear_time(shape: Callable[[int], s
 PIECES = st.one_of(
     st.text(max_size=30),
     st.sampled_from(
-        ["no ", "left ", "opacity ", "which ", "may represent ", "pneumonia", ", ", "; ", "FINDINGS: ", "\x00", "\u202e",
-         "<script>alert(1)</script>", "\n\n", "2. ", "and ", "or ", "is not seen ", "has resolved ", "😀", "\ud7ff", "İ"]
+        [
+            "no ",
+            "left ",
+            "opacity ",
+            "which ",
+            "may represent ",
+            "pneumonia",
+            ", ",
+            "; ",
+            "FINDINGS: ",
+            "\x00",
+            "\u202e",
+            "<script>alert(1)</script>",
+            "\n\n",
+            "2. ",
+            "and ",
+            "or ",
+            "is not seen ",
+            "has resolved ",
+            "😀",
+            "\ud7ff",
+            "İ",
+        ]
     ),
-)  # fmt: skip
+)
 
 
 @settings(max_examples=2000)
@@ -116,8 +138,8 @@ def test_memory_does_not_grow_with_the_reports(tmp_path: Path) -> None:
         return top
 
     peak(100)
-    # Seen study ids are remembered as hashes, sentences in a bounded cache: some 100 bytes and, until
-    # the cache is full, some hundred bytes a report; the reports themselves are not kept.
+    # Seen study ids are remembered as hashes, sentences in a bounded cache: some 100 bytes and,
+    # until the cache is full, some hundred bytes a report; the reports themselves are not kept.
     assert peak(8000) - peak(2000) < 6000 * 2500
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from attributes.lexicon import load_lexicon
 from data_manifests.errors import ConfigError
 
@@ -15,13 +16,29 @@ NAMES = (
 ).split()
 # PAPER_DETAILS 2.6: negatives a radiologist accepts.
 SENSIBLE = {
-    "left": "right", "right": "left", "bilateral": "left right", "upper": "lower", "lower": "upper",
-    "middle": "upper lower", "basal": "apical", "apical": "basal", "lingular": "perihilar",
-    "perihilar": "basal", "retrocardiac": "lingular", "diffuse": "focal", "focal": "diffuse",
-    "multifocal": "focal", "patchy": "diffuse", "interstitial": "nodular", "streaky": "hazy",
-    "hazy": "nodular", "mild": "severe", "severe": "mild", "moderate": "mild severe",
+    "left": "right",
+    "right": "left",
+    "bilateral": "left right",
+    "upper": "lower",
+    "lower": "upper",
+    "middle": "upper lower",
+    "basal": "apical",
+    "apical": "basal",
+    "lingular": "perihilar",
+    "perihilar": "basal",
+    "retrocardiac": "lingular",
+    "diffuse": "focal",
+    "focal": "diffuse",
+    "multifocal": "focal",
+    "patchy": "diffuse",
+    "interstitial": "nodular",
+    "streaky": "hazy",
+    "hazy": "nodular",
+    "mild": "severe",
+    "severe": "mild",
+    "moderate": "mild severe",
     "nodular": "interstitial hazy",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
@@ -65,20 +82,44 @@ def cut(pattern: str, by: str = "") -> Edit:
 
 BAD: list[tuple[str, Edit, str]] = [
     ("unknown field", cut("    axis: laterality", "    axes: laterality"), r"keywords\[0\]\.axes"),
-    ("missing field", cut("    negative: right\n"), r"keywords\[0\]\.negative: expected text, got nothing"),
+    (
+        "missing field",
+        cut("    negative: right\n"),
+        r"keywords\[0\]\.negative: expected text, got nothing",
+    ),
     ("yes is true", cut("name: left\n", "name: yes\n"), r"keywords\[0\]\.name: .*true/false"),
-    ("foreign negative", cut("negative: right", "negative: wrong"), r"keywords\.left\.negative.*`wrong`"),
+    (
+        "foreign negative",
+        cut("negative: right", "negative: wrong"),
+        r"keywords\.left\.negative.*`wrong`",
+    ),
     ("own negative", cut("negative: right", "negative: left"), r"keywords\.left\.negative"),
     ("bad phrase", cut('"leftward"', '"left (ward"'), r"variants.*not closed"),
     ("said twice", cut('"leftward"', '"right"'), r"keywords\.right\.variants.*also of left"),
-    ("no such attribute", cut(r"means: \[right, upper\]", "means: [right, uper]"), r"compounds.*`uper`"),
-    ("bad direction", cut("    direction: forward\n", "    direction: onward\n"), r"direction.*`onward`"),
-    ("list expected", cut(r'variants: \["upper"[^\]]*\]', "variants: upper"), r"variants: expected a list"),
+    (
+        "no such attribute",
+        cut(r"means: \[right, upper\]", "means: [right, uper]"),
+        r"compounds.*`uper`",
+    ),
+    (
+        "bad direction",
+        cut("    direction: forward\n", "    direction: onward\n"),
+        r"direction.*`onward`",
+    ),
+    (
+        "list expected",
+        cut(r'variants: \["upper"[^\]]*\]', "variants: upper"),
+        r"variants: expected a list",
+    ),
     ("duplicate rule", cut("id: plain_no", "id: not_seen"), r"rules.*`not_seen` 2 times"),
     ("other version", cut("version: 1", "version: 9"), r"version: expected 1, got 9"),
     ("a number", cut('"leftward"', "12"), r"variants\[2\].*a number"),
-    ("phrase of two rules", cut('phrases: \\["no new"\\]', 'phrases: ["no"]'), r"`no`, also in rules\.no_new"),
-]  # fmt: skip
+    (
+        "phrase of two rules",
+        cut('phrases: \\["no new"\\]', 'phrases: ["no"]'),
+        r"`no`, also in rules\.no_new",
+    ),
+]
 
 
 @pytest.mark.parametrize(("edit", "message"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from attributes.lexicon import load_lexicon
 from attributes.mine import CHUNK_REPORTS, FINDING_COLUMNS, mine_reports
 from attributes.targets import read_targets

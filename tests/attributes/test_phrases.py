@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from attributes.phrases import MAX_SPELLINGS, PhraseError, expand_phrase
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from attributes.reports import ReportReader, read_one_report
 from data_manifests.errors import DataError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from attributes.lexicon import load_lexicon
 from attributes.lexicon_model import Rule
 from attributes.structure import Structurer

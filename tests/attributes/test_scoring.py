@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from attributes.counting import measure
 from attributes.gold import Mention, read_gold
 from attributes.lexicon import load_lexicon
@@ -13,8 +16,6 @@ from attributes.score_tables import gold_as_data, gold_as_text, labels_as_data, 
 from attributes.scoring import align, count_assertions, count_binding, score_gold
 from attributes.structure import Structurer
 from data_manifests.errors import ConfigError, DataError
-from hypothesis import given
-from hypothesis import strategies as st
 
 ENGLISH = load_lexicon("en")
 STRUCTURER = Structurer(ENGLISH)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from attributes.lexicon import load_lexicon
 from attributes.sections import SectionReader
 from attributes.sentences import SentenceSplitter
 from attributes.structure import Structurer
-from hypothesis import given
-from hypothesis import strategies as st
 
 ENGLISH = load_lexicon("en")
 SECTIONS = SectionReader(ENGLISH)
@@ -79,7 +82,7 @@ def test_sentences_end_where_a_reader_ends_them(text: str, expected: list[str]) 
 def test_sentences_are_ordered_disjoint_and_lose_no_word(text: str) -> None:
     spans = SENTENCES.spans(text)
     assert all(a < b for a, b in spans)
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
     covered = {place for start, end in spans for place in range(start, end)}
     runs = [r for r in text.replace("\n", " ").split() if sum(c.isalpha() for c in r) > 3]
     assert all(text.find(run) in covered for run in runs)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from attributes.grammar import MAX_SENTENCE_WORDS
 from attributes.lexicon import ASSERTIONS, load_lexicon
 from attributes.structure import Structurer
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 ENGLISH = load_lexicon("en")
 STRUCTURER = Structurer(ENGLISH)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from attributes.lexicon import load_lexicon
 from attributes.structure import Structurer
 from attributes.study_states import STATES, keyword_states

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from attributes.tokens import MAX_REMEMBERED, MAX_WORD, fold, words_of
 from hypothesis import given
 from hypothesis import strategies as st
+
+from attributes.tokens import MAX_REMEMBERED, MAX_WORD, fold, words_of
 
 
 def test_hyphens_separate_and_accents_and_case_fold() -> None:

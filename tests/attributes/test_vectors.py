@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from attributes.canonical import canonical_words, write_canonical_corpus
 from attributes.lexicon import load_lexicon
 from attributes.negatives import choose_negatives, cosine_matrix
@@ -73,7 +74,8 @@ def test_training_twice_gives_the_same_bytes_whatever_the_hash_seed(tmp_path: Pa
     code = (
         "import sys; from pathlib import Path; from attributes.vectors import *; "
         "from attributes.lexicon import load_lexicon; from attributes.reports import ReportReader; "
-        "write_word_vectors(train_word_vectors(ReportReader(Path(sys.argv[1])), load_lexicon('en'), "
+        "reader = ReportReader(Path(sys.argv[1])); "
+        "write_word_vectors(train_word_vectors(reader, load_lexicon('en'), "
         "VectorOptions(dim=8, epochs=2)), Path(sys.argv[2]))"
     )
     for seed in ("0", "1"):
