@@ -89,34 +89,32 @@ def read_label_studio(path: Path) -> list[FilmAnnotation]:
 
 
 def _tasks(annotations: Annotations, image_url: str) -> Iterator[Row]:
-    known = set(annotations.keywords)
     for film in annotations:
-        result = [part for place in range(len(film)) for part in _regions(film, place, known)]
-        if film.severity is not None:
-            severity = min(max(film.severity, 0.0), 8.0)
-            result.append(
-                {
-                    "id": _region_id(film, -1),
-                    "type": "number",
-                    "from_name": SEVERITY,
-                    "to_name": IMAGE,
-                    "value": {"number": severity},
-                }
-            )
         yield {
             "data": {
                 "image": image_url + quote(film.name, errors="replace"),
                 "film": film.name,
                 "image_id": film.image_id,
             },
-            "predictions": [
-                {
-                    "model_version": annotations.model,
-                    "score": _film_score(film),
-                    "result": result,
-                }
-            ],
+            "predictions": [film_prediction(film, annotations.model, annotations.keywords)],
         }
+
+
+def film_prediction(film: FilmAnnotation, model: str, keywords: tuple[str, ...]) -> Row:
+    """One film as a Label Studio prediction; `keywords` are the words that the project knows."""
+    known = set(keywords)
+    result = [part for place in range(len(film)) for part in _regions(film, place, known)]
+    if film.severity is not None:
+        result.append(
+            {
+                "id": _region_id(film, -1),
+                "type": "number",
+                "from_name": SEVERITY,
+                "to_name": IMAGE,
+                "value": {"number": min(max(film.severity, 0.0), 8.0)},
+            }
+        )
+    return {"model_version": model, "score": _film_score(film), "result": result}
 
 
 def _regions(film: FilmAnnotation, place: int, known: set[str]) -> Iterator[Row]:

@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from attributes.lexicon import Lexicon, load_lexicon
 from localize.bundle import load_bundle
-from localize.gallery.cards import Card, Corners, film_cards
+from localize.gallery.cards import Card, film_cards
 from localize.grounding import word_answers
 from localize.predict import FilmToPredict, PredictOptions, film_results, predict_films
+from localize.viewer.film_answers import AnsweringRegion, FilmAnswers
 from localize.viewer.phrase import Phrase, read_phrase
 
 MAX_REGIONS = 100
 DECIMALS = 5
-
-
-@dataclass(frozen=True)
-class AnsweringRegion:
-    """A region in film pixels; `alpha` its weight, `answers` s_ij to each keyword in [-1, 1]."""
-
-    xyxy: Corners
-    alpha: float
-    answers: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class FilmAnswers:
-    """The regions of a film, best first, and the keywords that they answer to."""
-
-    keywords: tuple[str, ...]
-    regions: tuple[AnsweringRegion, ...]
 
 
 class FilmModel:

@@ -10,16 +10,19 @@ from functools import lru_cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from data_manifests.errors import LocalizeError
 from data_manifests.films import read_film
 from localize.gallery.thumbnail import film_jpeg
 from localize.viewer.corrections import Corrections, DrawnBox
-from localize.viewer.film_model import FilmAnswers, FilmModel
+from localize.viewer.film_answers import FilmAnswers
 from localize.viewer.guard import ADDRESS, Guard
 from localize.viewer.shelf import Shelf
+
+if TYPE_CHECKING:  # torch takes seconds to import, and corrections need none
+    from localize.viewer.film_model import FilmModel
 
 LOGGER = logging.getLogger(__name__)
 PAGE_FILES = {

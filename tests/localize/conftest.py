@@ -35,3 +35,19 @@ def browser(tmp_path):
     driver = webdriver.Chrome(options, webdriver.ChromeService(driver_path))
     yield driver
     driver.quit()
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory):
+    """A bundle with random weights and a severity model."""
+    from tests.localize.models import tiny_severity, write_tiny_bundle  # imports torch
+
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundle"), severity=tiny_severity())
+
+
+@pytest.fixture
+def film(tmp_path):
+    """A PNG film of 160 x 120 pixels."""
+    from tests.localize.models import write_films
+
+    return write_films(tmp_path / "films", [(160, 120)])[0]

@@ -11,7 +11,7 @@ from pathlib import Path
 from attributes.lexicon import load_lexicon
 from localize.gallery.cards import Card, CardBox
 from localize.viewer.corrections import Corrections
-from localize.viewer.film_model import AnsweringRegion, FilmAnswers
+from localize.viewer.film_answers import AnsweringRegion, FilmAnswers
 from localize.viewer.phrase import read_phrase
 from localize.viewer.server import ViewerServer
 from localize.viewer.shelf import Shelf
