@@ -180,7 +180,7 @@ def _list_goes_on(units: Sequence[Unit], separator: int, stop: int, rule: Rule) 
             break
         if role in HEADS:
             break
-        described = described or role == Role.MODIFIER
+        described = described or (role == Role.MODIFIER and units[place].term.describes)
     return not described
 
 

@@ -53,6 +53,7 @@ class Term:
     means: tuple[str, ...] = ()
     rule: Rule | None = None
     is_of: bool = False
+    describes: bool = True  # false for words of denials such as "focal"
 
 
 class Unit(NamedTuple):
@@ -115,8 +116,10 @@ class Grammar:
         self._add(lexicon.others, Term(Role.OTHER))
         for item in lexicon.compounds:
             self._add(item.spellings, Term(Role.MODIFIER, means=item.means))
+        denied = lexicon.syntax.denied_attributes
         for name, variants in lexicon.variants_of.items():
-            self._add(variants, Term(Role.MODIFIER, means=(name,)))
+            term = Term(Role.MODIFIER, means=(name,), describes=name not in denied)
+            self._add(variants, term)
         self._add(syntax.breakers, Term(Role.BREAK))
         self._add(syntax.relatives, Term(Role.RELATIVE))
         self._add(syntax.excluders, Term(Role.EXCLUDE))

@@ -127,6 +127,7 @@ def _syntax(entry: FieldReader) -> Syntax:
         relatives=entry.phrases("relatives"),
         breakers=entry.phrases("breakers"),
         excluders=entry.phrases("excluders"),
+        denied_attributes=tuple(entry.texts("denied_attributes", optional=True)),
         abbreviations=tuple(entry.texts("abbreviations")),
         placeholders=tuple(entry.texts("placeholders")),
     )

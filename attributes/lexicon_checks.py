@@ -44,6 +44,9 @@ def check_meanings(lexicon: Lexicon, top: FieldReader) -> None:
                     f"`{name}`",
                     "define it or mend the spelling",
                 )
+    for name in lexicon.syntax.denied_attributes:
+        if name not in axes:
+            top.complain("syntax.denied_attributes", "names of keywords or modifiers", f"`{name}`")
     for rule in lexicon.rules:
         for name in rule.means:
             if name not in axes:

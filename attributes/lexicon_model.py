@@ -90,6 +90,7 @@ class Syntax:
     relatives: tuple[Spelling, ...]
     breakers: tuple[Spelling, ...]
     excluders: tuple[Spelling, ...]
+    denied_attributes: tuple[str, ...]
     abbreviations: tuple[str, ...]
     placeholders: tuple[str, ...]
 

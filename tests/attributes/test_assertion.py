@@ -53,6 +53,11 @@ def test_the_negation_table_comes_out_as_wanted(text: str, expected: list[str]) 
             "a described item ends it",
         ),
         (
+            "No effusion, focal consolidation.",
+            ["effusion absent", "consolidation absent"],
+            "focal is a word of denials",
+        ),
+        (
             "No effusion, mild edema or nodule.",
             ["effusion absent", "edema absent", "nodule absent"],
             "an or holds the list together",
