@@ -51,6 +51,7 @@ def install(monkeypatch) -> None:
     response.ModelResponse = ModelResponse
     api = ModuleType("label_studio_ml.api")
     api.init_app = lambda model_class: model_class
+    package.model, package.response, package.api = model, response, api
     for module in (package, model, response, api):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.delitem(sys.modules, "localize.live.label_studio_backend", raising=False)

@@ -6,18 +6,24 @@ import importlib
 import logging
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PIL import Image
+
+from localize.formats.annotations import FilmAnnotation
 
 cvataa = pytest.importorskip("cvat_sdk.auto_annotation")
 driver = pytest.importorskip("cvat_sdk.auto_annotation.driver")
 
 
-@pytest.fixture(scope="session")
+def cvat_function():
+    """The module, imported by its name as cvat-cli does it."""
+    return importlib.import_module("localize.live.cvat_function")
+
+
+@pytest.fixture(scope="module")
 def function(bundle):
-    # As cvat-cli does it: import the module by its name, then call `create`.
-    module = importlib.import_module("localize.live.cvat_function")
-    return module.create(model=str(bundle), max_boxes=4, device="cpu")
+    return cvat_function().create(model=str(bundle), max_boxes=4, device="cpu")
 
 
 def context(threshold):
@@ -68,12 +74,37 @@ def test_boxes_lie_inside_the_frame_and_carry_their_score(function, film):
     assert scores == pytest.approx(annotated.scores.tolist(), abs=5e-5)
 
 
-def test_threshold_of_the_tool_is_kept(function, film):
-    image = Image.open(film)
-    scores = sorted(float(s.attributes[0].value) for s in function.detect(context(0.0), image))
-    above = function.detect(context(scores[-1] - 1e-4), image)
-    assert 1 <= len(above) < len(scores)
-    assert function.detect(context(1.0), image) == []
+@pytest.mark.parametrize(
+    ("threshold", "scores", "reason"),
+    [
+        (0.0, [0.9, 0.5, 0.02], "all"),
+        (0.5, [0.9, 0.5], "the threshold itself is kept"),
+        (1.0, [], "none"),
+        (None, [0.9, 0.5], "our own least score"),
+    ],
+)
+def test_threshold_of_the_tool_is_kept(threshold, scores, reason):
+    class Planted:
+        labels = ("opacity",)
+        keywords = ("left", "lower")
+
+        def annotate_image(self, image):
+            return FilmAnnotation(
+                name="film",
+                width=100,
+                height=100,
+                xyxy=np.array([[0, 0, 10, 10], [5, 5, 50, 60], [1, 1, 9, 9]], float),
+                labels=("opacity",) * 3,
+                scores=np.array([0.9, 0.5, 0.02]),
+                keywords=(("left",), (), ("left", "lower")),
+            )
+
+    shapes = (
+        cvat_function().CvatFunction(Planted()).detect(context(threshold), Image.new("L", (9, 9)))
+    )
+    assert [float(shape.attributes[0].value) for shape in shapes] == scores, reason
+    if shapes:
+        assert [one.value for one in shapes[0].attributes[1:]] == ["true", "false"]
 
 
 def test_annotations_pass_the_driver_that_maps_them_to_a_task(function, film):

@@ -26,8 +26,7 @@ OWN = """<View><Image name="xray" value="$url"/><RectangleLabels name="finding" 
 @pytest.fixture
 def backend(bundle, monkeypatch):
     """The class that `create_app` gives to the SDK."""
-    is_installed = importlib.util.find_spec("label_studio_ml") is not None
-    if not is_installed:
+    if importlib.util.find_spec("label_studio_ml") is None:
         stub_label_studio_ml.install(monkeypatch)
     module = importlib.import_module("localize.live.label_studio_backend")
     created = []
