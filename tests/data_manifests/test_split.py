@@ -142,7 +142,7 @@ def test_splitting_around_another_manifest_frees_its_test() -> None:
         "f1": "",
         "f2": "",
         "f3": "train",
-        "f4": "test",
+        "f4": "train",
         "f5": "train",
     }
     with pytest.raises(DataError, match="val or test"):
