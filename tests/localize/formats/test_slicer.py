@@ -78,6 +78,7 @@ def test_without_a_pixel_size_nothing_is_written(tmp_path, spacing):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_ten_thousand_boxes_come_back_from_millimetres(tmp_path):
     films = random_films()
     export(
