@@ -98,20 +98,32 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Also write evaluation.json and .md here.")
     ] = None,
+    trained_on: Annotated[
+        Path | None, typer.Option(help="Manifest of the training: refuse shared patients.")
+    ] = None,
+    allow_leak: Annotated[
+        list[str] | None, typer.Option(help="A leak to accept by name, for example nih-rsna.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     replicates: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
     as_json: Json = False,
 ) -> None:
     """Metrics of a prediction against true boxes and labels, with patient-bootstrap intervals."""
     from data_manifests.atomic import write_text
+    from data_manifests.leaks import refuse_overlap_leaks
     from data_manifests.manifest import read_manifest, read_text_csv
     from localize.evaluate import evaluate as evaluate_prediction
     from localize.prediction import read_prediction
 
     truth = read_manifest(manifest)
+    if split:
+        truth = truth.split(split)
+    if trained_on is not None:
+        training = read_manifest(trained_on).split("train")
+        refuse_overlap_leaks(training, truth, allow=allow_leak or ())
     result = evaluate_prediction(
         read_prediction(prediction),
-        truth.split(split) if split else truth,
+        truth,
         seed=seed,
         replicates=replicates,
         baseline=None if baseline is None else read_prediction(baseline),
