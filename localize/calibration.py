@@ -10,6 +10,7 @@ as a special case. Platt scaling (Platt 1999), not isotonic: validation sets are
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from data_manifests.boxes import iou_matrix
 from data_manifests.errors import CheckpointError, DataError
 
 Floats = NDArray[np.float64]
+logger = logging.getLogger(__name__)
 MATCH_IOU = 0.5  # a box is right when it overlaps a true box by half, as the headline metric
 # In logits. A feature that hardly varies in validation must not get a steep slope: films of another
 # hospital lie far outside its range.
@@ -80,7 +82,7 @@ def fit_calibration(
     `true_boxes[k]` are the boxes of film k, None where not known; `has_opacity[k]` its label.
 
     Raises:
-        DataError: no film with a matching box, or labels of one kind only.
+        DataError: no ranked box on a film with known boxes, or films of one kind only.
     """
     features, labels = [], []
     for film, boxes in zip(films, true_boxes, strict=True):
@@ -89,16 +91,12 @@ def fit_calibration(
         matched = _matches(film.xyxy, boxes)
         features += [[value, film.film_sum] for value in film.log_alpha]
         labels += matched.tolist()
-    if not 0 < sum(labels) < len(labels):
+    if not labels:
         raise DataError(
-            f"calibration: expected validation boxes of which some match a true one and some do "
-            f"not, got {sum(labels)} matches among {len(labels)} boxes; use more validation films"
+            "calibration: expected ranked boxes on validation films whose true boxes are known, got "
+            "none; use films with boxes"
         )
-    box_features = np.array(features)
-    box_fit = _fit(box_features, np.array(labels))
-    if box_fit[1] < MIN_ALPHA:  # refitted without alpha, so that the level stays right
-        intercept, film = _fit(box_features[:, 1:], np.array(labels))
-        box_fit = [intercept, MIN_ALPHA, film]
+    box_fit = _fit_boxes(np.array(features), np.array(labels))
     known = [k for k, label in enumerate(has_opacity) if label is not None]
     film_labels = np.array([bool(has_opacity[k]) for k in known])
     if not 0 < film_labels.sum() < len(film_labels):
@@ -146,6 +144,20 @@ def _matches(xyxy: Floats, true: Floats) -> NDArray[np.bool_]:
             is_match[k] = True
             overlap[:, overlap[k].argmax()] = 0
     return is_match
+
+
+def _fit_boxes(features: Floats, labels: NDArray[np.bool_]) -> list[float]:
+    """Intercept and coefficients of (log alpha, film) for boxes that match or do not."""
+    if labels.all() or not labels.any():
+        # Nothing tells boxes apart: all get the smoothed rate (Platt 1999, section 2.2).
+        logger.warning("%d of %d validation boxes match a true one", labels.sum(), len(labels))
+        odds = (labels.sum() + 1) / (len(labels) - labels.sum() + 1)
+        return [float(np.log(odds)), MIN_ALPHA, 0.0]
+    fit = _fit(features, labels)
+    if fit[1] < MIN_ALPHA:  # refitted without alpha, so that the level stays right
+        intercept, film = _fit(features[:, 1:], labels)
+        return [intercept, MIN_ALPHA, film]
+    return fit
 
 
 def _fit(features: Floats, labels: NDArray[np.bool_]) -> list[float]:
