@@ -93,8 +93,8 @@ def fit_calibration(
         labels += matched.tolist()
     if not labels:
         raise DataError(
-            "calibration: expected ranked boxes on validation films whose true boxes are known, got "
-            "none; use films with boxes"
+            "calibration: expected ranked boxes on validation films whose true boxes are known, "
+            "got none; use films with boxes"
         )
     box_fit = _fit_boxes(np.array(features), np.array(labels))
     known = [k for k, label in enumerate(has_opacity) if label is not None]
