@@ -64,9 +64,10 @@ def test_regions_are_padded_and_geometry_is_a_share_of_the_frame():
 
 @pytest.mark.parametrize("rank_by", ["alpha", "alpha_score"])
 @pytest.mark.parametrize("ranking", ["localizer", "detector"])
-def test_ranked_films_equal_the_slow_loop(ranking, rank_by):
-    rois = make_rois()
-    model, config = make_localizer(rank_by=rank_by)
+@pytest.mark.parametrize("pooling", ["features", "probabilities"])
+def test_ranked_films_equal_the_slow_loop(ranking, rank_by, pooling):
+    rois, zero = make_rois(), torch.zeros(8)
+    model, config = make_localizer(rank_by=rank_by, pooling=pooling)
     regions, boxes = regions_of_films(rois, SIZES, CPU), film_boxes(rois)
     found = film_regions(model, regions, boxes, config, ranking=ranking, limit=4)
     with torch.no_grad():
@@ -92,11 +93,16 @@ def test_ranked_films_equal_the_slow_loop(ranking, rank_by):
         )
         assert got.alpha.tolist() == pytest.approx([alpha[k] for k in kept], abs=1e-6)
         assert got.detector_scores.tolist() == pytest.approx([s[k] for k in kept])
-        pooled = sum((alpha[k] * output.fused[film, k] for k in range(count)), start=torch.zeros(8))
         with torch.no_grad():
-            probabilities = model.attribute_head(pooled).sigmoid()
-            alone = [model.attribute_head(output.fused[film, k]).sigmoid() for k in kept]
+            answers = model.region_attributes(regions, output.fused)[film]
+        if pooling == "features":
+            with torch.no_grad():
+                pooled = sum((alpha[k] * output.fused[film, k] for k in range(count)), zero)
+                probabilities = model.attribute_head(pooled).sigmoid()
+        else:
+            probabilities = sum((alpha[k] * answers[k] for k in range(count)), zero[:4])
         np.testing.assert_allclose(got.attributes, probabilities, atol=1e-5)
+        alone = answers[kept]
         for row, region in enumerate(alone):
             np.testing.assert_allclose(got.region_attributes[row], region, atol=1e-5)
             np.testing.assert_allclose(got.fused[row], output.fused[film, kept[row]], atol=1e-6)

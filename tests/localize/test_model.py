@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,6 +21,8 @@ from localize.model import (
 from tests.localize.models import tiny_localizer
 
 FILMS, REGIONS, FEATURE, WORD, KEYWORDS = 3, 7, 5, 8, 6
+ALPHAS = st.sampled_from(["free", "anchored"])
+POOLINGS = st.sampled_from(["features", "probabilities"])
 
 
 def make_model(**changes) -> Localizer:
@@ -27,6 +31,7 @@ def make_model(**changes) -> Localizer:
         model = build_localizer(
             tiny_localizer(**changes), feature_width=FEATURE, word_width=WORD, keywords=KEYWORDS
         )
+    model.is_place[:2] = True
     return model.eval()
 
 
@@ -68,13 +73,40 @@ def test_anchored_alpha_starts_as_the_softmax_of_the_detectors_logits_exactly(sh
     assert torch.equal(output.alpha, torch.softmax(filled, dim=1))
 
 
-def test_attributes_are_the_head_on_the_weighted_mean_of_phi():
-    model, regions = make_model(alpha="free"), make_regions()
+def test_pooled_features_give_the_head_on_the_weighted_mean_of_phi():
+    model, regions = make_model(alpha="free", pooling="features"), make_regions()
     output = run(model, regions)
     for film in range(FILMS):
         pooled = sum(output.alpha[film, k] * output.fused[film, k] for k in range(REGIONS))
         expected = model.attribute_head(pooled)
         torch.testing.assert_close(output.attribute_logits[film], expected, atol=1e-5, rtol=0)
+
+
+def test_pooled_probabilities_are_the_weighted_mean_of_the_regions_answers():
+    model, regions = make_model(alpha="free", pooling="probabilities"), make_regions()
+    output = run(model, regions)
+    blank = replace(regions, features=model.fusion.feature_mean.expand_as(regions.features))
+    with torch.no_grad():
+        # The first two keywords are of place: they do not see the features.
+        seen, placed = (model.attribute_head(model.fuse(r)).sigmoid() for r in (regions, blank))
+    for film in range(FILMS):
+        for keyword in range(KEYWORDS):
+            answers = placed if keyword < 2 else seen
+            mean = sum(
+                float(output.alpha[film, k]) * float(answers[film, k, keyword])
+                for k in range(REGIONS)
+            )
+            found = float(output.attribute_logits[film, keyword].sigmoid())
+            assert found == pytest.approx(mean, abs=1e-6)
+
+
+def test_words_of_place_do_not_see_the_features():
+    model, regions = make_model(pooling="probabilities"), make_regions()
+    other = replace(regions, features=regions.features + 5)
+    with torch.no_grad():
+        first, second = (model.region_attributes(r, model.fuse(r)) for r in (regions, other))
+    assert torch.equal(first[..., :2], second[..., :2])
+    assert not torch.isclose(first[..., 2:], second[..., 2:]).any()
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("logit", 2.197225), ("probability", 0.9)])
@@ -84,7 +116,9 @@ def test_the_score_enters_as_configured(kind, expected):
     seen = []
     model.fusion.from_score.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     run(model, regions)
-    torch.testing.assert_close(seen[0], torch.full_like(seen[0], expected))
+    assert seen
+    for scores in seen:
+        torch.testing.assert_close(scores, torch.full_like(scores, expected))
 
 
 def test_scores_of_zero_and_one_stay_finite():
@@ -96,9 +130,9 @@ def test_scores_of_zero_and_one_stay_finite():
 
 
 @settings(max_examples=20, deadline=None)
-@given(alpha=st.sampled_from(["free", "anchored"]), seed=st.integers(0, 1000))
-def test_permuted_regions_give_permuted_weights_and_the_same_attributes(alpha, seed):
-    model, regions = make_model(alpha=alpha), make_regions()
+@given(alpha=ALPHAS, pooling=POOLINGS, seed=st.integers(0, 1000))
+def test_permuted_regions_give_permuted_weights_and_the_same_attributes(alpha, pooling, seed):
+    model, regions = make_model(alpha=alpha, pooling=pooling), make_regions()
     order = torch.randperm(REGIONS, generator=torch.Generator().manual_seed(seed))
     shuffled = Regions(*(value[:, order] for value in vars(regions).values()))
     plain, other = run(model, regions), run(model, shuffled)
@@ -108,9 +142,9 @@ def test_permuted_regions_give_permuted_weights_and_the_same_attributes(alpha, s
 
 
 @settings(max_examples=20, deadline=None)
-@given(alpha=st.sampled_from(["free", "anchored"]), extra=st.integers(1, 9))
-def test_padding_changes_nothing(alpha, extra):
-    model, regions = make_model(alpha=alpha), make_regions()
+@given(alpha=ALPHAS, pooling=POOLINGS, extra=st.integers(1, 9))
+def test_padding_changes_nothing(alpha, pooling, extra):
+    model, regions = make_model(alpha=alpha, pooling=pooling), make_regions()
     padded = Regions(
         features=torch.cat([regions.features, 9 * torch.randn(FILMS, extra, FEATURE)], dim=1),
         geometry=torch.cat([regions.geometry, torch.rand(FILMS, extra, 4)], dim=1),

@@ -16,7 +16,7 @@ from detector.roi_store import RoiStore
 from localize import objective as objective_module
 from localize.config import LocalizerConfig
 from localize.film_regions import film_regions, regions_of_films
-from localize.grounding import is_on_side, word_answers
+from localize.grounding import is_on_side
 from localize.model import Localizer, Regions, build_localizer, load_localizer_weights
 from localize.train import train_localizer
 from tests.localize.models import (
@@ -83,7 +83,8 @@ def test_training_moves_alpha_to_the_region_that_the_report_is_about(
 
 
 def test_attributes_are_read_off_the_film_after_training(planted, tmp_path):
-    config = tiny_localizer()
+    # Here features say the words of place, too, which geometry cannot.
+    config = tiny_localizer(pooling="features")
     train_planted(planted, tmp_path, config=config, training=tiny_training(epochs=12, patience=12))
     regions, _ = val_regions(planted)
     with RoiStore(planted.store) as store:
@@ -123,35 +124,22 @@ def test_features_are_standardised_by_the_training_films(small, tmp_path):
 
 @pytest.mark.slow
 def test_left_raises_regions_on_the_right_half_of_the_film(tmp_path):
-    """The patient's left is the right half. Only the boxes tell sides; the words only "left".
-
-    Each validation film's opacity is laid over its own mirror image: same feature, same score.
-    """
-    planted = plant_store(tmp_path, films=100, val=40, sides_by_geometry=True)
+    """The patient's left is the right half. Only the boxes tell sides; the words only "left"."""
+    planted = plant_store(tmp_path, films=120, val=60, sides_by_geometry=True)
     config = tiny_localizer()
     training = tiny_training(epochs=20, patience=20)
     train_planted(planted, tmp_path / "run", config=config, training=training)
-    regions, truth = val_regions(planted)
-    films = np.arange(len(truth))
-    here = regions.geometry[films, truth]
-    mirrored = torch.stack([1 - here[:, 2], here[:, 1], 1 - here[:, 0], here[:, 3]], dim=1)
-    both = Regions(
-        features=regions.features[films, truth][:, None].expand(-1, 2, -1),
-        geometry=torch.stack([here, mirrored], dim=1),
-        scores=regions.scores[films, truth][:, None].expand(-1, 2),
-        mask=torch.ones(len(truth), 2, dtype=torch.bool),
-    )
+    regions, _ = val_regions(planted)
+    model = trained(tmp_path / "run", config)
     with torch.no_grad():
-        fused = trained(tmp_path / "run", config).fuse(both).double().numpy()
-    boxes = SIDE * both.geometry.double().numpy()
-    vectors = planted.words.vectors.astype(np.float64)
+        answers = model.region_attributes(regions, model.fuse(regions)).numpy()
+    boxes = SIDE * regions.geometry.double().numpy()
     for side in ("left", "right"):
-        word = KEYWORDS.index(side)
-        is_right = []
-        for phi, film_boxes in zip(fused, boxes, strict=True):
-            chosen = word_answers(phi, vectors)[:, word].argmax()
-            is_right.append(is_on_side(film_boxes, SIDE, side)[chosen])
-        assert np.mean(is_right) >= 0.95
+        is_right = [is_on_side(film, SIDE, side) for film in boxes]
+        best = answers[:, :, KEYWORDS.index(side)].argmax(axis=1)
+        found = [film[k] for film, k in zip(is_right, best, strict=True) if film.any()]
+        assert len(found) > 50
+        assert np.mean(found) >= 0.95
 
 
 @pytest.mark.parametrize("selection", ["loss", "boxes"])
