@@ -21,7 +21,9 @@ def controlled(
     results: Annotated[
         Path | None, typer.Option("--results", help="Also write controlled.json and .md here.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Phantoms, detectors, localizers.")] = 5,
+    seed: Annotated[
+        list[int] | None, typer.Option(help="A phantom with its trainings; default 0 1 2 3 4.")
+    ] = None,
     films_a: Annotated[int, typer.Option(min=20, help="Films with boxes, hospital A.")] = 300,
     films_b: Annotated[int, typer.Option(min=20, help="Films with reports, hospital B.")] = 400,
     detector_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each detector.")] = 16,
@@ -31,8 +33,9 @@ def controlled(
     from experiments.controlled_report import write_controlled
     from localize.quickstart import QuickstartSize
 
+    seeds = seed or list(range(5))
     size = QuickstartSize(films_a=films_a, films_b=films_b, detector_epochs=detector_epochs)
-    for step in run_controlled(out, seeds=range(seeds), size=size, methods=default_methods()):
+    for step in run_controlled(out, seeds=seeds, size=size, methods=default_methods()):
         if isinstance(step, ControlledResult):
             typer.echo(write_controlled(step, results or out, size=size, seeds=seeds))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,20 +36,21 @@ KEYS = {
 
 
 def write_controlled(
-    result: ControlledResult, folder: Path, *, size: QuickstartSize, seeds: int
+    result: ControlledResult, folder: Path, *, size: QuickstartSize, seeds: Sequence[int]
 ) -> str:
     """Write `controlled.json` and `controlled.md`; returns the Markdown."""
     rows = [
         _row(name, evaluation, result.sides[name])
         for name, evaluation in result.evaluations.items()
     ]
+    chosen = " ".join(f"--seed {seed}" for seed in seeds)
     command = (
-        f"pneumoloc experiment controlled --seeds {seeds} --films-a {size.films_a} "
+        f"pneumoloc experiment controlled {chosen} --films-a {size.films_a} "
         f"--films-b {size.films_b} --detector-epochs {size.detector_epochs} --out WORK"
     )
     content = {
         "command": command,
-        "provenance": {**provenance(), "size": asdict(size), "seeds": list(range(seeds))},
+        "provenance": {**provenance(), "size": asdict(size), "seeds": list(seeds)},
         "rows": rows,
     }
     write_json(folder / "controlled.json", content)
