@@ -48,7 +48,11 @@ def validate_detector(
     model.eval()
     films = FilmDataset(manifest, image_size=image_size, seed=None)
     metrics = [
-        MeanAveragePrecision(iou_thresholds=[threshold], max_detection_thresholds=[1, 10, 100])
+        MeanAveragePrecision(
+            iou_thresholds=[threshold],
+            max_detection_thresholds=[1, 10, 100],
+            sync_on_compute=False,  # one process validates; the others would be waited for forever
+        )
         for threshold in THRESHOLDS
     ]
     for start in tqdm(range(0, len(films), BATCH), desc="validate", unit="batch", leave=False):

@@ -24,7 +24,7 @@ from data_manifests.errors import (
 )
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("torch", "torchvision", "numpy", "pandas", "scipy", "cv2", "spacy", "gensim", "pydantic")
+HEAVY = ("torch", "torchvision", "numpy", "pandas", "scipy", "cv2", "spacy", "gensim", "sklearn")
 GROUPS = ("manifest", "attributes", "detector", "experiment", "severity", "localize", "bundle")
 
 

@@ -155,7 +155,8 @@ def test_a_film_of_another_size_than_its_row_is_refused(tmp_path):
 
 
 def test_a_box_outside_a_film_of_unknown_size_is_refused(tmp_path):
-    films = changed(make_films(tmp_path), width=pd.NA, height=pd.NA)
+    unknown = pd.array([pd.NA] * 6, dtype="Int64")
+    films = changed(make_films(tmp_path), width=unknown, height=unknown)
     boxes = films.boxes.copy()
     boxes.loc[boxes["image_id"] == "film1", "x2"] = 65.0
     dataset = FilmDataset(dataclasses.replace(films, boxes=boxes), image_size=64, seed=None)

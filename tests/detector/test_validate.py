@@ -71,3 +71,17 @@ def test_the_model_is_in_evaluation_mode(films):
     model = Answers(true_boxes(films), [[0.5]] * 10).train()
     validate_detector(model, films, 64, torch.device("cpu"))
     assert not model.training
+
+
+def test_one_process_of_many_validates_alone(films, monkeypatch):
+    """torchmetrics would wait for the other processes, which do not validate."""
+    import torch.distributed as distributed
+
+    def nobody_answers(*_, **__):
+        raise AssertionError("asked the other processes")
+
+    monkeypatch.setattr(distributed, "is_available", lambda: True)
+    monkeypatch.setattr(distributed, "is_initialized", lambda: True)
+    for name in ("barrier", "all_gather", "all_gather_object", "get_world_size"):
+        monkeypatch.setattr(distributed, name, nobody_answers)
+    assert validate(films, true_boxes(films), [[0.9]] * 10).selection == 1.0
