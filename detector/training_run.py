@@ -10,6 +10,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import signal
 import time
 from collections.abc import Mapping
@@ -116,7 +117,11 @@ class TrainingRun:
         with atomic_path(self.folder / CHECKPOINT) as temporary:
             try:
                 torch.save({**state, "metrics_bytes": size}, temporary)
-            except RuntimeError as error:  # torch's writer tells of a full disk in its own way
+            except RuntimeError as error:
+                # torch's writer tells of a full disk in its own way; other errors can come from
+                # anywhere here: a loader process that dies is raised by a signal handler.
+                if not re.search(r"PytorchStreamWriter|unexpected pos|write failed", str(error)):
+                    raise
                 raise OSError(
                     f"{self.folder / CHECKPOINT}: could not be written (disk full?), the last one "
                     f"is kept: {_first_line(error)}"

@@ -152,3 +152,17 @@ def test_a_file_of_something_else_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "checkpoint.pt")
     with TrainingRun(tmp_path) as run, pytest.raises(CheckpointError, match="this toolkit"):
         run.load_checkpoint()
+
+
+def test_a_loader_that_dies_while_saving_is_no_full_disk(tmp_path, monkeypatch):
+    def save(*_):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+
+    with TrainingRun(tmp_path) as run:
+        run.save_checkpoint({"step": 1})
+        monkeypatch.setattr(torch, "save", save)
+        with pytest.raises(RuntimeError, match="DataLoader worker"):
+            run.save_checkpoint({"step": 2})
+        monkeypatch.undo()
+        assert run.load_checkpoint()["step"] == 1
+    assert not list(tmp_path.glob(".*tmp*"))
