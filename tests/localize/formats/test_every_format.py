@@ -121,8 +121,8 @@ def test_films_without_boxes_are_written_and_come_back(trip, tmp_path):
     ]
 
 
-# VIA needs the films, the challenge's CSV takes each name once; DICOM and Slicer need DICOM films and
-# have such tests of their own.
+# VIA needs the films, the challenge's CSV takes each name once; DICOM and Slicer have such tests of
+# their own.
 SAFE_FORMATS = sorted(
     name
     for name in EXPORTERS
