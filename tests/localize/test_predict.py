@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -213,6 +215,18 @@ def test_a_written_prediction_reads_back_as_it_was(prediction, tmp_path):
 # Bad films.
 
 
+def png_bomb(side: int) -> bytes:
+    """A PNG that claims `side` squared black pixels; its size must be refused before its data."""
+    rows = zlib.compressobj()
+    data = b"".join(rows.compress(bytes(side + 1)) for _ in range(100)) + rows.flush()
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+
+
 def bad_films(folder):
     """name -> a film that cannot be read, and a word of the reason."""
     jpeg = folder / "whole.jpg"
@@ -220,8 +234,7 @@ def bad_films(folder):
     Image.fromarray(noise).save(jpeg)
     content = jpeg.read_bytes()
     jpeg.unlink()
-    bomb = Image.new("L", (20_000, 20_000))
-    bomb.save(folder / "bomb.png")
+    (folder / "bomb.png").write_bytes(png_bomb(20_000))
     (folder / "empty.png").write_bytes(b"")
     (folder / "cut.jpg").write_bytes(content[: len(content) // 2])
     (folder / "text.png").write_text("FINDINGS: there is no film here.")
