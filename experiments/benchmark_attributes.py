@@ -37,7 +37,7 @@ def attribute_rows(
 
     One process without and with its sentence cache (CPU time, so other programs do not count), and
     mining from file to tables with `workers` processes (wall time; the reports are repeated under new
-    ids to POOL_REPORTS, so the cache helps more than in a true corpus of that size).
+    ids to POOL_REPORTS, so the cache helps more than in a true corpus).
 
     Raises:
         DataError: unreadable reports.
