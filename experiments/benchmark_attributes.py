@@ -36,8 +36,8 @@ def attribute_rows(
     """Full structuring of `reports` (manifest, CSV), best of `repeats` runs each.
 
     One process without and with its sentence cache (CPU time, so other programs do not count), and
-    mining from file to tables with `workers` processes (wall time; the reports are repeated under new
-    ids to POOL_REPORTS, so the cache helps more than in a true corpus).
+    mining from file to tables with `workers` processes (wall time; the reports are repeated under
+    new ids to POOL_REPORTS, so the cache helps more than in a true corpus).
 
     Raises:
         DataError: unreadable reports.
