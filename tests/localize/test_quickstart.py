@@ -41,7 +41,7 @@ def test_every_promised_file_is_there_and_sound(finished):
     coco = json.loads((out / "boxes.coco.json").read_text())
     assert len(coco["images"]) == len(test)
     assert len(json.loads((out / "boxes.label-studio.json").read_text())) == len(test)
-    keys = {row["key"] for row in json.loads((out / "evaluation.json").read_text())["rows"]}
+    keys = set(json.loads((out / "evaluation.json").read_text())["metrics"])
     assert {"iou_at_0.25", "iou_at_0.5", "iou_at_0.75"} <= keys
     assert "|" in (out / "evaluation.md").read_text()
     page = (out / "prediction" / "gallery.html").read_text()
