@@ -198,8 +198,8 @@ def validate_localizer(
         total = objective.total(losses)
         is_bad = ~torch.isfinite(total).cpu().numpy()
         if is_bad.any():
-            films = ", ".join(val.image_ids[k] for k in batch[is_bad])
-            raise FloatingPointError(f"validation: loss not finite on films {films}")
+            named = ", ".join(val.image_ids[k] for k in batch[is_bad])
+            raise FloatingPointError(f"validation: loss not finite on films {named}")
         totals.append(total)
         output = model(regions)
         words = torch.from_numpy(val.words[batch]).to(device)

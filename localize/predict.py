@@ -169,9 +169,10 @@ def film_results(
 
 def choose_ranking(name: str) -> Ranking:
     """A ranking by its name on the command line. Raises ConfigError for another word."""
-    if name == "localizer" or name == "detector":
-        return name
-    raise ConfigError(f"--ranking: expected localizer or detector, got {name!r}")
+    rankings: dict[str, Ranking] = {"localizer": "localizer", "detector": "detector"}
+    if name not in rankings:
+        raise ConfigError(f"--ranking: expected localizer or detector, got {name!r}")
+    return rankings[name]
 
 
 def manifest_films(manifest: Manifest) -> list[FilmToPredict]:
