@@ -15,7 +15,7 @@ from pathlib import Path
 setup = RawConfigParser()
 setup.read("setup.cfg")
 extras = dict(setup["options.extras_require"])
-dev = extras.pop("dev").replace("pneumoloc[dicom,live]", "")
+dev = extras.pop("dev").replace("pneumoloc[dicom]", "")
 Path("build/requirements-dev.txt").write_text(dev)
 Path("build/requirements.txt").write_text("\n".join([setup["options"]["install_requires"], *extras.values()]))
 endef
