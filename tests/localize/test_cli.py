@@ -175,7 +175,7 @@ def train_arguments(planted, out, *more) -> list:
         *("localize", "train", "--manifest", planted.folder / "manifest"),
         *("--store", planted.store, "--attributes", planted.attributes),
         *("--words", planted.folder / "words", "--out", out, "--device", "cpu"),
-        *("--set", "training.epochs=1", "--set", "localizer.hidden=8"),
+        *("--set", "training.epochs=1", "--set", "training.lr=0.01"),
         *more,
     ]
 
@@ -192,7 +192,7 @@ def test_localize_train_trains_once_and_then_only_resumes(run, planted, tmp_path
     assert run(*train_arguments(planted, tmp_path, "--resume")).code == 0
     other = run(*train_arguments(planted, tmp_path, "--resume", "--set", "training.lr=1"))
     assert other.code == 2
-    assert "training.lr: 0.001 then, 1.0 now" in other.err
+    assert "training.lr: 0.01 then, 1.0 now" in other.err
 
 
 def test_localize_train_refuses_a_patient_in_two_splits(run, planted, tmp_path):
