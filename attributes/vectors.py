@@ -308,5 +308,5 @@ def read_word_vectors(folder: Path) -> WordVectors:
         )
     except KeyError as error:
         raise CheckpointError(f"{folder}: expected a field or tensor {error}, got none") from error
-    except (SafetensorError, ValueError, TypeError) as error:
+    except (SafetensorError, ValueError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{folder}: {error}") from error

@@ -250,7 +250,7 @@ def _read_info(path: Path) -> ManifestInfo:
     try:
         content = json.loads(path.read_text("utf-8"))
         version = content["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _file_error(path, "JSON with format_version", f"{error!r}") from error
     if version != FORMAT_VERSION:
         raise _file_error(path, f"format_version {FORMAT_VERSION}", str(version))

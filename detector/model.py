@@ -133,7 +133,7 @@ def _read_config(path: Path) -> DetectorConfig:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise CheckpointError(f"{path}, field {name}: {first['msg']}") from error
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path}: expected a detector's settings, got {error}") from error
 
 

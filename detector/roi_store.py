@@ -219,7 +219,14 @@ def _read_header(folder: Path) -> StoreHeader:
             f"{folder}: expected a ROI store, got no {HEADER}; make one with "
             "`pneumoloc detector propose`"
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        ConfigError,
+    ) as error:
         raise CheckpointError(f"{folder / HEADER}: expected a store header, got {error}") from error
     if version != FORMAT_VERSION:
         raise CheckpointError(

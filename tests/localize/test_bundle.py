@@ -276,6 +276,15 @@ def test_a_localizer_that_does_not_fit_is_refused(bundle, change, message):
         load_bundle(bundle)
 
 
+@pytest.mark.parametrize("name", ["detector.json", "localizer.json", "vectors.json"])
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"null", b"[]", b"\xff"])
+def test_a_description_that_is_none_is_refused(bundle, name, content):
+    rewrite(bundle / name, content)
+    reseal(bundle)
+    with pytest.raises(CheckpointError, match=r"detector|localizer|bundle"):
+        load_bundle(bundle)
+
+
 def write_again(runs, out, **changes):
     parts = {
         "detector_run": runs / "detector",
