@@ -39,14 +39,16 @@ from localize.severity import SeverityFit, evaluate_severity
 from localize.train import train_localizer
 
 # Trains on two CPU cores; ResNet-50 at 512 px needs a GPU (docs/training.md).
-DETECTOR = DetectorConfig(backbone="efficientnet_lite0", fpn_width=128, image_size=256)
+DETECTOR = DetectorConfig(backbone="efficientnet_lite0", fpn_width=128, image_size=320)
 DETECTOR_TRAINING = DetectorTrainConfig(
-    epochs=7,
+    epochs=10,
     batch_size=8,
     epoch_films=2000,
     boxed_share=0.7,
     source_weights={"rsna_nih_fullframe": 6.0},
     ema_decay=0.997,
+    workers=1,
+    precision="bfloat16",
 )
 TESTS = ("rsna full frames", "covid films with opacity boxes")
 
