@@ -36,6 +36,10 @@ def train(
         Path | None,
         typer.Option("--backbone-weights", help="ImageNet weights: safetensors or state dict."),
     ] = None,
+    initial: Annotated[
+        Path | None,
+        typer.Option("--initial", help="Fine-tune this detector: run folder or model bundle."),
+    ] = None,
     device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT's checkpoint.")] = False,
     as_json: Json = False,
@@ -43,11 +47,12 @@ def train(
     """Train a detector on the boxes of the training split; runs under torchrun, too."""
     from data_manifests.errors import ConfigError
     from data_manifests.settings import load_settings
-    from detector.config import DetectorSettings
+    from detector.config import DetectorConfig, DetectorSettings
 
     settings = load_settings(DetectorSettings, config, override or ())
 
     from detector.device import choose_device
+    from detector.model import load_detector
     from detector.train import train_detector
     from detector.training_run import has_checkpoint
 
@@ -57,14 +62,18 @@ def train(
             f"{out}: holds the checkpoint of an earlier training; go on with --resume, or choose "
             "another --out"
         )
+    detector = settings.detector
+    if initial is not None and detector == DetectorConfig():
+        detector = load_detector(initial)[1]
     films = _read_manifests(manifest)
     result = train_detector(
         films.split("train"),
         films.split("val"),
         out,
-        config=settings.detector,
+        config=detector,
         training=settings.training,
         backbone_weights=backbone_weights,
+        initial=initial,
         device=chosen,
     )
     if os.environ.get("RANK", "0") != "0":

@@ -31,7 +31,7 @@ from data_manifests.manifest import Manifest
 from detector.backbones import load_backbone_weights
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read, draw_weights
-from detector.model import CONFIG, WEIGHTS, build_detector
+from detector.model import CONFIG, WEIGHTS, build_detector, load_detector
 from detector.optimization import average_weights, build_optimizer, learning_rate, training_step
 from detector.processes import Place, broadcast_numbers, process_group
 from detector.provenance import manifest_sha256, provenance
@@ -60,9 +60,13 @@ def train_detector(
     config: DetectorConfig,
     training: DetectorTrainConfig,
     backbone_weights: Path | None = None,
+    initial: Path | None = None,
     device: torch.device,
 ) -> DetectorTraining:
     """Train on the boxes of `train`, keep the weights with the best average precision on `val`.
+
+    Starts from random weights, from a backbone's ImageNet weights, or from `initial`, a trained
+    detector of the same configuration (fine-tuning).
 
     Writes `detector.safetensors`, `detector.json`, `metrics.jsonl`, `run.json` and `checkpoint.pt`
     into `out`; a checkpoint that is there is resumed, with the same result as an uninterrupted run
@@ -77,7 +81,16 @@ def train_detector(
         FloatingPointError: a loss that is not finite; names its part and the films.
     """
     _check_data(train, val)
-    config = config.model_copy(update={"is_pretrained": backbone_weights is not None})
+    if backbone_weights is not None and initial is not None:
+        raise ConfigError("give backbone weights or an initial detector, not both")
+    start = None if initial is None else load_detector(initial)
+    is_pretrained = backbone_weights is not None if start is None else start[1].is_pretrained
+    config = config.model_copy(update={"is_pretrained": is_pretrained})
+    if start is not None and start[1] != config:
+        raise ConfigError(
+            f"{initial}: expected a detector of the given configuration, got another "
+            f"{', '.join(_different(start[1], config))}; leave out the detector settings"
+        )
     resolved = {
         "detector": config.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
@@ -85,6 +98,7 @@ def train_detector(
             "train_sha256": manifest_sha256(train),
             "val_sha256": manifest_sha256(val),
             "backbone_sha256": backbone_weights and file_sha256(backbone_weights),
+            "initial_sha256": start and start[2],
         },
     }
     with process_group(device) as place, TrainingRun(out, is_writer=place.rank == 0) as run:
@@ -93,6 +107,8 @@ def train_detector(
         model = build_detector(config)
         if backbone_weights is not None:
             load_backbone_weights(model.backbone, backbone_weights)
+        if start is not None:
+            model.load_state_dict(start[0].state_dict())
         model.to(device, memory_format=torch.channels_last)
         averaged = build_detector(config).to(device, memory_format=torch.channels_last)
         averaged.load_state_dict(model.state_dict())
@@ -185,6 +201,13 @@ class _Progress:
     epochs_done: int = 0
     best_epoch: int = 0
     best: ValidationScores = field(default_factory=lambda: ValidationScores(None, None, -1.0))
+
+
+def _different(one: DetectorConfig, other: DetectorConfig) -> list[str]:
+    """Names of the settings in which two configurations differ."""
+    return [
+        name for name in DetectorConfig.model_fields if getattr(one, name) != getattr(other, name)
+    ]
 
 
 def _check_data(train: Manifest, val: Manifest) -> None:
