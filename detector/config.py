@@ -11,6 +11,7 @@ from detector.backbones import BackboneName
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 class Frozen(BaseModel):
@@ -73,9 +74,7 @@ class DetectorTrainConfig(Frozen):
     patience: int = Field(8, ge=1, description="epochs without a better validation AP")
     checkpoint_every: int = Field(100, ge=1, description="steps; each epoch's end saves too")
     workers: int = Field(0, ge=0, description="loader processes")
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto: bf16 on a GPU"
-    )
+    precision: Precision = Field("auto", description="auto: bf16 on a GPU")
 
 
 class DetectorSettings(Frozen):
