@@ -30,7 +30,8 @@ class SeverityFit:
     """How well scores agree with the experts', out of fold: one row of the paper's table 2.
 
     `low` and `high` are the 95 % interval of Pearson's r over resampled patients; None where
-    undefined. Errors are in the unit of the expert's score.
+    undefined. Errors are in the unit of the expert's score. `pearson_p` and `spearman_p` are
+    two-sided and take films as independent: with several films a patient, trust the interval.
     """
 
     score: str
@@ -43,6 +44,8 @@ class SeverityFit:
     r2: float | None
     mae: float | None
     mse: float | None
+    pearson_p: float | None = None
+    spearman_p: float | None = None
 
 
 def scored_films(
@@ -78,7 +81,7 @@ def fit_severity(prediction: Prediction, manifest: Manifest, *, column: str) -> 
         DataError: see `scored_films`.
     """
     features, truth, groups = scored_films(prediction, manifest, column)
-    out_of_fold = _out_of_fold(features, truth, groups)
+    held_out = out_of_fold(features, truth, groups)
     pipeline = make_pipeline(StandardScaler(), Ridge(RIDGE)).fit(features, truth)
     scaler, ridge = pipeline[0], pipeline[1]
     coefficients = ridge.coef_ / scaler.scale_
@@ -88,7 +91,7 @@ def fit_severity(prediction: Prediction, manifest: Manifest, *, column: str) -> 
         intercept=float(ridge.intercept_ - (coefficients * scaler.mean_).sum()),
         low=float(truth.min()),
         high=float(truth.max()),
-        residual=float(np.quantile(np.abs(out_of_fold - truth), 0.9)),
+        residual=float(np.quantile(np.abs(held_out - truth), 0.9)),
         films=len(truth),
     )
 
@@ -110,14 +113,19 @@ def evaluate_severity(
     rows.append(("p_pneumonia", features[:, [FEATURES.index("p_pneumonia")]]))
     fits = []
     for name, chosen in rows:
-        predicted = _out_of_fold(chosen, truth, groups)
+        predicted = out_of_fold(chosen, truth, groups)
         # A single feature is correlated as it is, with its sign; folds only serve its errors.
         compared = chosen[:, 0] if chosen.shape[1] == 1 else predicted
         fits.append(_row(name, compared, predicted, truth, groups, seed))
     return fits
 
 
-def _out_of_fold(features: Floats, truth: Floats, groups: NDArray[np.int64]) -> Floats:
+def out_of_fold(features: Floats, truth: Floats, groups: NDArray[np.int64]) -> Floats:
+    """Score of each film (S,) by the model of the four folds without its patient.
+
+    Raises:
+        DataError: fewer than five patients.
+    """
     if len(np.unique(groups)) < FOLDS:
         raise DataError(
             f"severity: expected scored films of at least {FOLDS} patients, "
@@ -151,15 +159,19 @@ def _row(
         if np.ptp(compared[drawn]) and np.ptp(truth[drawn]):
             resampled.append(np.corrcoef(compared[drawn], truth[drawn])[0, 1])
     error = predicted - truth
+    pearson = None if is_flat else pearsonr(compared, truth)
+    spearman = None if is_flat else spearmanr(compared, truth)
     return SeverityFit(
         score=name,
         films=len(truth),
         patients=len(patients),
-        pearson=None if is_flat else float(pearsonr(compared, truth).statistic),
+        pearson=None if pearson is None else float(pearson.statistic),
         low=float(np.quantile(resampled, 0.025)) if resampled else None,
         high=float(np.quantile(resampled, 0.975)) if resampled else None,
-        spearman=None if is_flat else float(spearmanr(compared, truth).statistic),
+        spearman=None if spearman is None else float(spearman.statistic),
         r2=float(1 - (error**2).sum() / ((truth - truth.mean()) ** 2).sum()),
         mae=float(np.abs(error).mean()),
         mse=float((error**2).mean()),
+        pearson_p=None if pearson is None else float(pearson.pvalue),
+        spearman_p=None if spearman is None else float(spearman.pvalue),
     )
