@@ -24,7 +24,7 @@ from data_manifests.errors import DataError
 from data_manifests.manifest import Manifest, read_manifest
 from data_manifests.phantom.case import PhantomOptions
 from data_manifests.phantom.generate import SplitShares, build_phantom
-from detector.config import DetectorConfig, DetectorTrainConfig
+from detector.config import DetectorConfig, DetectorTrainConfig, Precision
 from detector.model import load_detector
 from detector.proposals import ProposalOptions
 from detector.propose import Shard, propose_store
@@ -57,6 +57,8 @@ class QuickstartSize:
     model_px: int = 96
     detector_epochs: int = 16
     localizer_epochs: int = 25
+    shift: float = 1.0  # how far hospital B is from A
+    precision: Precision = "auto"
 
 
 def run_quickstart(out: Path, *, seed: int, size: QuickstartSize | None = None) -> Iterator[str]:
@@ -72,35 +74,14 @@ def run_quickstart(out: Path, *, seed: int, size: QuickstartSize | None = None) 
     if out.exists() and any(out.iterdir()) and not (out / "hospital_a").exists():
         raise DataError(f"{out}: expected an empty folder or an earlier quickstart; choose --out")
     device, start = torch.device("cpu"), time.monotonic()
-    yield f"1/6 phantom films: {size.films_a} with boxes (A), {size.films_b} with reports (B)"
-    shares = SplitShares(val=0.2, test=0.25)
-    a = build_phantom(
-        out / "hospital_a",
-        PhantomOptions(size=size.film_px, domain="A", seed=seed),
-        films=size.films_a,
-        shares=SplitShares(val=0.25, test=0.0),
+    yield f"1/6 phantom films with boxes (A: {size.films_a}), 2/6 detector on their boxes"
+    learn_boxes(out, seed=seed, size=size)
+    yield (
+        f"3/6 phantom films with reports (B: {size.films_b}), their attributes, word vectors and "
+        f"regions ({_minutes(start)})"
     )
-    b = build_phantom(
-        out / "hospital_b",
-        PhantomOptions(size=size.film_px, domain="B", seed=seed),
-        films=size.films_b,
-        shares=shares,
-    )
-    yield f"2/6 detector on A's boxes ({_minutes(start)})"
-    train_detector(
-        a.split("train"),
-        a.split("val"),
-        out / "detector",
-        config=DetectorConfig(backbone="resnet18", fpn_width=64, image_size=size.model_px),
-        training=DetectorTrainConfig(
-            seed=seed, epochs=size.detector_epochs, lr=1e-3, lr_backbone=1e-3, ema_decay=0.99
-        ),
-        device=device,
-    )
-    yield f"3/6 attributes and word vectors from B's reports ({_minutes(start)})"
-    _mine(out, seed)
-    yield f"4/6 regions, and attention on B's film-report pairs ({_minutes(start)})"
-    _propose(out, b, device)
+    b = read_pairs(out, out / "detector", seed=seed, size=size)
+    yield f"4/6 attention on B's film-report pairs ({_minutes(start)})"
     training = LocalizeTrainConfig(seed=seed, epochs=size.localizer_epochs)
     train_attention(out, out / "localizer", LocalizerSettings(training=training), device)
     bundle_folder = bundle_of(out, out / "localizer", out / "bundle", device)
@@ -114,6 +95,53 @@ def run_quickstart(out: Path, *, seed: int, size: QuickstartSize | None = None) 
     yield f"  {bundle_folder}   the model, for `pneumoloc predict FILMS --model ... --out DIR`"
 
 
+def small_detector(size: QuickstartSize, seed: int) -> tuple[DetectorConfig, DetectorTrainConfig]:
+    """The detector of a quickstart and how it is trained, from random weights."""
+    return (
+        DetectorConfig(backbone="resnet18", fpn_width=64, image_size=size.model_px),
+        DetectorTrainConfig(
+            seed=seed,
+            epochs=size.detector_epochs,
+            lr=1e-3,
+            lr_backbone=1e-3,
+            ema_decay=0.99,
+            precision=size.precision,
+        ),
+    )
+
+
+def learn_boxes(out: Path, *, seed: int, size: QuickstartSize) -> None:
+    """Hospital A in `out/hospital_a`, and a detector trained on its boxes in `out/detector`."""
+    a = build_phantom(
+        out / "hospital_a",
+        PhantomOptions(size=size.film_px, domain="A", seed=seed),
+        films=size.films_a,
+        shares=SplitShares(val=0.25, test=0.0),
+    )
+    config, training = small_detector(size, seed)
+    train_detector(
+        a.split("train"),
+        a.split("val"),
+        out / "detector",
+        config=config,
+        training=training,
+        device=torch.device("cpu"),
+    )
+
+
+def read_pairs(out: Path, detector: Path, *, seed: int, size: QuickstartSize) -> Manifest:
+    """Hospital B in `out/hospital_b`, its `attributes`, `words` and `rois` by a trained detector."""
+    b = build_phantom(
+        out / "hospital_b",
+        PhantomOptions(size=size.film_px, domain="B", shift=size.shift, seed=seed),
+        films=size.films_b,
+        shares=SplitShares(val=0.2, test=0.25),
+    )
+    _mine(out, seed)
+    _propose(out, detector, b, torch.device("cpu"))
+    return b
+
+
 def _mine(out: Path, seed: int) -> None:
     lexicon = load_lexicon("en")
     mine_reports(out / "hospital_b", out / "attributes", lexicon=lexicon, workers=1)
@@ -123,8 +151,8 @@ def _mine(out: Path, seed: int) -> None:
     write_word_vectors(words, out / "words")
 
 
-def _propose(out: Path, films: Manifest, device: torch.device) -> None:
-    model, config, checksum = load_detector(out / "detector")
+def _propose(out: Path, detector: Path, films: Manifest, device: torch.device) -> None:
+    model, config, checksum = load_detector(detector)
     propose_store(
         model,
         config,
