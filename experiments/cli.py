@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from experiments.cli_benchmark import benchmark
+from experiments.cli_paper import ablation, controlled, curves, figures, table1, table2
+
 app = typer.Typer(help="Measurements: the method under control.", no_args_is_help=True)
 
 
@@ -15,61 +18,39 @@ def _experiment() -> None:
     """Keeps every experiment a subcommand."""
 
 
-@app.command()
-def controlled(
-    out: Annotated[Path, typer.Option("--out", help="Work folder; finished parts are kept.")],
-    results: Annotated[
-        Path | None, typer.Option("--results", help="Also write controlled.json and .md here.")
-    ] = None,
-    seed: Annotated[
-        list[int] | None, typer.Option(help="A phantom with its trainings; default 0 1 2 3 4.")
-    ] = None,
-    films_a: Annotated[int, typer.Option(min=20, help="Films with boxes, hospital A.")] = 300,
-    films_b: Annotated[int, typer.Option(min=20, help="Films with reports, hospital B.")] = 400,
-    detector_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each detector.")] = 16,
-) -> None:
-    """Does text from hospital B move the boxes of a detector trained at hospital A?"""
-    from experiments.controlled import ControlledResult, default_methods, run_controlled
-    from experiments.controlled_report import write_controlled
-    from localize.quickstart import QuickstartSize
-
-    seeds = seed or list(range(5))
-    size = QuickstartSize(films_a=films_a, films_b=films_b, detector_epochs=detector_epochs)
-    for step in run_controlled(out, seeds=seeds, size=size, methods=default_methods()):
-        if isinstance(step, ControlledResult):
-            typer.echo(write_controlled(step, results or out, size=size, seeds=seeds))
-        else:
-            typer.echo(step, err=True)
+for command in (table1, table2, controlled, ablation, curves, figures, benchmark):
+    app.command()(command)
 
 
 @app.command()
-def real(
-    data: Annotated[Path, typer.Option("--data", help="Folder of open films; see the docs.")],
-    reports: Annotated[
-        Path, typer.Option("--reports", help="Reports for the word vectors: manifest or CSV.")
-    ],
-    backbone_weights: Annotated[
-        Path, typer.Option("--backbone-weights", help="EfficientNet-lite0 ImageNet weights.")
-    ],
+def corrections(
     out: Annotated[Path, typer.Option("--out", help="Work folder; finished parts are kept.")],
-    results: Annotated[
-        Path | None, typer.Option("--results", help="Also write real-run.json and .md here.")
+    quickstart: Annotated[
+        list[Path] | None,
+        typer.Option(help="A finished quickstart whose model is corrected; default: make one."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Also write corrections.json and .md here.")
+    ] = None,
+    films_review: Annotated[int, typer.Option(min=10, help="Films of B to correct.")] = 240,
+    films_test: Annotated[int, typer.Option(min=10, help="Films of B to test on.")] = 400,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each detector's tuning.")] = 4,
 ) -> None:
-    """RSNA boxes and COVID film-note pairs to a bundle, tested on full frames and COVID films."""
-    from detector.device import choose_device
-    from experiments.real_report import write_real
-    from experiments.real_run import RealResult, run_real
+    """Predict, correct, train again: what do an annotator's corrections at hospital B gain?"""
+    from experiments.annotator import AnnotatorHabits
+    from experiments.corrections import CorrectionsResult, CorrectionsSize, run_corrections
+    from experiments.corrections_report import write_corrections
+    from localize.quickstart import run_quickstart
 
-    steps = run_real(
-        data, reports, out, backbone_weights=backbone_weights, device=choose_device(device)
-    )
-    command = (
-        "pneumoloc experiment real --data DATA --reports OPENI --backbone-weights LITE0 --out WORK"
-    )
-    for step in steps:
-        if isinstance(step, RealResult):
-            typer.echo(write_real(step, results or out, command=command))
+    if not quickstart:
+        quickstart = [out / "quickstart"]
+        for line in run_quickstart(quickstart[0], seed=0):
+            typer.echo(line, err=True)
+    habits = AnnotatorHabits()
+    size = CorrectionsSize(films_review=films_review, films_test=films_test, epochs=epochs)
+    for step in run_corrections(quickstart, out, size=size, habits=habits):
+        if isinstance(step, CorrectionsResult):
+            models = len(quickstart)
+            typer.echo(write_corrections(step, results or out, size, habits, models=models))
         else:
             typer.echo(step, err=True)

@@ -21,6 +21,8 @@ from data_manifests.split import split_around, split_manifest
 
 MIN_VISIBLE = 0.45  # share of a box that the lung mask must leave, else the opacity is cut away
 OPACITY_KIND = "per_lung_opacity"
+# Further scores of the same films, and days since the first symptom or admission.
+MORE_SCORES = ("covidnet_geographic", "covidnet_opacity", "brixia_S_Global", "offset_days")
 SPLIT_TABLE = "open_fullframe_split.csv"
 NEGATIVE_CLASSES = ("Normal", "No Lung Opacity / Not Normal")
 
@@ -154,6 +156,7 @@ def _covid(folder: Path) -> Manifest:
             {
                 "image_id": image_id,
                 "severity": films["severity_geographic_mean"],
+                **{name: films[name] for name in MORE_SCORES},
                 "sex": films["sex"],
                 "age": films["age"],
             }

@@ -1,0 +1,141 @@
+"""`attention_bundle`: film-report pairs to a trained localizer and its calibrated bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from attributes.lexicon import LEXICON_FOLDER
+from attributes.targets import read_targets
+from attributes.vectors import read_word_vectors
+from data_manifests.errors import ConfigError
+from data_manifests.manifest import Manifest
+from detector.model import load_detector
+from detector.proposals import ProposalOptions
+from detector.propose import Shard, propose_store
+from detector.roi_store import RoiStore
+from localize.bundle import read_json
+from localize.make_bundle import make_bundle
+from localize.pairs import make_pairs
+from localize.settings import LocalizerSettings
+from localize.train import train_localizer
+
+
+@dataclass(frozen=True)
+class PairParts:
+    """What attention is trained from: folders of the steps before, and films.
+
+    `pairs` has films with reports, splits train and val; `validation` films with boxes calibrate
+    the bundle; `severity_films` (None: no severity) have scores in the label `severity`.
+    """
+
+    detector: Path
+    rois: Path
+    attributes: Path
+    words: Path
+    pairs: Manifest
+    validation: Manifest
+    severity_films: Manifest | None
+    training_data: str
+
+
+def attention_bundle(
+    parts: PairParts, settings: LocalizerSettings, place: Path, device: torch.device
+) -> Path:
+    """The folder `place/bundle`, trained into `place/localizer` where it is not there yet.
+
+    Raises:
+        ConfigError: `place` was made with other settings.
+        DataError: no pairs.
+    """
+    bundle, run = place / "bundle", place / "localizer"
+    if bundle.exists():
+        check_settings(bundle, settings)
+        return bundle
+    targets = read_targets(parts.attributes, policy=settings.training.target_policy)
+    with RoiStore(parts.rois) as store:
+        train, val = (
+            make_pairs(
+                parts.pairs.split(name),
+                store,
+                targets,
+                include_normal=settings.training.include_normal,
+            )
+            for name in ("train", "val")
+        )
+        train_localizer(
+            store,
+            train,
+            store,
+            val,
+            read_word_vectors(parts.words),
+            run,
+            config=settings.localizer,
+            training=settings.training,
+            device=device,
+        )
+    return make_bundle(
+        bundle,
+        detector_run=parts.detector,
+        localizer_run=run,
+        words=parts.words,
+        lexicon=LEXICON_FOLDER / "en.yaml",
+        validation=parts.validation,
+        severity_films=parts.severity_films,
+        severity_column="severity",
+        training_data=parts.training_data,
+        device=device,
+    )
+
+
+def check_settings(bundle: Path, settings: LocalizerSettings) -> None:
+    """Refuse a finished bundle that was trained with other settings than asked for now.
+
+    Raises:
+        ConfigError: names the settings that differ.
+    """
+    stored = read_json(bundle / "localizer.json")
+    try:
+        made = LocalizerSettings.model_validate(
+            {"localizer": stored.get("localizer"), "training": stored.get("training")}
+        )
+    except ValidationError as error:
+        raise ConfigError(f"{bundle}: expected readable settings; delete its folder") from error
+    differing = [
+        f"{part}.{name}: {getattr(getattr(made, part), name)} there, {value} asked for"
+        for part in ("localizer", "training")
+        for name, value in getattr(settings, part)
+        if getattr(getattr(made, part), name) != value
+    ]
+    if differing:
+        raise ConfigError(
+            f"{bundle.parent} is finished, but was made with other settings "
+            f"({'; '.join(differing)}); delete the folder to make it anew, or choose another --out"
+        )
+
+
+def propose_films(
+    detector: Path,
+    films: Manifest,
+    out: Path,
+    device: torch.device,
+    options: ProposalOptions | None = None,
+) -> Path:
+    """The ROI store `out` of a trained detector's regions on `films`; finished films are kept."""
+    model, config, checksum = load_detector(detector)
+    propose_store(
+        model,
+        config,
+        films,
+        out,
+        detector_sha256=checksum,
+        options=options or ProposalOptions(),
+        shard=Shard(),
+        skip_errors=False,
+        batch_size=8,
+        device=device,
+    )
+    return out

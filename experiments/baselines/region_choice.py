@@ -1,0 +1,157 @@
+"""The detector's regions ranked by chance, and by who knows the truth: floor and ceiling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from data_manifests.boxes import iou_matrix
+from data_manifests.errors import DataError
+from data_manifests.manifest import Manifest, make_manifest
+from detector.roi_store import RoiStore
+from experiments.baselines.film_guesses import FilmGuess, guess_prediction
+from localize.prediction import Prediction
+from localize.ranking import rank_regions
+
+Floats = NDArray[np.float64]
+NMS_IOU, MAX_BOXES = 0.3, 10  # as in prediction
+# An assignment that counts for the highest thresholds first, then for overlap itself.
+THRESHOLD_WORTH = ((0.25, 1.0), (0.5, 1.0), (0.75, 1.0))
+OVERLAP_WORTH = 1e-3
+
+
+@dataclass(frozen=True)
+class _Film:
+    image_id: str
+    width: int
+    height: int
+    xyxy: Floats
+
+
+def chance_prediction(store: RoiStore, manifest: Manifest, *, draws: int, seed: int) -> Prediction:
+    """Every film's regions in random order, suppressed as in prediction; `draws` times.
+
+    The films are those of `repeated_manifest(manifest, draws)`: evaluated against it, each metric
+    is the mean over the draws. Scores are uniform random numbers.
+
+    Raises:
+        DataError: a film without regions in the store.
+    """
+    guesses = []
+    films = list(_films(store, manifest))
+    for draw in range(draws):
+        for number, film in enumerate(films):
+            values = np.random.default_rng((seed, draw, number)).random(len(film.xyxy))
+            kept = rank_regions(
+                torch.from_numpy(film.xyxy),
+                torch.from_numpy(values),
+                nms_iou=NMS_IOU,
+                limit=MAX_BOXES,
+            ).numpy()
+            guesses.append(
+                FilmGuess(
+                    image_id=_drawn(draw, film.image_id),
+                    width=film.width,
+                    height=film.height,
+                    xyxy=film.xyxy[kept],
+                    scores=values[kept],
+                    probability=None,
+                )
+            )
+    return guess_prediction(guesses, "roi_chance", {"draws": draws, "seed": seed})
+
+
+def best_available_prediction(store: RoiStore, manifest: Manifest) -> Prediction:
+    """The regions that somebody who knows the true boxes would choose, scored by their overlap.
+
+    One region a true box, so that as many boxes as possible are found at .25, .5 and .75 together:
+    what reweighting the detector's regions can reach at most. A film without true boxes gets none.
+
+    Raises:
+        DataError: a film without regions in the store.
+    """
+    true = manifest.boxes_by_image()
+    guesses = []
+    for film in _films(store, manifest):
+        xyxy, scores = best_regions(film.xyxy, true.get(film.image_id, np.zeros((0, 4))))
+        guesses.append(
+            FilmGuess(
+                image_id=film.image_id,
+                width=film.width,
+                height=film.height,
+                xyxy=xyxy,
+                scores=scores,
+                probability=None,
+            )
+        )
+    return guess_prediction(guesses, "best_available", {"regions": store.header.count})
+
+
+def best_regions(regions: Floats, true: Floats) -> tuple[Floats, Floats]:
+    """For true boxes (G, 4) the best different regions of (R, 4): boxes (K, 4), their IoU (K,)."""
+    if not len(regions) or not len(true):
+        return np.zeros((0, 4)), np.zeros(0)
+    overlap = iou_matrix(regions, true)
+    worth = OVERLAP_WORTH * overlap
+    for threshold, value in THRESHOLD_WORTH:
+        worth = worth + value * (overlap >= threshold)
+    rows, columns = linear_sum_assignment(worth, maximize=True)
+    return regions[rows], overlap[rows, columns]
+
+
+def repeated_manifest(manifest: Manifest, draws: int) -> Manifest:
+    """The films `draws` times under new ids; patients stay, so a bootstrap draws all copies."""
+    tables = {}
+    for name in ("images", "boxes", "labels"):
+        table: pd.DataFrame = getattr(manifest, name)
+        tables[name] = _repeated(table, draws)
+    return make_manifest(
+        tables["images"],
+        tables["boxes"],
+        None,
+        tables["labels"],
+        info=manifest.info,
+        root=manifest.root,
+    )
+
+
+def repeated_prediction(prediction: Prediction, draws: int) -> Prediction:
+    """The same prediction for each copy of `repeated_manifest`."""
+    return Prediction(
+        _repeated(prediction.images, draws),
+        _repeated(prediction.boxes, draws),
+        _repeated(prediction.attributes, draws),
+        prediction.info,
+    )
+
+
+def _repeated(table: pd.DataFrame, draws: int) -> pd.DataFrame:
+    parts = [
+        table.assign(image_id=[_drawn(draw, str(image_id)) for image_id in table["image_id"]])
+        for draw in range(draws)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _drawn(draw: int, image_id: str) -> str:
+    return f"draw-{draw}:{image_id}"
+
+
+def _films(store: RoiStore, manifest: Manifest) -> Iterator[_Film]:
+    """The regions of the manifest's films, best first."""
+    row_of = {image_id: row for row, image_id in enumerate(store.image_ids())}
+    for image_id in manifest.images["image_id"]:
+        if image_id not in row_of:
+            raise DataError(
+                f"{store.folder}: expected regions of {image_id}, got none; run "
+                "`pneumoloc detector propose` on these films"
+            )
+        batch = store.read(np.array([row_of[image_id]]))
+        width, height = batch.sizes[0]
+        yield _Film(image_id, int(width), int(height), batch.boxes[0][batch.mask[0]].astype(float))

@@ -1,0 +1,154 @@
+"""`run_films`: from manifests to a trained detector, words and regions, and every method judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from attributes.lexicon import load_lexicon
+from attributes.mine import mine_reports
+from attributes.reports import ReportReader
+from attributes.vectors import VectorOptions, train_word_vectors, write_word_vectors
+from data_manifests.leaks import refuse_overlap_leaks
+from data_manifests.manifest import Manifest
+from detector.train import train_detector
+from experiments.attention import PairParts, propose_films
+from experiments.judge import judge_methods
+from experiments.methods import Method, Road, TestSet, build_method, method_prediction
+from experiments.preset_settings import FilmsPreset
+from localize.evaluation import Evaluation
+from localize.prediction import Prediction
+
+
+@dataclass(frozen=True)
+class FilmsInput:
+    """Films of a run.
+
+    `boxed` (boxes, splits train and val) trains the detector; `pairs` (reports, splits train and
+    val) the attention, and lies as a manifest in `pairs_folder`; `reports` (a manifest or CSV)
+    teaches the word vectors. `allow` names leaks that are accepted, see `data_manifests.leaks`.
+    """
+
+    boxed: Manifest
+    pairs: Manifest
+    pairs_folder: Path
+    reports: Path
+    tests: tuple[TestSet, ...]
+    training_data: str
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FilmsResult:
+    """Evaluations and predictions by (test set, method), each against the detector alone."""
+
+    evaluations: Mapping[tuple[str, str], Evaluation]
+    predictions: Mapping[tuple[str, str], Prediction]
+    tests: tuple[TestSet, ...]
+    methods: tuple[Method, ...]
+    road: Road
+
+
+def run_films(
+    films: FilmsInput,
+    out: Path,
+    *,
+    preset: FilmsPreset,
+    backbone_weights: Path | None,
+    device: torch.device,
+) -> Iterator[str | FilmsResult]:
+    """Train what is not in `out` yet, and judge every method on every test set.
+
+    Yields progress lines, at the end the result.
+
+    Raises:
+        DataError: a test patient or film that training has seen, unless its leak is allowed.
+    """
+    for test in films.tests:
+        for trained in (films.boxed, films.pairs):
+            seen = trained.subset(trained.images["split"].isin(("train", "val")))
+            refuse_overlap_leaks(seen, test.films, allow=films.allow)
+    yield from prepare_films(
+        films, out, preset=preset, backbone_weights=backbone_weights, device=device
+    )
+    road = films_road(films, out, preset=preset, backbone_weights=backbone_weights, device=device)
+    methods = tuple(build_method(spec) for spec in preset.methods)
+    predictions: dict[tuple[str, str], Prediction] = {}
+    evaluations: dict[tuple[str, str], Evaluation] = {}
+    for test in films.tests:
+        for method in methods:
+            yield f"{method.name}, {test.name}"
+            predictions[test.name, method.name] = method_prediction(method, road, test)
+        own = {method.name: predictions[test.name, method.name] for method in methods}
+        for name, evaluation in judge_methods(own, methods, test.films).items():
+            evaluations[test.name, name] = evaluation
+    yield FilmsResult(evaluations, predictions, films.tests, methods, road)
+
+
+def prepare_films(
+    films: FilmsInput,
+    out: Path,
+    *,
+    preset: FilmsPreset,
+    backbone_weights: Path | None,
+    device: torch.device,
+) -> Iterator[str]:
+    """Detector, attributes, word vectors and regions in `out`; finished parts are kept."""
+    if not (out / "detector" / "detector.safetensors").exists():
+        yield "detector on the boxes"
+        train_detector(
+            films.boxed.split("train"),
+            films.boxed.split("val"),
+            out / "detector",
+            config=preset.detector,
+            training=preset.detector_training.model_copy(update={"seed": preset.seed}),
+            backbone_weights=backbone_weights,
+            device=device,
+        )
+    yield "attributes and word vectors of the reports"
+    lexicon = load_lexicon("en")
+    mine_reports(films.pairs_folder, out / "mined", lexicon=lexicon, workers=1)
+    if not (out / "words").exists():
+        options = VectorOptions(
+            dim=preset.vectors.dim, epochs=preset.vectors.epochs, seed=preset.seed
+        )
+        write_word_vectors(
+            train_word_vectors(ReportReader(films.reports), lexicon, options), out / "words"
+        )
+    yield "regions of the films with reports"
+    propose_films(out / "detector", films.pairs, out / "rois", device)
+
+
+def films_road(
+    films: FilmsInput,
+    out: Path,
+    *,
+    preset: FilmsPreset,
+    backbone_weights: Path | None,
+    device: torch.device,
+) -> Road:
+    """The road of a prepared folder."""
+    classifier = preset.classifier.classifier.model_copy(
+        update={"is_pretrained": backbone_weights is not None}
+    )
+    return Road(
+        parts=PairParts(
+            detector=out / "detector",
+            rois=out / "rois",
+            attributes=out / "mined",
+            words=out / "words",
+            pairs=films.pairs,
+            validation=films.boxed.split("val"),
+            severity_films=None,
+            training_data=films.training_data,
+        ),
+        boxed=films.boxed,
+        place=out,
+        seed=preset.seed,
+        device=device,
+        classifier=preset.classifier.model_copy(update={"classifier": classifier}),
+        backbone_weights=backbone_weights,
+    )

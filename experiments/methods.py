@@ -1,0 +1,196 @@
+"""Methods of the tables: a name and how it makes its prediction of test films."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field
+
+from data_manifests.manifest import Manifest
+from detector.config import Frozen
+from detector.proposals import ProposalOptions
+from detector.roi_store import RoiStore
+from experiments.attention import PairParts, attention_bundle, propose_films
+from experiments.baselines.classifier import ClassifierSettings, load_classifier
+from experiments.baselines.heat_boxes import choose_heat_rule, heat_prediction
+from experiments.baselines.heat_maps import HeatKind, film_heats
+from experiments.baselines.lung_prior import fit_lung_prior, prior_prediction
+from experiments.baselines.region_choice import best_available_prediction, chance_prediction
+from experiments.baselines.train_classifier import RESULT, train_classifier
+from localize.bundle import load_bundle
+from localize.config import LocalizeTrainConfig
+from localize.film_regions import Ranking
+from localize.predict import PredictOptions, manifest_films, predict_films
+from localize.prediction import Prediction, read_prediction, write_prediction
+from localize.settings import LocalizerSettings, localizer_settings
+
+BASELINE = "retinanet"  # what every other method is compared with
+HEAT_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Road:
+    """One finished run up to the pairs, and where the methods' own parts go.
+
+    `boxed` has the films with boxes that the detector was trained on, splits train and val; their
+    labels train the classifier. `place` holds a folder for each method. `proposals` are the regions
+    that prediction ranks.
+    """
+
+    parts: PairParts
+    boxed: Manifest
+    place: Path
+    seed: int
+    device: torch.device
+    classifier: ClassifierSettings
+    backbone_weights: Path | None = None
+    proposals: ProposalOptions = field(default_factory=ProposalOptions)
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Test films: their name in the table, and the folder of their predictions in a method's."""
+
+    __test__ = False  # not a test for pytest
+
+    name: str
+    folder: str
+    films: Manifest
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of a table.
+
+    `predict` makes the prediction of a test set. With `draws` > 1 it is a prediction of as many
+    copies of the films (`repeated_manifest`). `bundle` gives the model bundle, None without one.
+    """
+
+    name: str
+    predict: Callable[[Road, TestSet], Prediction]
+    draws: int = 1
+    bundle: Callable[[Road], Path] | None = None
+
+
+class MethodSpec(Frozen):
+    """A method in a preset: which kind under which name, and its settings."""
+
+    name: str
+    kind: Literal["heat", "detector", "attention", "lung_prior", "roi_chance", "best_available"]
+    heat: HeatKind = Field("cam", description="kind heat: cam or gradcam")
+    preset: str | None = Field(None, description="kind attention: a preset of `localize train`")
+    set: tuple[str, ...] = Field((), description="kind attention: settings as --set takes them")
+    draws: int = Field(5, ge=1, description="kind roi_chance: orders drawn")
+
+
+def build_method(spec: MethodSpec) -> Method:
+    """The method of a specification.
+
+    Raises:
+        ConfigError: bad settings.
+    """
+    if spec.kind == "heat":
+        return Method(spec.name, partial(_heat, kind=spec.heat))
+    if spec.kind == "detector":
+        return Method(spec.name, _detector_alone)
+    if spec.kind == "lung_prior":
+        return Method(spec.name, _lung_prior)
+    if spec.kind == "roi_chance":
+        return Method(spec.name, partial(_chance, draws=spec.draws), draws=spec.draws)
+    if spec.kind == "best_available":
+        return Method(spec.name, _best_available)
+    return attention_method(spec.name, localizer_settings(spec.preset, None, list(spec.set)))
+
+
+def attention_method(name: str, settings: LocalizerSettings) -> Method:
+    """The method of the paper under some settings; each run trains it with its own seed."""
+
+    def bundle(road: Road) -> Path:
+        training = settings.training.model_copy(update={"seed": road.seed})
+        seeded = settings.model_copy(update={"training": training})
+        return attention_bundle(road.parts, seeded, road.place / name, road.device)
+
+    def predict(road: Road, test: TestSet) -> Prediction:
+        return _by_bundle(road, test, bundle(road), "localizer")
+
+    return Method(name, predict, bundle=bundle)
+
+
+def method_prediction(method: Method, road: Road, test: TestSet) -> Prediction:
+    """A method's prediction of a test set, made where it is not there yet."""
+    folder = road.place / method.name / test.folder
+    if not (folder / "prediction.json").exists():
+        write_prediction(method.predict(road, test), folder)
+    elif method.bundle is not None:
+        method.bundle(road)  # refuses one of other settings
+    return read_prediction(folder)
+
+
+def _by_bundle(road: Road, test: TestSet, bundle: Path, ranking: Ranking) -> Prediction:
+    options = PredictOptions(ranking=ranking, proposals=road.proposals)
+    return predict_films(load_bundle(bundle), manifest_films(test.films), options, road.device)
+
+
+def _detector_alone(road: Road, test: TestSet) -> Prediction:
+    """RetinaNet's own boxes. A bundle needs a localizer: this one is not asked."""
+    settings = LocalizerSettings(training=LocalizeTrainConfig(seed=road.seed, epochs=1))
+    parts = replace(road.parts, severity_films=None)
+    bundle = attention_bundle(parts, settings, road.place / "detector_alone", road.device)
+    return _by_bundle(road, test, bundle, "detector")
+
+
+def _heat(road: Road, test: TestSet, *, kind: HeatKind) -> Prediction:
+    """Boxes of heat maps; classifier and threshold come from the boxed films alone."""
+    run, config = road.place / "classifier", road.classifier.classifier
+    if not (run / RESULT).exists():
+        training = road.classifier.training.model_copy(update={"seed": road.seed})
+        train_classifier(
+            road.boxed.split("train"),
+            road.boxed.split("val"),
+            run,
+            settings=road.classifier.model_copy(update={"training": training}),
+            backbone_weights=road.backbone_weights,
+            device=road.device,
+        )
+    classifier = load_classifier(run, config)
+    val = road.boxed.split("val")
+    val = val.subset(val.images["image_id"].isin(set(val.boxes["image_id"])))
+    tuning, films = (
+        list(
+            film_heats(
+                classifier,
+                part,
+                kind,
+                image_size=config.image_size,
+                batch_size=HEAT_BATCH,
+                device=road.device,
+            )
+        )
+        for part in (val, test.films)
+    )
+    return heat_prediction(films, choose_heat_rule(tuning, val), kind)
+
+
+def _lung_prior(road: Road, test: TestSet) -> Prediction:
+    return prior_prediction(fit_lung_prior(road.boxed.split("train")), test.films)
+
+
+def _chance(road: Road, test: TestSet, *, draws: int) -> Prediction:
+    with RoiStore(_test_regions(road, test)) as store:
+        return chance_prediction(store, test.films, draws=draws, seed=road.seed)
+
+
+def _best_available(road: Road, test: TestSet) -> Prediction:
+    with RoiStore(_test_regions(road, test)) as store:
+        return best_available_prediction(store, test.films)
+
+
+def _test_regions(road: Road, test: TestSet) -> Path:
+    """The detector's regions of the test films."""
+    place = road.place / "test_regions" / test.folder
+    return propose_films(road.parts.detector, test.films, place, road.device, road.proposals)

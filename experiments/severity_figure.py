@@ -1,0 +1,68 @@
+"""Expert severity against the out-of-fold score (the paper's figure 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_manifests.manifest import Manifest
+from experiments.drawing import COLOURS, figure_at
+from localize.prediction import Prediction
+from localize.severity import out_of_fold, scored_films
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SeverityPoints:
+    """`expert` and `predicted` scores (S,) of the films of one target, and their ids."""
+
+    name: str
+    image_ids: tuple[str, ...]
+    expert: Floats
+    predicted: Floats
+
+
+def severity_points(
+    prediction: Prediction, manifest: Manifest, column: str, name: str
+) -> SeverityPoints:
+    """Every scored film with the score of the model that has not seen its patient.
+
+    Raises:
+        DataError: see `scored_films`.
+    """
+    features, truth, groups = scored_films(prediction, manifest, column)
+    labels = manifest.labels.set_index("image_id")[column].astype("float64")
+    is_ok = (prediction.images["status"] == "ok").to_numpy(bool)
+    scored = labels.reindex(prediction.images["image_id"]).notna().to_numpy(bool) & is_ok
+    return SeverityPoints(
+        name,
+        tuple(prediction.images["image_id"][scored]),
+        truth,
+        out_of_fold(features, truth, groups),
+    )
+
+
+def draw_severity(points: list[SeverityPoints], path: Path) -> None:
+    """Write a PNG with a panel for each target: points, the line of agreement, r."""
+    with figure_at(path, 3.2 * len(points), 3.2) as figure:
+        panels = figure.subplots(1, len(points), squeeze=False)[0]
+        for panel, one in zip(panels, points, strict=True):
+            top = float(max(one.expert.max(), one.predicted.max(), 1.0))
+            panel.plot([0, top], [0, top], color="#888888", lw=0.8)
+            panel.scatter(one.expert, one.predicted, s=12, alpha=0.6, lw=0, color=COLOURS[0])
+            if np.ptp(one.expert) and np.ptp(one.predicted):
+                r = np.corrcoef(one.expert, one.predicted)[0, 1]
+                panel.text(
+                    0.03,
+                    0.95,
+                    f"r = {r:.2f}, n = {len(one.expert)}",
+                    transform=panel.transAxes,
+                    va="top",
+                )
+            panel.set_xlabel(f"expert: {one.name}")
+            panel.set_ylabel("from the film, out of fold")
+            panel.set_aspect("equal")

@@ -1,0 +1,48 @@
+"""`count_sides`: does the region that answers to "left" lie on the left?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from data_manifests.manifest import Manifest
+from localize.bundle import Bundle
+from localize.grounding import is_on_side
+from localize.predict import PredictOptions, film_results
+
+SIDES = ("left", "right")
+
+
+@dataclass(frozen=True)
+class SideCount:
+    """Films with an opacity, asked for both sides: how often the region to which the attribute head
+    says `left` (or `right`) most surely lies on that side."""
+
+    asked: int
+    correct: int
+
+    def __add__(self, other: SideCount) -> SideCount:
+        return SideCount(self.asked + other.asked, self.correct + other.correct)
+
+    @property
+    def share(self) -> float | None:
+        """None where nothing was asked."""
+        return self.correct / self.asked if self.asked else None
+
+
+NO_SIDES = SideCount(0, 0)
+
+
+def count_sides(bundle: Bundle, test: Manifest, device: torch.device) -> SideCount:
+    """Ask every film with an opacity for its `left` and its `right` region."""
+    asked = correct = 0
+    films = test.subset(test.images["image_id"].isin(set(test.boxes["image_id"])))
+    for streamed, found in film_results(bundle, films.film_paths(), PredictOptions(), device):
+        if found is None:
+            continue
+        for side in SIDES:
+            best = int(found.region_attributes[:, bundle.words.keywords.index(side)].argmax())
+            asked += 1
+            correct += bool(is_on_side(found.ranked.xyxy[[best]], streamed.width, side)[0])
+    return SideCount(asked, correct)

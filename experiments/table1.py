@@ -1,0 +1,146 @@
+"""`write_table1`: localization of all methods as JSON, Markdown and a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from data_manifests.atomic import write_json, write_text
+from detector.provenance import manifest_sha256, provenance
+from experiments.films_run import FilmsResult
+from experiments.phantom_run import DATASET, PhantomResult
+from experiments.sides import SideCount
+from experiments.table1_figure import draw_table1
+from experiments.table_rows import (
+    HUMAN,
+    NOTHING,
+    TableRow,
+    estimate_cell,
+    rows_markdown,
+    table_row,
+)
+
+INTERVALS = (
+    "IoU@T is the share of true boxes found one-to-one by the film's k best boxes, k its number of "
+    "true boxes. Brackets: 95 % intervals of a bootstrap over patients; differences are paired."
+)
+READINGS = {
+    "cam": "heat map of a film classifier trained on the labels of the boxed films; threshold from "
+    "their validation split",
+    "gradcam": "the same classifier; with global average pooling Grad-CAM at the last maps is CAM "
+    "without its negative part",
+    "retinanet": "the detector's own score",
+    "proposed_no_classification": "the paper's form without the attribute loss",
+    "proposed_printed": "the paper's form, `--preset paper`",
+    "proposed": "our form",
+    "lung_prior": "the two median boxes of the training films on every film: no pixel is looked at",
+    "roi_chance": "the detector's regions in random order, mean of the draws",
+    "best_available": "the detector's regions chosen by who knows the true boxes: the ceiling of "
+    "any ranking of these regions (no false positives, so its AP is its recall)",
+}
+
+
+@dataclass(frozen=True)
+class Table1:
+    """Rows, how often side words found their side, and what it was made from.
+
+    `provenance` says seeds and settings, `data` the checksum of each set of films; `notes` are
+    sentences for the reader.
+    """
+
+    rows: list[TableRow]
+    provenance: Mapping[str, Any]
+    data: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    sides: Mapping[str, SideCount] = field(default_factory=dict)
+
+
+def phantom_table(result: PhantomResult, settings: Mapping[str, Any]) -> Table1:
+    """The table of a phantom run."""
+    rows = [
+        table_row(DATASET, method, result.evaluations[method.name]) for method in result.methods
+    ]
+    seeds = settings["seeds"]
+    return Table1(
+        rows=rows,
+        provenance=settings,
+        data={DATASET: manifest_sha256(result.truth)},
+        notes=(
+            f"Phantom films, {len(seeds)} seeds pooled, each with its own films and trainings. The "
+            "detector is trained on hospital A's boxes; hospital B gives film-report pairs only. "
+            "Text and films are simulated.",
+        ),
+        sides={name: count for name, count in result.sides.items() if count.asked},
+    )
+
+
+def films_table(result: FilmsResult, settings: Mapping[str, Any], notes: tuple[str, ...]) -> Table1:
+    """The table of a run on manifests."""
+    parts = result.road.parts
+    return Table1(
+        rows=[
+            table_row(test.name, method, result.evaluations[test.name, method.name])
+            for test in result.tests
+            for method in result.methods
+        ],
+        provenance=settings,
+        data={
+            "boxed": manifest_sha256(result.road.boxed),
+            "pairs": manifest_sha256(parts.pairs),
+            **{test.name: manifest_sha256(test.films) for test in result.tests},
+        },
+        notes=notes,
+    )
+
+
+def write_table1(table: Table1, folder: Path, stem: str, *, title: str, command: str) -> str:
+    """Write `STEM.json`, `STEM.md` and `STEM.png`; returns the Markdown."""
+    rows = []
+    for row in table.rows:
+        content = row.as_json()
+        if row.method in table.sides:
+            content["side_share"] = table.sides[row.method].share
+            content["side_asked"] = table.sides[row.method].asked
+        rows.append(content)
+    write_json(
+        folder / f"{stem}.json",
+        {
+            "command": command,
+            "provenance": {**provenance(), **table.provenance, "data_sha256": dict(table.data)},
+            "rows": rows,
+        },
+    )
+    draw_table1(table.rows, folder / f"{stem}.png")
+    text = _markdown(table, stem, title, command)
+    write_text(folder / f"{stem}.md", text)
+    return text
+
+
+def _markdown(table: Table1, stem: str, title: str, command: str) -> str:
+    lines = [f"# {title}", "", f"`{command}`", "", *table.notes, "", INTERVALS, "", HUMAN, ""]
+    lines += rows_markdown(table.rows)
+    lines += [f"![IoU@T of every method]({stem}.png)", ""]
+    attributes = [row for row in table.rows if "attribute_macro_auc" in row.numbers]
+    if attributes or table.sides:
+        lines += [
+            "**Words.** Attribute AUC: mean over the keywords that occur. Side: films with an "
+            "opacity are asked for both sides; how often the region to which the attribute head "
+            "says 'left' (or 'right') most surely lies there (.5 is chance).",
+            "",
+            "| method | attribute AUC | attribute accuracy | side |",
+            "|---|---|---|---|",
+        ]
+    for row in attributes:
+        share = table.sides[row.method].share if row.method in table.sides else None
+        cells = [
+            estimate_cell(row.numbers.get(key, NOTHING))
+            for key in ("attribute_macro_auc", "attribute_macro_accuracy")
+        ]
+        side = "-" if share is None else f"{share:.3f}"
+        lines.append(f"| {row.method} | {' | '.join(cells)} | {side} |")
+    used = dict.fromkeys(row.method for row in table.rows)
+    lines += ["", "**Methods.**", ""]
+    lines += [f"- `{name}`: {READINGS[name]}" for name in used if name in READINGS]
+    return "\n".join(lines) + "\n"

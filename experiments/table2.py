@@ -1,0 +1,261 @@
+"""`write_table2`: severity and attributes of a prediction as JSON, Markdown and a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data_manifests.atomic import write_json, write_text
+from data_manifests.manifest import Manifest, read_text_csv
+from detector.provenance import manifest_sha256, provenance
+from experiments.attribute_table import AttributeRow, attribute_rows
+from experiments.films_run import films_road, prepare_films
+from experiments.open_run import covid_prediction, open_input
+from experiments.phantom_run import PhantomResult
+from experiments.preset_settings import FilmsPreset, PhantomPreset
+from experiments.severity_figure import SeverityPoints, draw_severity, severity_points
+from experiments.table_rows import estimate_cell
+from localize.metrics.bootstrap import Estimate
+from localize.prediction import Prediction
+from localize.severity import SeverityFit, evaluate_severity
+
+PAPER_ATTRIBUTES = "The paper reports 95.6 % accuracy and AUC .84 on MIMIC-CXR."
+PAPER_SEVERITY = (
+    "On the 94 Cohen films the paper reports r = .82 (MAE 1.12, R2 .59) for P(severe); BS-Net has "
+    "r = .874, MAE .87. Other films than these."
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A severity score: its column in `labels.csv`, its name for the reader, its highest value."""
+
+    column: str
+    name: str
+    top: float
+
+
+COHEN = Target("severity", "Cohen, geographic extent", 8.0)
+OPEN_TARGETS = (
+    COHEN,
+    Target("covidnet_geographic", "COVID-Net, geographic extent", 8.0),
+    Target("brixia_S_Global", "Brixia, global", 18.0),
+)
+PHANTOM_TARGET = Target("severity", "planted extent", 8.0)
+
+
+@dataclass(frozen=True)
+class SeverityRow:
+    """One score against one target; errors are given in the target's unit and as shares of it."""
+
+    target: Target
+    fit: SeverityFit
+
+
+@dataclass(frozen=True)
+class Table2:
+    """Both halves of the table, the points of its figure, and what it was made from."""
+
+    dataset: str
+    severity: list[SeverityRow]
+    points: list[SeverityPoints]
+    attributes: list[AttributeRow]
+    attribute_truth: str
+    provenance: Mapping[str, Any]
+    data: Mapping[str, str]
+
+
+def phantom_table2(result: PhantomResult, method: str, preset: PhantomPreset) -> Table2:
+    """Of the pooled test films of hospital B; severity and attributes are known as planted."""
+    from experiments.phantom_run import planted_attributes
+
+    prediction, truth = result.predictions[method], result.truth
+    return Table2(
+        dataset="phantom hospital B, test",
+        severity=_severity(prediction, truth, (PHANTOM_TARGET,)),
+        points=[severity_points(prediction, truth, PHANTOM_TARGET.column, PHANTOM_TARGET.name)],
+        attributes=attribute_rows(prediction, truth, planted_attributes(truth)),
+        attribute_truth="what was planted, whatever the report says",
+        provenance={"method": method, **preset.model_dump(mode="json")},
+        data={"test": manifest_sha256(truth)},
+    )
+
+
+def open_table2(
+    data: Path,
+    reports: Path,
+    out: Path,
+    *,
+    preset: FilmsPreset,
+    method: str,
+    backbone_weights: Path | None,
+    device: torch.device,
+) -> Iterator[str | Table2]:
+    """Of the COVID films: severity of all that are scored, attributes of test films with a note.
+
+    Severity models are judged out of fold. Some scored films are among those whose notes trained
+    the attributes; no score was.
+    """
+    found = open_input(data, reports, out)
+    yield from prepare_films(
+        found.films, out, preset=preset, backbone_weights=backbone_weights, device=device
+    )
+    yield f"prediction of all COVID films: {method}"
+    road = films_road(
+        found.films, out, preset=preset, backbone_weights=backbone_weights, device=device
+    )
+    prediction = covid_prediction(road, found.covid, preset, method)
+    said = found.covid.split("test")
+    said = said.subset(said.images["study_id"].isin(set(said.reports["study_id"])))
+    yield Table2(
+        dataset="COVID films",
+        severity=_severity(prediction, found.covid, OPEN_TARGETS),
+        points=[
+            severity_points(prediction, found.covid, target.column, target.name)
+            for target in OPEN_TARGETS
+        ],
+        attributes=attribute_rows(
+            subset_prediction(prediction, said), said, read_text_csv(out / "mined/attributes.csv")
+        ),
+        attribute_truth="what the clinical note says (mined from real text; silence counts as no)",
+        provenance={"method": method, **preset.model_dump(mode="json")},
+        data={"covid": manifest_sha256(found.covid)},
+    )
+
+
+def subset_prediction(prediction: Prediction, films: Manifest) -> Prediction:
+    """The rows of the films of a manifest."""
+    kept = set(films.images["image_id"])
+    images, boxes, attributes = (
+        table[table["image_id"].isin(kept)].reset_index(drop=True)
+        for table in (prediction.images, prediction.boxes, prediction.attributes)
+    )
+    return Prediction(images, boxes, attributes, prediction.info)
+
+
+def _severity(
+    prediction: Prediction, truth: Manifest, targets: tuple[Target, ...]
+) -> list[SeverityRow]:
+    return [
+        SeverityRow(target, fit)
+        for target in targets
+        for fit in evaluate_severity(prediction, truth, column=target.column, seed=0)
+    ]
+
+
+def write_table2(table: Table2, folder: Path, stem: str, *, command: str) -> str:
+    """Write `STEM.json`, `STEM.md` and `STEM.png`; returns the Markdown."""
+    rows = [
+        row
+        for one in table.severity
+        for row in (_json(table, one, 1.0), _json(table, one, one.target.top))
+    ]
+    write_json(
+        folder / f"{stem}.json",
+        {
+            "command": command,
+            "provenance": {**provenance(), **table.provenance, "data_sha256": dict(table.data)},
+            "rows": rows,
+            "attributes": [asdict(row) for row in table.attributes],
+        },
+    )
+    draw_severity(table.points, folder / f"{stem}.png")
+    text = _markdown(table, stem, command)
+    write_text(folder / f"{stem}.md", text)
+    return text
+
+
+def _json(table: Table2, row: SeverityRow, divisor: float) -> dict[str, Any]:
+    """The row in the target's unit (`divisor` 1), or as shares of its range."""
+    fit, top = row.fit, row.target.top / divisor
+    return {
+        "dataset": table.dataset,
+        "target": row.target.column,
+        "score": fit.score,
+        "scale": f"0-{top:.0f}",
+        "films": fit.films,
+        "patients": fit.patients,
+        "pearson": fit.pearson,
+        "pearson_low": fit.low,
+        "pearson_high": fit.high,
+        "pearson_p": fit.pearson_p,
+        "spearman": fit.spearman,
+        "spearman_p": fit.spearman_p,
+        "r2": fit.r2,
+        "mae": None if fit.mae is None else fit.mae / divisor,
+        "mse": None if fit.mse is None else fit.mse / divisor**2,
+    }
+
+
+def _markdown(table: Table2, stem: str, command: str) -> str:
+    lines = [
+        "# Table 2: severity and attributes from films alone",
+        "",
+        f"`{command}`",
+        "",
+        f"**Severity**, {table.dataset}. Models (`severity`: ten features of boxes and attributes) "
+        "and errors are out of fold, five folds grouped by patient; a single feature is correlated "
+        "as it is. Brackets: 95 % bootstrap over patients. p takes films as independent.",
+        "",
+        PAPER_SEVERITY,
+        "",
+        "| target | score | films | patients | Pearson r | p | Spearman | p | R2 | MAE | MSE "
+        "| MAE 0-1 | MSE 0-1 |",
+        "|---" * 13 + "|",
+    ]
+    for row in table.severity:
+        fit, top = row.fit, row.target.top
+        cells = [
+            f"{row.target.name} (0-{top:.0f})",
+            fit.score,
+            str(fit.films),
+            str(fit.patients),
+            estimate_cell(Estimate(fit.pearson, fit.low, fit.high)),
+            _p(fit.pearson_p),
+            _two(fit.spearman),
+            _p(fit.spearman_p),
+            _two(fit.r2),
+            _two(fit.mae),
+            _two(fit.mse),
+            _three(fit.mae, top),
+            _three(fit.mse, top**2),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"![Predicted against expert severity]({stem}.png)",
+        "",
+        f"**Attributes** against {table.attribute_truth}. {PAPER_ATTRIBUTES} Accuracy of a rare "
+        "keyword is high for who always says no: the last column is that accuracy. `all`: the mean "
+        "over keywords; AUC and AP where both kinds occur.",
+        "",
+        "| keyword | films | with it | accuracy | AUC | AP | calibration error | always no |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for attribute in table.attributes:
+        cells = [attribute.keyword, str(attribute.films), str(attribute.positives)]
+        cells += [
+            estimate_cell(one)
+            for one in (attribute.accuracy, attribute.auc, attribute.ap, attribute.ece)
+        ]
+        cells.append(_three(attribute.always_no, 1.0))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _two(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _three(value: float | None, divisor: float) -> str:
+    return "-" if value is None else f"{value / divisor:.3f}"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "< .0001" if value < 1e-4 else f"{value:.4f}".removeprefix("0")
