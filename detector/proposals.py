@@ -16,6 +16,7 @@ from torchvision.models.detection import RetinaNet
 from torchvision.ops import batched_nms, clip_boxes_to_image, roi_align
 
 from data_manifests.errors import ConfigError
+from detector.core import Core, torch_core
 
 FeatureKind = Literal["tower", "fpn_roi_align"]
 MIN_SIDE_PX = 1.0  # thinner boxes, cut to nothing at the film's border, are no regions
@@ -71,22 +72,19 @@ class FilmRois:
 
 @torch.inference_mode()
 def propose_rois(
-    model: RetinaNet, images: list[Tensor], options: ProposalOptions
+    model: RetinaNet, images: list[Tensor], options: ProposalOptions, core: Core | None = None
 ) -> list[FilmRois]:
     """Regions of a batch of prepared films, each float (3, H, W) in [0, 1].
 
     The model must be in evaluation mode; results do not depend on the other films of the batch as
-    long as all have one size.
+    long as all have one size. `core` runs the convolutions, by default PyTorch in float32.
     """
     image_list, _ = model.transform(images)
-    pyramid = list(model.backbone(image_list.tensors).values())
-    towers = [model.head.classification_head.conv(level) for level in pyramid]
-    logits = [_per_anchor(model.head.classification_head.cls_logits(tower), 1) for tower in towers]
-    deltas = [
-        _per_anchor(model.head.regression_head.bbox_reg(model.head.regression_head.conv(level)), 4)
-        for level in pyramid
-    ]
-    anchors = model.anchor_generator(image_list, pyramid)
+    maps = (core or torch_core(model))(image_list.tensors)
+    pyramid, towers = maps.pyramid, maps.towers
+    logits = [_per_anchor(level, 1) for level in maps.logits]
+    deltas = [_per_anchor(level, 4) for level in maps.deltas]
+    anchors = model.anchor_generator(image_list, list(pyramid))
     per_level = [level.shape[1] for level in logits]
     return [
         _film_rois(
@@ -107,7 +105,9 @@ def _per_anchor(maps: Tensor, width: int) -> Tensor:
     """(B, A*width, H, Wd) to (B, H*Wd*A, width), torchvision's order of anchors."""
     batch, _, height, wide = maps.shape
     return (
-        maps.view(batch, -1, width, height, wide).permute(0, 3, 4, 1, 2).reshape(batch, -1, width)
+        maps.reshape(batch, -1, width, height, wide)
+        .permute(0, 3, 4, 1, 2)
+        .reshape(batch, -1, width)
     )
 
 

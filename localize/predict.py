@@ -1,11 +1,16 @@
-"""`predict_films`: films alone in, ranked and calibrated boxes, attributes and severity out."""
+"""`predict_films`: films alone in, ranked and calibrated boxes, attributes and severity out.
+
+`predicted_blocks` gives the same in blocks of a few films, for writers that keep memory flat.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,6 +20,7 @@ from tqdm import tqdm
 
 from data_manifests.errors import ConfigError, DataError, Problem
 from data_manifests.manifest import Manifest
+from detector.core import Core, Precision, torch_core
 from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
 from detector.proposals import ProposalOptions, propose_rois
 from detector.provenance import provenance
@@ -24,6 +30,7 @@ from localize.prediction import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
 from localize.severity_model import SeverityModel, severity_features
 from localize.severity_range import INFO_KEY as SEVERITY_KEY
 
+Engine = Literal["torch", "onnx", "ray"]
 LABEL = "opacity"
 READ_THREADS = 2
 MIN_ATTRIBUTE = 0.5  # probability from which a box carries a keyword
@@ -47,7 +54,8 @@ class PredictOptions:
     `max_boxes` per film after suppression; `min_score` cuts boxes; `skip_errors` goes on after an
     unreadable film and lists it, else the first one stops the run. `ranking` by the `detector`
     gives RetinaNet alone, the baseline; box scores are then the detector's own, and there is no
-    severity, which is fitted on the localizer's.
+    severity, which is fitted on the localizer's. `engine` runs the detector's convolutions (`ray`:
+    torch, in processes of a cluster); `bfloat16` rounds them.
     """
 
     max_boxes: int = 10
@@ -56,6 +64,8 @@ class PredictOptions:
     ranking: Ranking = "localizer"
     batch_size: int = 8
     proposals: ProposalOptions = field(default_factory=ProposalOptions)
+    engine: Engine = "torch"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for name in ("max_boxes", "batch_size"):
@@ -63,69 +73,133 @@ class PredictOptions:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if not 0 <= self.min_score <= 1:
             raise ConfigError(f"min_score: expected 0 to 1, got {self.min_score}")
+        for name, kinds in (("engine", get_args(Engine)), ("precision", get_args(Precision))):
+            if getattr(self, name) not in kinds:
+                raise ConfigError(
+                    f"{name}: expected {' or '.join(kinds)}, got {getattr(self, name)!r}"
+                )
+        if self.engine == "onnx" and self.precision != "float32":
+            raise ConfigError("precision: expected float32 with --engine onnx")
+
+
+@dataclass(frozen=True)
+class PredictedBlock:
+    """Rows of a few films, in the columns of `Prediction`; the numbers are those to be written."""
+
+    images: list[dict[str, Any]]  # Any: text and numbers
+    boxes: list[dict[str, Any]]
+    attributes: list[list[Any]]
+
+    @property
+    def skipped(self) -> list[dict[str, Any]]:
+        """The rows of films that could not be read."""
+        return [row for row in self.images if row["status"] == "skipped"]
 
 
 def predict_films(
     bundle: Bundle, films: Sequence[FilmToPredict], options: PredictOptions, device: torch.device
 ) -> Prediction:
-    """Predict films, in order. No text is read.
+    """Predict films, in order, in memory. No text is read.
 
     Raises:
         DataError: a film cannot be read and `skip_errors` is false, or none can be read.
     """
-    images: list[dict[str, object]] = []
-    boxes: list[dict[str, Any]] = []  # Any: text and numbers
-    severity_boxes: list[dict[str, Any]] = []
-    attributes: list[list[object]] = []
-    keywords = bundle.words.keywords
+    every = PredictedBlock([], [], [])
+    with tqdm(total=len(films), desc="predict", unit="film") as bar:
+        for block in predicted_blocks(bundle, films, options, device):
+            every.images.extend(block.images)
+            every.boxes.extend(block.boxes)
+            every.attributes.extend(block.attributes)
+            bar.update(len(block.images))
+    failed = every.skipped
+    if failed and len(failed) == len(films):
+        raise DataError(f"none of {len(films)} films can be read; the first: {failed[0]['error']}")
+    return as_prediction(every, bundle.words.keywords, prediction_info(bundle, options))
+
+
+def predicted_blocks(
+    bundle: Bundle, films: Sequence[FilmToPredict], options: PredictOptions, device: torch.device
+) -> Iterator[PredictedBlock]:
+    """Blocks of `batch_size` films, in order; films are read ahead of the block that is computed.
+
+    Raises:
+        DataError: a film cannot be read and `skip_errors` is false.
+    """
     enough = replace(options, max_boxes=max(options.max_boxes, SEVERITY_BOXES))
     results = film_results(bundle, [film.file for film in films], enough, device)
-    for streamed, found in tqdm(results, total=len(films), desc="predict", unit="film"):
+    while part := list(islice(results, options.batch_size)):
+        yield _block(bundle, films, part, options)
+
+
+def _block(
+    bundle: Bundle,
+    films: Sequence[FilmToPredict],
+    results: Sequence[tuple[StreamedFilm, FilmRegions | None]],
+    options: PredictOptions,
+) -> PredictedBlock:
+    block = PredictedBlock([], [], [])
+    severity_boxes: list[dict[str, Any]] = []
+    for streamed, found in results:
         film = films[streamed.row]
-        row: dict[str, object] = dict.fromkeys(IMAGE_COLUMNS)
+        row: dict[str, Any] = dict.fromkeys(IMAGE_COLUMNS)
         row |= {"image_id": film.image_id, "path": film.path, "error": ""}
+        block.images.append(row)
         if found is None or streamed.error is not None:
             row |= {"status": "skipped", "error": str(streamed.error)}
-            images.append(row)
-            attributes.append([film.image_id, *[None] * len(keywords)])
+            block.attributes.append([film.image_id, *[None] * len(bundle.words.keywords)])
             continue
         ranked = found.ranked
-        probability = bundle.calibration.film_probability(ranked.film_sum, ranked.film_max)
         row |= {
             "width": streamed.width,
             "height": streamed.height,
-            "p_pneumonia": probability,
+            "p_pneumonia": bundle.calibration.film_probability(ranked.film_sum, ranked.film_max),
             "status": "ok",
         }
-        images.append(row)
-        attributes.append([film.image_id, *found.attributes.round(6)])
+        block.attributes.append([film.image_id, *found.attributes.round(6).tolist()])
         rows = _box_rows(film.image_id, found, bundle, options.ranking)
         severity_boxes += rows[:SEVERITY_BOXES]
-        boxes += [row for row in rows[: options.max_boxes] if row["score"] >= options.min_score]
-    failed = [row for row in images if row["status"] == "skipped"]
-    if failed and len(failed) == len(images):
-        raise DataError(f"none of {len(images)} films can be read; the first: {failed[0]['error']}")
-    prediction = Prediction(
-        images=pd.DataFrame(images, columns=list(IMAGE_COLUMNS)),
-        boxes=pd.DataFrame(boxes, columns=list(BOX_COLUMNS)),
-        attributes=pd.DataFrame(attributes, columns=["image_id", *keywords]),
-        info={
-            "bundle_id": bundle.bundle_id,
-            "files": dict(bundle.description["files"]),
-            "options": {
-                "max_boxes": options.max_boxes,
-                "min_score": options.min_score,
-                "ranking": options.ranking,
-                "regions": options.proposals.count,
-                "rank_by": bundle.localizer_config.rank_by,
-                "nms_iou": bundle.localizer_config.nms_iou,
-            },
-            "provenance": provenance(),
-        },
+        block.boxes.extend(
+            row for row in rows[: options.max_boxes] if row["score"] >= options.min_score
+        )
+    if bundle.severity is not None and options.ranking != "detector":
+        judged = replace(block, boxes=severity_boxes)
+        _fill_severity(as_prediction(judged, bundle.words.keywords, {}), bundle.severity, block)
+    return block
+
+
+def as_prediction(
+    block: PredictedBlock, keywords: Sequence[str], info: Mapping[str, Any]
+) -> Prediction:
+    """Rows as the tables of a prediction."""
+    return Prediction(
+        images=pd.DataFrame(block.images, columns=list(IMAGE_COLUMNS)),
+        boxes=pd.DataFrame(block.boxes, columns=list(BOX_COLUMNS)),
+        attributes=pd.DataFrame(block.attributes, columns=["image_id", *keywords]),
+        info=info,
     )
-    if bundle.severity is None or options.ranking == "detector":
-        return prediction
-    return _with_severity(prediction, severity_boxes, bundle.severity)
+
+
+def prediction_info(bundle: Bundle, options: PredictOptions) -> dict[str, Any]:
+    """What `prediction.json` says of how a prediction was made."""
+    info: dict[str, Any] = {
+        "bundle_id": bundle.bundle_id,
+        "files": dict(bundle.description["files"]),
+        "options": {
+            "max_boxes": options.max_boxes,
+            "min_score": options.min_score,
+            "ranking": options.ranking,
+            "regions": options.proposals.count,
+            "rank_by": bundle.localizer_config.rank_by,
+            "nms_iou": bundle.localizer_config.nms_iou,
+            "engine": options.engine,
+            "precision": options.precision,
+        },
+        "provenance": provenance(),
+    }
+    if bundle.severity is not None and options.ranking != "detector":
+        model = bundle.severity  # what `severity_range` reads
+        info[SEVERITY_KEY] = {"low": model.low, "high": model.high, "residual": model.residual}
+    return info
 
 
 def film_results(
@@ -137,6 +211,7 @@ def film_results(
         DataError: a film cannot be read and `skip_errors` is false.
     """
     move_bundle(bundle, device)
+    core = _core(bundle, options)
     stream = stream_films(
         files,
         range(len(files)),
@@ -151,7 +226,7 @@ def film_results(
             yield batch[0], None
             continue
         tensors = [film.image.to(device) for film in batch if film.image is not None]
-        rois = [one.best for one in propose_rois(bundle.detector, tensors, options.proposals)]
+        rois = [one.best for one in propose_rois(bundle.detector, tensors, options.proposals, core)]
         # Geometry is a share of the film in either frame, so the model's frame will do.
         frames = [(tensor.shape[2], tensor.shape[1]) for tensor in tensors]
         regions = regions_of_films(rois, frames, device)
@@ -165,6 +240,14 @@ def film_results(
             limit=options.max_boxes,
         )
         yield from zip(batch, found, strict=True)
+
+
+def _core(bundle: Bundle, options: PredictOptions) -> Core:
+    if options.engine == "onnx":
+        from detector.onnx_core import onnx_core  # an extra: imported where it is asked for
+
+        return onnx_core(bundle.detector)
+    return torch_core(bundle.detector, options.precision)
 
 
 def choose_ranking(name: str) -> Ranking:
@@ -276,13 +359,8 @@ def _box_rows(
     return rows
 
 
-def _with_severity(
-    prediction: Prediction, boxes: list[dict[str, Any]], model: SeverityModel
-) -> Prediction:
-    """The same prediction with the severity column filled from each film's first boxes."""
-    judged = replace(prediction, boxes=pd.DataFrame(boxes, columns=list(BOX_COLUMNS)))
-    images = prediction.images.copy()
-    images["severity"] = model.scores(severity_features(judged)).round(4)
-    stated = {"low": model.low, "high": model.high, "residual": model.residual}
-    info = {**prediction.info, SEVERITY_KEY: stated}  # what `severity_range` reads
-    return replace(prediction, images=images, info=info)
+def _fill_severity(judged: Prediction, model: SeverityModel, block: PredictedBlock) -> None:
+    """Fill the severity of a block's films from their first boxes."""
+    scores = model.scores(severity_features(judged)).round(4)
+    for row, score in zip(block.images, scores.tolist(), strict=True):
+        row["severity"] = None if math.isnan(score) else score

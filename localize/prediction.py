@@ -18,6 +18,8 @@ from data_manifests.errors import DataError, Problem
 from data_manifests.manifest import read_text_csv
 
 FORMAT_VERSION = 1
+TABLES = ("images.csv", "boxes.csv", "attributes.csv")
+DESCRIPTION = "prediction.json"
 IMAGE_COLUMNS = (
     "image_id",
     "path",
@@ -72,22 +74,30 @@ def write_prediction(prediction: Prediction, folder: Path) -> None:
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    images = prediction.images[list(IMAGE_COLUMNS)].astype({"width": "Int64", "height": "Int64"})
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
         staged = Path(name) / folder.name
-        write_csv(staged / "images.csv", images)
-        write_csv(staged / "boxes.csv", prediction.boxes[list(BOX_COLUMNS)])
-        write_csv(staged / "attributes.csv", prediction.attributes)
-        write_json(
-            staged / "prediction.json", {**prediction.info, "format_version": FORMAT_VERSION}
-        )
-        if not folder.exists():
-            os.replace(staged, folder)
-            return
-        # Without its last file, a mixture of the old and the new one does not pass for finished.
-        (folder / "prediction.json").unlink(missing_ok=True)
-        for table in ("images.csv", "boxes.csv", "attributes.csv", "prediction.json"):
-            os.replace(staged / table, folder / table)
+        for table, content in written_tables(prediction).items():
+            write_csv(staged / table, content)
+        publish_prediction(staged, folder, prediction.info)
+
+
+def written_tables(prediction: Prediction) -> dict[str, pd.DataFrame]:
+    """The tables of a prediction as they are written: file name -> columns in order."""
+    images = prediction.images[list(IMAGE_COLUMNS)].astype({"width": "Int64", "height": "Int64"})
+    boxes = prediction.boxes[list(BOX_COLUMNS)]
+    return dict(zip(TABLES, (images, boxes, prediction.attributes), strict=True))
+
+
+def publish_prediction(staged: Path, folder: Path, info: Mapping[str, Any]) -> None:
+    """Finish the tables in `staged` with their `prediction.json` and put them in place."""
+    write_json(staged / DESCRIPTION, {**info, "format_version": FORMAT_VERSION})
+    if not folder.exists():
+        os.replace(staged, folder)
+        return
+    # Without its last file, a mixture of the old and the new one does not pass for finished.
+    (folder / DESCRIPTION).unlink(missing_ok=True)
+    for name in (*TABLES, DESCRIPTION):
+        os.replace(staged / name, folder / name)
 
 
 def read_prediction(folder: Path) -> Prediction:

@@ -1,0 +1,68 @@
+"""`DetectorMaps`: what the heavy part of the detector gives: backbone, pyramid, heads.
+
+PyTorch runs it here, ONNX Runtime in `detector.onnx_core`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torchvision.models.detection import RetinaNet
+
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class DetectorMaps:
+    """Maps of B films, one tensor for each pyramid level P3 to P7, all float32.
+
+    `pyramid` and `towers` (last convolution of the classification tower) are (B, D, H, Wd);
+    `logits` (B, A, H, Wd) and `deltas` (B, 4 A, H, Wd) with A anchors per cell.
+    """
+
+    pyramid: tuple[Tensor, ...]
+    towers: tuple[Tensor, ...]
+    logits: tuple[Tensor, ...]
+    deltas: tuple[Tensor, ...]
+
+
+Core = Callable[[Tensor], DetectorMaps]
+
+
+def run_detector(model: RetinaNet, pixels: Tensor) -> DetectorMaps:
+    """The maps of normalised, padded films (B, 3, H, Wd), the way of `RetinaNet.forward`."""
+    pyramid = tuple(model.backbone(pixels).values())
+    classes, boxes = model.head.classification_head, model.head.regression_head
+    towers = tuple(classes.conv(level) for level in pyramid)
+    return DetectorMaps(
+        pyramid=pyramid,
+        towers=towers,
+        logits=tuple(classes.cls_logits(tower) for tower in towers),
+        deltas=tuple(boxes.bbox_reg(boxes.conv(level)) for level in pyramid),
+    )
+
+
+def torch_core(model: RetinaNet, precision: Precision = "float32") -> Core:
+    """PyTorch as the core; with `bfloat16` its convolutions are rounded to 8 bits of mantissa."""
+
+    def core(pixels: Tensor) -> DetectorMaps:
+        if precision == "float32":
+            return run_detector(model, pixels)
+        with torch.autocast(pixels.device.type, torch.bfloat16):
+            maps = run_detector(model, pixels)
+        return DetectorMaps(
+            pyramid=_float(maps.pyramid),
+            towers=_float(maps.towers),
+            logits=_float(maps.logits),
+            deltas=_float(maps.deltas),
+        )
+
+    return core
+
+
+def _float(maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(level.float() for level in maps)

@@ -1,0 +1,126 @@
+"""`predict_folder`: a prediction written block by block: flat memory, and a kill loses one block.
+
+The tables grow in `.OUT.unfinished` beside OUT. After each block its end is noted; a restart cuts
+the tables there and goes on with the next block, so the result is that of an uninterrupted run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from data_manifests.errors import DataError
+from detector.propose import Shard
+from localize.bundle import Bundle
+from localize.predict import (
+    FilmToPredict,
+    PredictedBlock,
+    PredictOptions,
+    as_prediction,
+    predicted_blocks,
+    prediction_info,
+)
+from localize.prediction import DESCRIPTION
+from localize.shards import join_shards, shard_folder
+from localize.unfinished import UnfinishedPrediction
+
+logger = logging.getLogger(__name__)
+# Films in, blocks of `batch_size` of them out, in order: here, or on a cluster.
+BlockSource = Callable[[Sequence[FilmToPredict]], Iterator[PredictedBlock]]
+
+
+@dataclass(frozen=True)
+class PredictReport:
+    """Films of this run's share: `predicted` and `skipped`, `boxes` on them; `already_done` were
+    there from an earlier run."""
+
+    predicted: int
+    skipped: int
+    boxes: int
+    already_done: int
+
+
+def predict_folder(
+    bundle: Bundle,
+    films: Sequence[FilmToPredict],
+    out: Path,
+    options: PredictOptions,
+    device: torch.device,
+    *,
+    shard: Shard | None = None,
+    blocks_of: BlockSource | None = None,
+) -> PredictReport:
+    """Predict films into the folder `out`; goes on where the same prediction was interrupted.
+
+    A shard takes every n-th block of films and writes `out/shards/i-of-n`; the one that ends last
+    joins them into `out`, equal to what one process would write. `blocks_of` computes elsewhere.
+
+    Raises:
+        DataError: a film cannot be read and `skip_errors` is false, none can be read, or another
+            process is writing the same.
+    """
+    shard = shard or Shard()
+    size = options.batch_size
+    mine = [
+        film
+        for first in range(shard.index * size, len(films), size * shard.of)
+        for film in films[first : first + size]
+    ]
+    info = prediction_info(bundle, options)
+    run = {**_run(bundle, films, options), "shard": str(shard)}
+    target = shard_folder(out, shard)
+    is_whole = shard.of == 1
+    if not is_whole and (done := _finished(target, run)) is not None:
+        report = PredictReport(**done, already_done=len(mine))
+    else:
+        with UnfinishedPrediction(target, run) as unfinished:
+            first = unfinished.films
+            source = blocks_of or (lambda rest: predicted_blocks(bundle, rest, options, device))
+            with tqdm(total=len(mine), initial=first, desc="predict", unit="film") as bar:
+                for block in source(mine[first:]) if first < len(mine) else ():
+                    for row in block.skipped:
+                        logger.warning("skipped %s: %s", row["image_id"], row["error"])
+                    unfinished.append(as_prediction(block, bundle.words.keywords, info))
+                    bar.update(len(block.images))
+            counts = unfinished.counts()
+            if is_whole and counts["skipped"] == len(films) > 0:
+                first_error = unfinished.discard()
+                raise DataError(f"none of {len(films)} films can be read; the first: {first_error}")
+            unfinished.finish(info if is_whole else {**info, "run": run, "counts": counts})
+        report = PredictReport(**counts, already_done=first)
+    if not is_whole:
+        join_shards(out, shard.of, size)
+    return report
+
+
+def _run(bundle: Bundle, films: Sequence[FilmToPredict], options: PredictOptions) -> dict[str, Any]:
+    """What must be equal for one run to go on with, or be joined to, another's work."""
+    digest = hashlib.sha256()
+    for film in films:
+        digest.update(json.dumps([film.image_id, film.path]).encode())
+    settings = asdict(options)
+    del settings["skip_errors"]  # touches no finished film
+    if options.engine == "ray":
+        settings["engine"] = "torch"
+    return {"bundle_id": bundle.bundle_id, "films": digest.hexdigest(), "options": settings}
+
+
+def _finished(target: Path, run: dict[str, Any]) -> dict[str, int] | None:
+    """The counts of a shard that an earlier run has finished, or None."""
+    try:
+        content = json.loads((target / DESCRIPTION).read_text("utf-8"))
+        if content["run"] == run:
+            return {
+                name: int(content["counts"][name]) for name in ("predicted", "skipped", "boxes")
+            }
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there, or something else: made again
+    return None
