@@ -1,0 +1,49 @@
+"""`in_process`: work in a fresh process, with the seconds it took and the memory it added."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from experiments.benchmark.rows import seconds_of
+
+STATUS = Path("/proc/self/status")
+MIB = 1024.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Median wall seconds, and the peak resident memory of the whole process in MiB (NaN where the
+    system does not tell)."""
+
+    seconds: float
+    peak_mib: float
+
+
+def in_process(work: Callable[[], object], runs: int) -> Cost:
+    """Do `work` (a picklable call) once unmeasured, then `runs` times, in one new process."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(partial(_measure, work, runs))
+
+
+def peak_mib() -> float:
+    """The highest resident memory of this process so far."""
+    try:
+        for line in STATUS.read_text("ascii").splitlines():
+            # Not getrusage: its maximum survives exec and would tell of the parent.
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / MIB
+    except OSError:
+        pass
+    return float("nan")
+
+
+def _measure(work: Callable[[], object], runs: int) -> Cost:
+    work()
+    seconds = [seconds_of(work) for _ in range(runs)]
+    return Cost(median(seconds), peak_mib())

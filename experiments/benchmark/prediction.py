@@ -1,0 +1,215 @@
+"""Prediction: the whole command against the bare forward, its stages, bfloat16, ONNX Runtime."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data_manifests.films import read_film
+from detector.core import torch_core
+from detector.onnx_core import NEEDED, onnx_core
+from detector.prepare import prepare_film
+from detector.proposals import ProposalOptions, propose_rois
+from experiments.benchmark.films import benchmark_bundle, phantom_films
+from experiments.benchmark.rows import BenchmarkRow, alternately, scaled
+from experiments.benchmark.sizes import Bench
+from localize.bundle import Bundle, load_bundle
+from localize.film_regions import film_regions, regions_of_films
+from localize.predict import FilmToPredict, PredictOptions, manifest_films, predict_films
+from localize.predict_folder import predict_folder
+
+CPU = torch.device("cpu")
+Work = Callable[[], object]
+
+
+def predict_rows(bench: Bench) -> Iterator[BenchmarkRow]:
+    """The command from film files to tables beside torchvision's RetinaNet on the same films."""
+    bundle = load_bundle(benchmark_bundle(bench))
+    films = manifest_films(phantom_films(bench))
+    images = prepared_images(films, bundle.detector_config.image_size)
+    options = PredictOptions(batch_size=bench.size.batch)
+    batches = [
+        images[first : first + options.batch_size]
+        for first in range(0, len(images), options.batch_size)
+    ]
+
+    def command(settings: PredictOptions) -> None:
+        with tempfile.TemporaryDirectory(dir=bench.work) as folder:
+            predict_folder(bundle, films, Path(folder) / "out", settings, CPU)
+
+    rounded = replace(options, precision="bfloat16")
+    stages = _stages(bundle, films, batches)
+    ours, bare, ours_rounded, *parts = alternately(
+        [
+            lambda: command(options),
+            lambda: bare_forward(bundle, batches),
+            lambda: command(rounded),
+            *stages.values(),
+        ],
+        bench.runs,
+    )
+    settings = bundle.detector_config
+    sizes = f"{settings.backbone}, {settings.image_size} px, batch {options.batch_size}"
+    per_film = 1e3 / len(films)
+    row = BenchmarkRow(
+        name="predict_vs_forward",
+        group="predict",
+        what=f"`predict`, film files to tables, bundle loaded before; {len(films)} films, {sizes}",
+        ours=ours,
+        baseline=bare,
+        baseline_is="torchvision's RetinaNet forward on the same films, read and resized before",
+        goal="<= 1.10",
+        unit="ms/film",
+        runs=bench.runs,
+        detail={"threads": torch.get_num_threads(), "film_px": bench.size.film_px},
+    )
+    yield scaled(row, per_film)
+    row = BenchmarkRow(
+        name="predict_bfloat16_vs_float32",
+        group="predict",
+        what="`predict --precision bfloat16`",
+        ours=ours_rounded,
+        baseline=ours,
+        baseline_is="`predict` in float32",
+        ratio_is="baseline / ours",
+        unit="ms/film",
+        runs=bench.runs,
+        detail=_moved(bundle, films, options, rounded),
+    )
+    yield scaled(row, per_film)
+    for name, seconds in zip(stages, parts, strict=True):
+        row = BenchmarkRow(
+            name=f"predict_stage_{name}",
+            group="predict",
+            what=STAGES[name],
+            ours=seconds,
+            unit="ms/film",
+            runs=bench.runs,
+            detail={"share_of_command": seconds / ours},
+        )
+        yield scaled(row, per_film)
+
+
+def onnx_rows(bench: Bench) -> Iterator[BenchmarkRow]:
+    """The convolutions in ONNX Runtime beside PyTorch; nothing where the extra is not installed."""
+    if any(importlib.util.find_spec(name) is None for name in NEEDED):
+        return
+    bundle = load_bundle(benchmark_bundle(bench))
+    films = manifest_films(phantom_films(bench))[: bench.size.batch]
+    images = prepared_images(films, bundle.detector_config.image_size)
+    options = PredictOptions(batch_size=bench.size.batch)
+    core = onnx_core(bundle.detector)
+    proposals = ProposalOptions()
+    ours, torch_seconds = alternately(
+        [
+            lambda: propose_rois(bundle.detector, images, proposals, core),
+            lambda: propose_rois(bundle.detector, images, proposals),
+        ],
+        bench.runs,
+    )
+    row = BenchmarkRow(
+        name="onnx_vs_torch",
+        group="onnx",
+        what=f"prepared films to regions, convolutions in ONNX Runtime, {len(films)} films",
+        ours=ours,
+        baseline=torch_seconds,
+        baseline_is="the same in PyTorch, float32",
+        ratio_is="baseline / ours",
+        goal=">= 1.00",
+        unit="ms/film",
+        runs=bench.runs,
+        detail=_moved(bundle, films, options, replace(options, engine="onnx")),
+    )
+    yield scaled(row, 1e3 / len(films))
+
+
+STAGES = {
+    "read": "of that: reading and resizing, on threads beside the network",
+    "convolutions": "of that: backbone, pyramid and heads",
+    "regions": "of that: convolutions, and regions with their features",
+    "attention": "of that: region weights, attributes, suppression",
+}
+
+
+def _stages(
+    bundle: Bundle, films: list[FilmToPredict], batches: list[list[Tensor]]
+) -> dict[str, Work]:
+    """What the command does, one part at a time, on all films."""
+    size = bundle.detector_config.image_size
+    options = ProposalOptions()
+    pixels = [bundle.detector.transform(batch)[0].tensors for batch in batches]
+    core = torch_core(bundle.detector)
+    rois = [
+        [one.best for one in propose_rois(bundle.detector, batch, options)] for batch in batches
+    ]
+
+    @torch.inference_mode()
+    def convolutions() -> None:
+        for batch in pixels:
+            core(batch)
+
+    def regions() -> None:
+        for batch in batches:
+            propose_rois(bundle.detector, batch, options)
+
+    def attention() -> None:
+        for found in rois:
+            film_regions(
+                bundle.localizer,
+                regions_of_films(found, [(size, size)] * len(found), CPU),
+                [one.boxes for one in found],
+                bundle.localizer_config,
+                ranking="localizer",
+                limit=10,
+            )
+
+    return {
+        "read": lambda: prepared_images(films, size),
+        "convolutions": convolutions,
+        "regions": regions,
+        "attention": attention,
+    }
+
+
+def prepared_images(films: list[FilmToPredict], image_size: int) -> list[Tensor]:
+    """Films in the model's frame, (3, h, w) each."""
+    return [
+        torch.from_numpy(prepare_film(read_film(film.file).pixels, image_size).pixels).expand(
+            3, -1, -1
+        )
+        for film in films
+    ]
+
+
+@torch.inference_mode()
+def bare_forward(bundle: Bundle, batches: list[list[Tensor]]) -> list[dict[str, Tensor]]:
+    """torchvision's own forward: detections of all films."""
+    return [found for batch in batches for found in bundle.detector(batch)]
+
+
+def _moved(
+    bundle: Bundle, films: list[FilmToPredict], exact: PredictOptions, other: PredictOptions
+) -> dict[str, float | str]:
+    """How far boxes and scores of `other` are from those of `exact`."""
+    one, two = (predict_films(bundle, films, options, CPU) for options in (exact, other))
+    keys = ["image_id", "rank"]
+    tables = [
+        found.boxes.assign(rank=found.boxes.groupby("image_id").cumcount()).set_index(keys)
+        for found in (one, two)
+    ]
+    columns = ["x1", "y1", "x2", "y2"]
+    corners = (tables[0][columns] - tables[1][columns]).abs().to_numpy()
+    alpha = (tables[0]["alpha"] - tables[1]["alpha"]).abs().to_numpy()
+    return {
+        "median_corner_moved_px": float(np.nanmedian(corners)),
+        "largest_corner_moved_px": float(np.nanmax(corners)),
+        "boxes_at_same_rank_within_1_px": float(np.mean(np.nanmax(corners, axis=1) <= 1.0)),
+        "largest_alpha_change": float(np.nanmax(alpha)),
+    }

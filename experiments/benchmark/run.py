@@ -1,0 +1,54 @@
+"""`run_benchmark`: groups of measurements, one after the other."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+
+from data_manifests.errors import ConfigError
+from experiments.benchmark.attention import attention_rows
+from experiments.benchmark.evaluation import evaluation_rows
+from experiments.benchmark.prediction import onnx_rows, predict_rows
+from experiments.benchmark.rois import store_rows
+from experiments.benchmark.rows import BenchmarkRow
+from experiments.benchmark.sizes import Bench
+from experiments.benchmark.structuring import structuring_rows
+from experiments.benchmark.tables import check_rows, export_rows
+from experiments.benchmark.training import detector_rows
+
+GROUPS: dict[str, Callable[[Bench], Iterator[BenchmarkRow]]] = {
+    "predict": predict_rows,
+    "onnx": onnx_rows,
+    "attention": attention_rows,
+    "detector": detector_rows,
+    "rois": store_rows,
+    "evaluate": evaluation_rows,
+    "attributes": structuring_rows,
+    "check": check_rows,
+    "export": export_rows,
+}
+
+
+def choose_groups(only: Sequence[str]) -> list[str]:
+    """The groups asked for, in order; all where none is named.
+
+    Raises:
+        ConfigError: a name that is none.
+    """
+    unknown = [name for name in only if name not in GROUPS]
+    if unknown:
+        raise ConfigError(f"--only: expected some of {', '.join(GROUPS)}, got {unknown[0]!r}")
+    return [name for name in GROUPS if name in only or not only]
+
+
+def run_benchmark(bench: Bench, groups: Sequence[str]) -> Iterator[BenchmarkRow]:
+    """Rows as they are measured. What a group leaves in the work folder is removed after it, but
+    for films and bundle, which several need."""
+    for name in groups:
+        yield from GROUPS[name](bench)
+        for path in bench.work.iterdir():
+            if path.name not in ("films", "bundle"):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()

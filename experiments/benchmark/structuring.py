@@ -1,0 +1,132 @@
+"""Reports a second of the structurer."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from attributes.lexicon import Lexicon, load_lexicon
+from attributes.mine import mine_chunk, mine_reports
+from attributes.reports import Report, ReportReader
+from attributes.structure import Structurer
+from data_manifests.phantom.case import MIN_SIZE, PhantomOptions, make_case
+from experiments.benchmark.rows import BenchmarkRow
+from experiments.benchmark.sizes import Bench
+
+GOAL_PER_SECOND = 5_000.0
+MINED = "mined from file to tables, {count}"
+
+
+@dataclass(frozen=True)
+class ThroughputRow:
+    """One measurement; `clock` says whether reports were divided by CPU or wall seconds."""
+
+    name: str
+    reports: int
+    reports_per_second: float
+    clock: str
+    workers: int
+
+
+def structuring_rows(bench: Bench) -> Iterator[BenchmarkRow]:
+    """Full structuring of the user's reports, or of the phantom's."""
+    source, name = bench.reports, "the user's reports"
+    if source is None:
+        source, name = bench.work / "reports.csv", "phantom reports"
+        write_phantom_reports(source, bench.size.reports)
+    measured = throughput(source, repeats=bench.runs, at_least=bench.size.mined_reports)
+    for row in measured:
+        is_named = row is measured[-1]  # file to tables with all processes
+        yield BenchmarkRow(
+            name="reports_per_second" if is_named else f"reports_{row.name.replace(' ', '_')}",
+            group="attributes",
+            what=f"{row.name}; {row.reports} {name}, {row.clock} seconds",
+            ours=row.reports_per_second,
+            baseline=GOAL_PER_SECOND if is_named else None,
+            baseline_is="the goal" if is_named else "",
+            goal=">= 1.00" if is_named else "",
+            unit="reports/s",
+            runs=bench.runs,
+        )
+
+
+def write_phantom_reports(path: Path, count: int) -> None:
+    """Reports of the phantom's hospital B on small films."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = PhantomOptions(size=MIN_SIZE, domain="B")
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(("study_id", "section", "text"))
+        for index in range(count):
+            for section in make_case(options, index).report.sections:
+                writer.writerow((f"study-{index:06d}", section.name, section.text))
+
+
+def throughput(
+    reports: Path, *, repeats: int, lexicon: str = "en", workers: int = 2, at_least: int = 40_000
+) -> list[ThroughputRow]:
+    """Full structuring of `reports` (manifest, CSV), medians of `repeats` runs.
+
+    One process without and with its sentence cache (CPU time, so other programs do not count), and
+    mining from file to tables with `workers` processes (wall time; the reports are repeated under
+    new ids to `at_least`, so the cache helps more than in a true corpus).
+
+    Raises:
+        DataError: unreadable reports.
+    """
+    words = load_lexicon(lexicon)
+    reader = ReportReader(reports)
+    corpus = list(reader)
+    reader.raise_problems()
+    rows = [
+        _one_process(corpus, words, repeats, cached=0, name="structured, no cache"),
+        _one_process(corpus, words, repeats, cached=50_000, name="structured, cache cold at start"),
+    ]
+    with tempfile.TemporaryDirectory(prefix="pneumoloc-benchmark-") as folder:
+        large = Path(folder) / "reports.csv"
+        count = _write_repeated(corpus, large, at_least)
+        for number in sorted({1, workers}):
+            seconds = median(
+                _mine_seconds(large, Path(folder), words, number) for _ in range(repeats)
+            )
+            name = MINED.format(count=f"{number} process{'es' if number > 1 else ''}")
+            rows.append(ThroughputRow(name, count, count / seconds, "wall", number))
+    return rows
+
+
+def _one_process(
+    corpus: Sequence[Report], lexicon: Lexicon, repeats: int, *, cached: int, name: str
+) -> ThroughputRow:
+    def seconds() -> float:
+        structurer = Structurer(lexicon, cached_sentences=cached)
+        start = time.process_time()
+        mine_chunk(corpus, structurer)
+        return time.process_time() - start
+
+    middle = median(seconds() for _ in range(repeats))
+    return ThroughputRow(name, len(corpus), len(corpus) / middle, "cpu", 1)
+
+
+def _mine_seconds(reports: Path, folder: Path, lexicon: Lexicon, workers: int) -> float:
+    start = time.perf_counter()
+    mine_reports(reports, folder / "out", lexicon=lexicon, workers=workers)
+    return time.perf_counter() - start
+
+
+def _write_repeated(corpus: Sequence[Report], path: Path, at_least: int) -> int:
+    """Write the corpus again and again under new ids until it has `at_least` reports."""
+    written = 0
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(("study_id", "section", "text"))
+        while corpus and written < at_least:
+            for report in corpus:
+                for section, text in report.sections:
+                    writer.writerow((f"{report.study_id}-{written}", section, text))
+                written += 1
+    return written

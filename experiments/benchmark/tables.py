@@ -1,0 +1,133 @@
+"""Manifest check and export at growing numbers of rows: time and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from data_manifests.atomic import write_csv
+from data_manifests.check import check_manifest
+from data_manifests.columns import BOX_COLUMNS, IMAGE_COLUMNS
+from experiments.benchmark.peak import Cost, in_process
+from experiments.benchmark.rows import BenchmarkRow
+from experiments.benchmark.sizes import Bench
+from localize.formats.annotations import annotations_from_prediction
+from localize.formats.export import export
+from localize.prediction import BOX_COLUMNS as PREDICTED
+from localize.prediction import IMAGE_COLUMNS as PREDICTED_IMAGES
+from localize.prediction import Prediction, read_prediction, write_prediction
+
+CHECK_GOAL_S = 15.0  # for a million rows
+GOAL_ROWS = 1_000_000
+MILLION = "manifest_check_1e6"
+
+
+def check_rows(bench: Bench) -> Iterator[BenchmarkRow]:
+    """`manifest check` of tables with as many films as boxes, as CSV, at each size."""
+    what = "manifest check, {rows} films and as many boxes in CSV; film files not opened"
+    for rows, cost in _grown(bench, "manifest", write_random_manifest, check_once):
+        yield _growth_row("manifest_check", "check", what.format(rows=rows), rows, cost, bench)
+        if rows == GOAL_ROWS:
+            yield BenchmarkRow(
+                name=MILLION,
+                group="check",
+                what=what.format(rows=rows),
+                ours=cost.seconds,
+                baseline=CHECK_GOAL_S,
+                baseline_is="the goal",
+                goal="<= 1.00",
+                unit="s",
+                runs=bench.runs,
+                detail={"peak_mib": cost.peak_mib, "peak_goal_mib": 2048},
+            )
+
+
+def export_rows(bench: Bench) -> Iterator[BenchmarkRow]:
+    """Reading a prediction and writing it as COCO, one box a film, at each size."""
+    what = "export to COCO, {rows} films with a box each, from prediction folder to file"
+    for rows, cost in _grown(bench, "prediction", write_random_prediction, export_once):
+        yield _growth_row("export", "export", what.format(rows=rows), rows, cost, bench)
+
+
+def _grown(
+    bench: Bench,
+    name: str,
+    write: Callable[[Path, int], None],
+    work: Callable[[Path], object],
+) -> Iterator[tuple[int, Cost]]:
+    for rows in bench.size.growth:
+        folder = bench.work / f"{name}-{rows}"
+        write(folder, rows)
+        yield rows, in_process(partial(work, folder), bench.runs)
+
+
+def _growth_row(
+    name: str, group: str, what: str, rows: int, cost: Cost, bench: Bench
+) -> BenchmarkRow:
+    return BenchmarkRow(
+        name=f"{name}_growth_{rows}",
+        group=group,
+        what=what,
+        ours=cost.seconds,
+        unit="s",
+        runs=bench.runs,
+        detail={"rows": rows, "peak_mib": cost.peak_mib, "us_per_row": cost.seconds / rows * 1e6},
+    )
+
+
+def check_once(folder: Path) -> None:
+    """One check; the tables are sound, or the benchmark measures something else."""
+    check_manifest(folder, find_films=False).raise_problems()
+
+
+def export_once(folder: Path) -> None:
+    """One export beside the prediction."""
+    export(annotations_from_prediction(read_prediction(folder)), "coco", folder / "boxes.json")
+
+
+def write_random_manifest(folder: Path, films: int) -> None:
+    """`images.csv` and `boxes.csv`; two films a patient."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = np.arange(films)
+    images = pd.DataFrame({"image_id": _names("film", number)})
+    images["patient_id"] = _names("patient", number // 2)
+    images["study_id"] = _names("study", number)
+    images["path"] = images["image_id"] + ".png"
+    images["view"], images["width"], images["height"] = "PA", 1024, 1024
+    images["split"] = np.where(number // 2 % 5 == 0, "val", "train")
+    images["source"], images["sha256"] = "benchmark", ""
+    boxes = pd.DataFrame({"image_id": images["image_id"], **_corners(films)})
+    boxes["label"], boxes["annotator"] = "opacity", ""
+    write_csv(folder / "images.csv", images[list(IMAGE_COLUMNS)])
+    write_csv(folder / "boxes.csv", boxes[list(BOX_COLUMNS)])
+
+
+def write_random_prediction(folder: Path, films: int) -> None:
+    """A prediction with one box on each film."""
+    ids = _names("film", np.arange(films))
+    images = pd.DataFrame({"image_id": ids, "path": ids + ".png", "width": 1024, "height": 1024})
+    images["p_pneumonia"], images["severity"] = 0.5, 1.0
+    images["status"], images["error"] = "ok", ""
+    boxes = pd.DataFrame({"image_id": ids, **_corners(films)})
+    boxes["score"], boxes["alpha"], boxes["detector_score"] = 0.5, 0.25, 0.125
+    boxes["label"], boxes["attributes"] = "opacity", "left;lower"
+    attributes = pd.DataFrame({"image_id": ids, "left": 0.75, "lower": 0.5})
+    write_prediction(
+        Prediction(images[list(PREDICTED_IMAGES)], boxes[list(PREDICTED)], attributes, {}), folder
+    )
+
+
+def _names(what: str, number: np.ndarray) -> pd.Series:
+    return pd.Series([f"{what}-{k:07d}" for k in number], dtype="str")
+
+
+def _corners(count: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    corner = random.uniform(0, 500, (2, count)).round(1)
+    side = random.uniform(20, 500, (2, count)).round(1)
+    x2, y2 = (corner + side).round(1)
+    return {"x1": corner[0], "y1": corner[1], "x2": x2, "y2": y2}

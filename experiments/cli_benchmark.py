@@ -1,0 +1,52 @@
+"""`pneumoloc experiment benchmark`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def benchmark(
+    results: Annotated[
+        Path,
+        typer.Option(
+            "--results", "--out", help="Folder for benchmark.json, .md and plots; rows are merged."
+        ),
+    ],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A group: predict, onnx, attention, detector, rois, evaluate, attributes, check, "
+            "export; default all."
+        ),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Measured runs; medians are kept.")] = 5,
+    bundle: Annotated[
+        Path | None, typer.Option(help="A model bundle; default: random weights, ResNet-50.")
+    ] = None,
+    reports: Annotated[
+        Path | None, typer.Option(help="Manifest or CSV of reports; default: the phantom's.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the new rows as JSON.")] = False,
+) -> None:
+    """What things cost beside a baseline, measured in turn; twenty minutes on two quiet cores."""
+    import json
+    import tempfile
+
+    from experiments.benchmark.report import write_benchmark
+    from experiments.benchmark.run import choose_groups, run_benchmark
+    from experiments.benchmark.sizes import Bench, BenchmarkSize
+
+    groups = choose_groups(only or [])
+    with tempfile.TemporaryDirectory(prefix="pneumoloc-benchmark-") as work:
+        bench = Bench(Path(work), BenchmarkSize(), repeats, bundle=bundle, reports=reports)
+        rows, text = [], ""
+        for row in run_benchmark(bench, groups):
+            ratio = "" if row.ratio is None else f", ratio {row.ratio:.3g} ({row.ratio_is})"
+            typer.echo(f"{row.name}: {row.ours:.4g} {row.unit}{ratio}", err=True)
+            rows.append(row)
+            # Written each time: a group that fails takes no other one with it.
+            text = write_benchmark(rows, results)
+    typer.echo(json.dumps([row.as_json() for row in rows]) if as_json else text)

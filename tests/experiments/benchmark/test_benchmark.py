@@ -1,0 +1,234 @@
+"""The benchmark: shape and merging of rows, and that both sides of a ratio compute the same.
+
+Nothing here looks at a clock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from data_manifests.errors import ConfigError, DataError
+from detector.config import DetectorConfig
+from detector.propose import Shard
+from experiments.benchmark.attention import make_step, random_regions
+from experiments.benchmark.evaluation import RandomBoxes, coco_reference, run_coco
+from experiments.benchmark.report import JSON, MARKDOWN, read_rows, write_benchmark
+from experiments.benchmark.rows import BenchmarkRow, alternately, scaled
+from experiments.benchmark.run import GROUPS, choose_groups, run_benchmark
+from experiments.benchmark.scan_loops import loop_losses
+from experiments.benchmark.sizes import Bench, BenchmarkSize
+from experiments.benchmark.tables import check_once, write_random_manifest
+from experiments.cli import app
+from localize.metrics.average_precision import coco_average_precision
+
+TINY = BenchmarkSize(
+    films=3,
+    film_px=64,
+    detector=DetectorConfig(backbone="resnet18", fpn_width=32, image_size=64, is_pretrained=True),
+    batch=2,
+    train_px=64,
+    train_batch=2,
+    train_steps=1,
+    train_workers=0,
+    attention_batch=6,
+    regions=9,
+    region_width=16,
+    word_width=8,
+    pairs=12,
+    store_films=3,
+    store_opened=200,
+    boxes=500,
+    reports=6,
+    mined_reports=12,
+    growth=(100, 200),
+)
+KEYS = {
+    "name",
+    "group",
+    "what",
+    "ours",
+    "baseline",
+    "unit",
+    "ratio",
+    "ratio_is",
+    "goal",
+    "is_met",
+    "baseline_is",
+    "runs",
+    "detail",
+}
+NAMED = {
+    "predict_vs_forward",
+    "attention_vs_loops",
+    "attention_epoch_11308",
+    "detector_train_vs_reference",
+    "evaluate_vs_pycocotools",
+    "reports_per_second",
+}
+
+
+def row(name: str = "one", ours: float = 2.0, **changes) -> BenchmarkRow:
+    settings = {"group": "g", "what": "work", "unit": "s", "runs": 5, **changes}
+    return BenchmarkRow(name=name, ours=ours, **settings)
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path / "work", TINY, 1)
+
+
+@pytest.mark.parametrize(
+    ("ratio_is", "goal", "ratio", "is_met"),
+    [
+        ("ours / baseline", "<= 0.60", 0.5, True),
+        ("ours / baseline", "<= 0.40", 0.5, False),
+        ("baseline / ours", ">= 2.00", 2.0, True),
+        ("baseline / ours", ">= 2.10", 2.0, False),
+        ("baseline / ours", "", 2.0, None),
+    ],
+)
+def test_a_ratio_is_taken_as_the_row_says_and_judged_by_its_goal(ratio_is, goal, ratio, is_met):
+    one = row(baseline=4.0, ratio_is=ratio_is, goal=goal)
+    assert one.ratio == pytest.approx(ratio)
+    assert one.is_met is is_met
+    assert scaled(one, 1e3).ratio == pytest.approx(ratio)
+
+
+def test_a_row_without_a_baseline_has_no_ratio():
+    assert row().ratio is None
+    assert row(goal="<= 1.00").is_met is None
+
+
+def test_works_take_turns_after_one_unmeasured_round():
+    done = []
+    seconds = alternately([lambda: done.append("a"), lambda: done.append("b")], 2)
+    assert done == ["a", "b"] * 3
+    assert len(seconds) == 2
+
+
+@pytest.mark.parametrize("all_films", [True, False])
+def test_the_loops_compute_the_loss_and_gradient_of_our_attention(all_films):
+    model, objective, pairs = make_step(TINY)
+    regions, lowest = (random_regions(len(pairs), TINY, seed) for seed in (0, 1))
+    pairs.targets[1] = 0  # a report without words
+    pairs.targets[2] = 0
+    pairs.targets[2, :2] = 1  # words that are each other's negatives
+    batch = np.arange(len(pairs))
+    ours = objective.losses(model, regions, lowest, pairs, batch)
+    theirs = loop_losses(objective, model, regions, lowest, pairs, batch, all_films=all_films)
+    gradients = []
+    for losses in (ours, theirs):
+        model.zero_grad(set_to_none=True)
+        objective.total(losses).mean().backward(retain_graph=True)
+        gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+    assert ours["triplet"].max() > 0.5
+    for name, values in ours.items():
+        torch.testing.assert_close(theirs[name], values, rtol=0, atol=1e-4)
+    for one, two in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
+
+
+def test_pycocotools_computes_our_average_precision():
+    boxes = RandomBoxes(1000)
+    ours = coco_average_precision(boxes.film_boxes())
+    np.testing.assert_allclose(run_coco(coco_reference(boxes)), ours, rtol=0, atol=1e-6)
+    assert 0.01 < ours[0] < 0.99
+
+
+def test_the_checked_manifest_is_sound(tmp_path):
+    write_random_manifest(tmp_path, 20)
+    check_once(tmp_path)
+    content = (tmp_path / "boxes.csv").read_text().replace("film-0000003", "film-9999999")
+    (tmp_path / "boxes.csv").write_text(content)
+    with pytest.raises(DataError):
+        check_once(tmp_path)
+
+
+@pytest.mark.slow
+def test_every_group_gives_rows_of_one_shape(bench):
+    bench.work.mkdir()
+    rows = [one.as_json() for one in run_benchmark(bench, list(GROUPS))]
+    names = [one["name"] for one in rows]
+    assert len(set(names)) == len(names)
+    assert set(names) >= NAMED
+    assert {one["group"] for one in rows} >= GROUPS.keys() - {"onnx"}
+    for one in rows:
+        assert one.keys() == KEYS
+        assert one["ours"] > 0
+        assert one["ratio"] is None or one["ratio"] > 0
+    json.dumps(rows, allow_nan=False)
+    assert {path.name for path in bench.work.iterdir()} <= {"films", "bundle"}
+
+
+def test_an_unknown_group_is_refused_with_the_known_ones():
+    assert choose_groups([]) == list(GROUPS)
+    assert choose_groups(["rois", "predict"]) == ["predict", "rois"]
+    with pytest.raises(ConfigError, match="predict, onnx"):
+        choose_groups(["speed"])
+
+
+def test_rows_measured_again_replace_their_own_and_keep_the_others(tmp_path):
+    write_benchmark([row("one", 1.0), row("two", 2.0)], tmp_path)
+    write_benchmark([row("three", 3.0), row("one", 4.0)], tmp_path)
+    content = json.loads((tmp_path / JSON).read_text())
+    assert content.keys() == {"command", "provenance", "rows"}
+    assert [(one["name"], one["ours"]) for one in content["rows"]] == [
+        ("one", 4.0),
+        ("two", 2.0),
+        ("three", 3.0),
+    ]
+    assert all("measured_utc" in one for one in content["rows"])
+    table = (tmp_path / MARKDOWN).read_text()
+    assert "| `three` | work | 3 s |" in table
+
+
+def test_growth_is_plotted_and_tabled(tmp_path):
+    points = [
+        row(f"export_growth_{n}", n * 1e-5, detail={"rows": n, "peak_mib": 50.0, "us_per_row": 10})
+        for n in (1000, 10_000)
+    ]
+    text = write_benchmark(points, tmp_path)
+    assert (tmp_path / "benchmark-export.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "benchmark-manifest-check.png").exists()
+    assert "| 10,000 | work | 0.1 | 10 | 50 |" in text
+
+
+def test_costs_are_carried_on_to_many_films(tmp_path):
+    rows = [row("predict_vs_forward", 360.0), row("roi_store_size", 1.06)]
+    text = write_benchmark(rows, tmp_path)
+    assert "| `predict`, one process | hours | 100 | 10,000 |" in text  # .36 s a film
+    assert "| ROI store | GB | 106 | 10,600 |" in text
+
+
+def test_a_damaged_benchmark_json_is_refused(tmp_path):
+    (tmp_path / JSON).write_text('{"rows": [{"ours": 1}]}')
+    with pytest.raises(DataError, match="expected rows of a benchmark"):
+        read_rows(tmp_path / JSON)
+
+
+def test_the_command_writes_what_it_measured(tmp_path, monkeypatch):
+    from experiments import benchmark
+
+    monkeypatch.setitem(benchmark.run.GROUPS, "rois", lambda bench: iter([row("roi", 1.5)]))
+    result = CliRunner().invoke(
+        app, ["benchmark", "--only", "rois", "--results", str(tmp_path), "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / JSON).read_text())["rows"][0]["ours"] == 1.5
+
+
+def test_sizes_are_those_of_the_goals():
+    """The names of the rows speak of them."""
+    size = BenchmarkSize()
+    assert size.pairs == 11_308
+    assert (size.attention_batch, size.regions) == (128, 100)
+    assert size.growth[-1] == 1_000_000
+    assert size.boxes == 100_000
+    assert dataclasses.replace(size, films=3).films == 3
+    assert str(Shard()) == "0/1"
