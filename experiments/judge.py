@@ -24,7 +24,7 @@ def judge_methods(
 
     A method of several draws is judged on as many copies of the films, so that each number is the
     mean of its draws and the bootstrap takes all copies of a patient together; its counts of films
-    are those of the copies.
+    are those of the copies. Attributes are judged where the method has learnt any.
     """
     baseline = predictions.get(BASELINE)
     found = {}
@@ -37,6 +37,6 @@ def judge_methods(
             prediction,
             films,
             baseline=None if method.name == BASELINE else compared,
-            targets=targets if prediction.keywords() else None,
+            targets=None if method.bundle is None else targets,
         )
     return found

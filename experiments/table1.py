@@ -68,7 +68,7 @@ def phantom_table(result: PhantomResult, settings: Mapping[str, Any]) -> Table1:
         provenance=settings,
         data={DATASET: manifest_sha256(result.truth)},
         notes=(
-            f"Phantom films, {len(seeds)} seeds pooled, each with its own films and trainings. The "
+            f"Phantom films of {len(seeds)} seeds together, each with its own trainings. The "
             "detector is trained on hospital A's boxes; hospital B gives film-report pairs only. "
             "Text and films are simulated.",
         ),

@@ -1,0 +1,203 @@
+"""A tiny phantom through table 1, table 2, figures, ablation and curves: the wiring."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from data_manifests.manifest import read_manifest
+from experiments.cli import app
+from experiments.phantom_run import phantom_road, with_pairs
+
+SIZE = "size={films_a: 40, films_b: 40, film_px: 64, model_px: 64, detector_epochs: 2}"
+QUICK = "set: [training.epochs=2]"
+METHODS = (
+    "methods=[{name: cam, kind: heat}, {name: retinanet, kind: detector}, "
+    f"{{name: proposed, kind: attention, {QUICK}}}, {{name: lung_prior, kind: lung_prior}}, "
+    "{name: roi_chance, kind: roi_chance, draws: 2}, {name: best_available, kind: best_available}]"
+)
+CLASSIFIER = "classifier.training.epochs=1", "classifier.classifier.image_size=64"
+
+
+def run(*arguments) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def options(*settings):
+    return [part for setting in settings for part in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A work folder after table 1 of one seed, and its results."""
+    out = tmp_path_factory.mktemp("experiments")
+    run(
+        "table1",
+        "--preset",
+        "phantom",
+        "--seed",
+        3,
+        "--out",
+        out / "work",
+        "--results",
+        out / "results",
+        *options(SIZE, METHODS, *CLASSIFIER),
+    )
+    return out
+
+
+@pytest.mark.slow
+def test_table1_has_a_row_for_each_method_in_order(work):
+    content = json.loads((work / "results" / "table1-phantom.json").read_text())
+    rows = {row["method"]: row for row in content["rows"]}
+    assert list(rows) == [
+        "cam",
+        "retinanet",
+        "proposed",
+        "lung_prior",
+        "roi_chance",
+        "best_available",
+    ]
+    test = read_manifest(work / "work" / "seed_3" / "hospital_b").split("test")
+    for row in rows.values():
+        assert (row["films"], row["boxes"]) == (len(test.images), len(test.boxes))
+        assert row["diff_iou_50"]["mean"] == pytest.approx(
+            row["iou_50"] - rows["retinanet"]["iou_50"]
+        )
+    assert rows["best_available"]["iou_50"] >= rows["retinanet"]["iou_50"]
+    assert "side_share" in rows["proposed"]
+    assert "attribute_macro_auc" not in rows["retinanet"]["metrics"]
+    assert content["provenance"]["seeds"] == [3]
+
+
+@pytest.mark.slow
+def test_a_second_run_trains_nothing_and_writes_the_same_numbers(work):
+    kept = {path: path.stat().st_mtime_ns for path in (work / "work").rglob("*.safetensors")}
+    first = json.loads((work / "results" / "table1-phantom.json").read_text())["rows"]
+    run(
+        "table1",
+        "--preset",
+        "phantom",
+        "--seed",
+        3,
+        "--out",
+        work / "work",
+        "--results",
+        work / "again",
+        *options(SIZE, METHODS, *CLASSIFIER),
+    )
+    again = json.loads((work / "again" / "table1-phantom.json").read_text())["rows"]
+    assert again == first
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    pictures = [work / name / "table1-phantom.png" for name in ("results", "again")]
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
+@pytest.mark.slow
+def test_table2_and_figures_come_from_the_same_folder(work):
+    run(
+        "table2",
+        "--preset",
+        "phantom",
+        "--seed",
+        3,
+        "--out",
+        work / "work",
+        "--results",
+        work / "results",
+        *options(SIZE, METHODS, *CLASSIFIER),
+    )
+    content = json.loads((work / "results" / "table2-phantom.json").read_text())
+    assert {row["score"] for row in content["rows"]} >= {"severity", "P(severe)", "P(mild)"}
+    assert len(content["attributes"]) == 23
+    for name in ("one", "two"):
+        run(
+            "figures",
+            "--preset",
+            "phantom",
+            "--seed",
+            3,
+            "--work",
+            work / "work",
+            "--out",
+            work / name,
+        )
+    names = sorted(path.name for path in (work / "one").iterdir())
+    assert names == ["attention.png", "localization.png", "series.png", "severity.png"]
+    for name in names:
+        assert (work / "one" / name).read_bytes() == (work / "two" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_ablation_changes_one_thing_and_compares_with_the_reference(work):
+    run(
+        "ablation",
+        "--seed",
+        3,
+        "--out",
+        work / "work",
+        "--results",
+        work / "results",
+        *options(SIZE, f"reference={{name: reference, kind: attention, {QUICK}}}"),
+        "--only",
+        "N 16",
+        "--only",
+        "words of 32",
+    )
+    content = json.loads((work / "results" / "ablation-phantom.json").read_text())
+    rows = {row["method"]: row for row in content["rows"]}
+    assert list(rows) == ["retinanet", "reference", "N 16", "words of 32"]
+    assert rows["N 16"]["changed"] == {"name": "N 16", "count": 16}
+    for name in ("N 16", "words of 32"):
+        assert rows[name]["diff_iou_50_reference"]["mean"] == pytest.approx(
+            rows[name]["iou_50"] - rows["reference"]["iou_50"]
+        )
+
+
+@pytest.mark.slow
+def test_curves_keep_the_detector_and_change_hospital_b_or_its_pairs(work):
+    methods = (
+        "methods=[{name: retinanet, kind: detector}, "
+        f"{{name: proposed, kind: attention, {QUICK}}}]"
+    )
+    run(
+        "curves",
+        "--seed",
+        3,
+        "--out",
+        work / "work",
+        "--results",
+        work / "results",
+        *options(SIZE, methods, "shifts=[0.0]", "pairs=[12]"),
+    )
+    content = json.loads((work / "results" / "curves-phantom.json").read_text())
+    assert [(row["axis"], row["value"], row["method"]) for row in content["rows"]] == [
+        ("shift", 0.0, "retinanet"),
+        ("shift", 0.0, "proposed"),
+        ("pairs", 12.0, "retinanet"),
+        ("pairs", 12.0, "proposed"),
+    ]
+    base = work / "work" / "seed_3"
+    assert (base / "shift_0.00" / "hospital_b").is_dir()
+    assert not (base / "shift_0.00" / "detector").exists()
+    # RetinaNet does not see the pairs: the same films, the same number as in table 1.
+    table = json.loads((work / "results" / "table1-phantom.json").read_text())["rows"]
+    assert content["rows"][2]["iou_50"] == next(
+        row["iou_50"] for row in table if row["method"] == "retinanet"
+    )
+
+
+@pytest.mark.slow
+def test_fewer_pairs_are_the_first_training_films_and_all_validation_films(work):
+    base = work / "work" / "seed_3"
+    road = phantom_road(base, base, seed=3)
+    few = with_pairs(road, 5).parts.pairs.images
+    every = road.parts.pairs.images
+    train = every[every["split"] == "train"]["image_id"].tolist()
+    assert few[few["split"] == "train"]["image_id"].tolist() == train[:5]
+    assert np.array_equal(few[few["split"] == "val"], every[every["split"] == "val"])

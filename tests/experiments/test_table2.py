@@ -1,0 +1,96 @@
+"""Table 2: keys, both scales, attributes against the evaluation."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.attribute_table import OVERALL, attribute_rows
+from experiments.severity_figure import severity_points
+from experiments.table2 import Table2, Target, _severity, write_table2
+from localize import severity as severity_module
+from localize.evaluate import evaluate
+from localize.severity import evaluate_severity
+from tests.localize.predictions import make_prediction, make_truth
+
+TARGET = Target("severity", "expert", 8.0)
+KEYWORDS = ("left", "severe", "mild")
+
+
+@pytest.fixture(scope="module")
+def films():
+    """Forty films of twenty patients; severity follows P(pneumonia), three films are not scored."""
+    random = np.random.default_rng(0)
+    ids = [f"film-{k}" for k in range(40)]
+    chance = random.random(40)
+    truth = make_truth(ids, patients=[f"p-{k // 2}" for k in range(40)])
+    severity = np.clip(8 * chance + random.normal(0, 0.5, 40), 0, 8)
+    severity[[3, 17, 30]] = np.nan
+    labels = pd.DataFrame({"image_id": ids, "severity": severity})
+    truth = type(truth)(truth.images, truth.boxes, truth.reports, labels, truth.info, truth.root)
+    prediction = make_prediction(
+        ids, p_pneumonia=chance, attributes={name: random.random(40) for name in KEYWORDS}
+    )
+    said = pd.DataFrame({"image_id": ids, **{n: random.integers(0, 2, 40) for n in KEYWORDS}})
+    said["severe"] = 0  # never said: AUC is undefined
+    return prediction, truth, said
+
+
+@pytest.fixture(scope="module")
+def table(films):
+    prediction, truth, said = films
+    severity_module.REPLICATES = 50
+    return Table2(
+        dataset="films",
+        severity=_severity(prediction, truth, (TARGET,)),
+        points=[severity_points(prediction, truth, "severity", "expert")],
+        attributes=attribute_rows(prediction, truth, said),
+        attribute_truth="what was said",
+        provenance={"seeds": [0]},
+        data={"films": "abc"},
+    )
+
+
+def test_rows_have_the_published_keys_on_both_scales(table, tmp_path):
+    write_table2(table, tmp_path, "table2-x", command="pneumoloc x")
+    content = json.loads((tmp_path / "table2-x.json").read_text())
+    rows = {(row["score"], row["scale"]): row for row in content["rows"]}
+    assert {score for score, _ in rows} == {"severity", "P(severe)", "P(mild)", "p_pneumonia"}
+    for row in rows.values():
+        assert {"pearson", "spearman", "r2", "mae", "mse", "pearson_p", "spearman_p"} <= set(row)
+    wide, unit = rows["severity", "0-8"], rows["severity", "0-1"]
+    assert unit["mae"] == pytest.approx(wide["mae"] / 8)
+    assert unit["mse"] == pytest.approx(wide["mse"] / 64)
+    assert (unit["pearson"], unit["r2"]) == (wide["pearson"], wide["r2"])
+    assert wide["films"] == 37
+    assert wide["pearson"] > 0.9
+    assert wide["pearson_p"] < 1e-6
+    assert content["provenance"]["data_sha256"] == {"films": "abc"}
+    assert (tmp_path / "table2-x.png").exists()
+    assert "< .0001" in (tmp_path / "table2-x.md").read_text()
+
+
+def test_points_are_the_scored_films_with_their_scores(films, table):
+    prediction, truth, _ = films
+    points = table.points[0]
+    expert = truth.labels.set_index("image_id")["severity"]
+    assert len(points.image_ids) == 37
+    np.testing.assert_allclose(points.expert, expert[list(points.image_ids)])
+    fit = evaluate_severity(prediction, truth, column="severity", seed=0)[0]
+    assert np.corrcoef(points.expert, points.predicted)[0, 1] == pytest.approx(fit.pearson)
+    assert np.abs(points.expert - points.predicted).mean() == pytest.approx(fit.mae)
+
+
+def test_attribute_rows_are_those_of_the_evaluation(films, table):
+    prediction, truth, said = films
+    result = evaluate(prediction, truth, targets=said)
+    rows = {row.keyword: row for row in table.attributes}
+    assert list(rows) == [*KEYWORDS, OVERALL]
+    assert rows["left"].auc == result.row("attribute_left_auc").estimate
+    assert rows[OVERALL].accuracy == result.row("attribute_macro_accuracy").estimate
+    assert rows["severe"].auc.value is None
+    assert (rows["severe"].positives, rows["severe"].always_no) == (0, 1.0)
+    assert rows["left"].positives == said["left"].sum()
