@@ -18,8 +18,8 @@ def benchmark(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="A group: predict, onnx, attention, detector, rois, evaluate, attributes, check, "
-            "export; default all."
+            help="A group: predict, onnx, attention, detector, scaling, rois, evaluate, "
+            "attributes, check, export; default all."
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Measured runs; medians are kept.")] = 5,

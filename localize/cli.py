@@ -67,6 +67,7 @@ def predict(
     The same command again goes on where an interrupted one was.
     """
     import json
+    from functools import partial
 
     from data_manifests.errors import ConfigError
     from detector.device import choose_device
@@ -97,7 +98,14 @@ def predict(
         blocks_of = ray_blocks(model, options, device, actors=ray_actors)
     typer.echo("Research use only: not a medical device.", err=True)
     report = predict_folder(
-        bundle, chosen, out, options, choose_device(device), shard=share, blocks_of=blocks_of
+        bundle,
+        chosen,
+        out,
+        options,
+        choose_device(device),
+        shard=share,
+        blocks_of=blocks_of,
+        tell=partial(typer.echo, err=True),
     )
     if as_json:
         counts = {

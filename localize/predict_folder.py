@@ -57,11 +57,13 @@ def predict_folder(
     *,
     shard: Shard | None = None,
     blocks_of: BlockSource | None = None,
+    tell: Callable[[str], None] = logger.warning,
 ) -> PredictReport:
     """Predict films into the folder `out`; goes on where the same prediction was interrupted.
 
     A shard takes every n-th block of films and writes `out/shards/i-of-n`; the one that ends last
-    joins them into `out`, equal to what one process would write. `blocks_of` computes elsewhere.
+    joins them into `out`, equal to what one process would write. `blocks_of` computes elsewhere;
+    `tell` hears of each film that is skipped.
 
     Raises:
         DataError: a film cannot be read and `skip_errors` is false, none can be read, or another
@@ -87,7 +89,10 @@ def predict_folder(
             with tqdm(total=len(mine), initial=first, desc="predict", unit="film") as bar:
                 for block in source(mine[first:]) if first < len(mine) else ():
                     for row in block.skipped:
-                        logger.warning("skipped %s: %s", row["image_id"], row["error"])
+                        tell(f"skipped {row['image_id']}: {row['error']}")
+                    for row in block.images:
+                        if row["warning"]:
+                            logger.warning("%s %s", row["image_id"], row["warning"])
                     unfinished.append(as_prediction(block, bundle.words.keywords, info))
                     bar.update(len(block.images))
             counts = unfinished.counts()

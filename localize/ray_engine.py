@@ -40,6 +40,7 @@ def ray_blocks(
 
     def blocks_of(films: Sequence[FilmToPredict]) -> Iterator[PredictedBlock]:
         import ray
+        import ray.data
 
         if not ray.is_initialized():
             ray.init(log_to_driver=False, include_dashboard=False, configure_logging=False)

@@ -55,6 +55,7 @@ class UnfinishedPrediction:
         for name in TABLES:
             self._files[name] = (self._staged / name).open("ab")
             self._files[name].truncate(sizes.get(name, 0))
+            self._files[name].seek(0, os.SEEK_END)
         if not sizes:
             (self.folder / PROGRESS).unlink(missing_ok=True)
             write_json(self.folder / RUN, self._run)
@@ -63,6 +64,8 @@ class UnfinishedPrediction:
     def __exit__(self, *_: object) -> None:
         for file in self._files.values():
             file.close()
+        if self.films == 0:  # nothing to go on with
+            shutil.rmtree(self.folder, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
 

@@ -11,6 +11,7 @@ from experiments.benchmark.evaluation import evaluation_rows
 from experiments.benchmark.prediction import onnx_rows, predict_rows
 from experiments.benchmark.rois import store_rows
 from experiments.benchmark.rows import BenchmarkRow
+from experiments.benchmark.scaling import scaling_rows
 from experiments.benchmark.sizes import Bench
 from experiments.benchmark.structuring import structuring_rows
 from experiments.benchmark.tables import check_rows, export_rows
@@ -21,6 +22,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[BenchmarkRow]]] = {
     "onnx": onnx_rows,
     "attention": attention_rows,
     "detector": detector_rows,
+    "scaling": scaling_rows,
     "rois": store_rows,
     "evaluate": evaluation_rows,
     "attributes": structuring_rows,

@@ -1,4 +1,4 @@
-"""`loop_losses`: the printed loss as stacked cross attention is computed, report after report.
+"""The printed loss as stacked cross attention is computed: report after report.
 
 Re-derived from the paper's section 3.3 and SCAN's description, apart from
 `localize.cross_attention`: the baseline of the benchmark, and an oracle of the tests.
@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from localize.config import LocalizerConfig
 from localize.losses import attribute_loss, detector_divergence
-from localize.model import Localizer, Regions
+from localize.model import Localizer, LocalizerOutput, Regions
 from localize.objective import Objective
 from localize.pairs import Pairs
+
+CHUNK = 16  # reports differentiated at a time: the score matrix of a batch at once takes 10 GB
 
 
 def loop_losses(
@@ -25,51 +28,58 @@ def loop_losses(
     lowest: Regions,
     pairs: Pairs,
     batch: NDArray[np.int64],
-    *,
-    all_films: bool,
-    reports: int | None = None,
 ) -> dict[str, Tensor]:
     """The parts of `Objective.losses` with `negatives: lowest`, each (B,).
 
-    With `all_films` each report meets every film of the batch, as in SCAN, whose score matrix has
-    all pairs; the printed loss then takes its diagonal. Without, a report meets its own film only.
-    Every film must have all of its regions. `reports` leaves the loop after so many of them: the
-    score matrix of a whole batch takes 10 GB to differentiate.
+    Each report meets its own film only. Every film must have all of its regions.
     """
-    output = model(regions)
+    output, low = model(regions), model.fuse(lowest)
     words = torch.from_numpy(pairs.words[batch])
-    low = model.fuse(lowest)
-    nothing = torch.zeros_like(output.alpha)
-    triplet = []
-    for k, named in enumerate(words[:reports]):
-        present = [int(j) for j in torch.nonzero(named).flatten()]
-        contrast = [j for j in present if int(objective.negative_index[j]) not in present]
-        films = slice(None) if all_films else slice(k, k + 1)
-        own = k if all_films else 0
+    triplet = _triplet(
+        objective, output.fused, output.alpha, low, words, range(len(words)), all_films=False
+    )
+    return {"triplet": triplet, **_other_losses(objective, output, regions, pairs, batch)}
 
-        def scores(fused: Tensor, alpha: Tensor, m: Tensor) -> tuple[Tensor, Tensor]:
-            return caption_scores(
-                fused[films],  # noqa: B023 - called inside this turn of the loop
-                alpha[films],  # noqa: B023
-                m,
-                lambda_a=objective.config.lambda_a,
-                lambda_b=objective.config.lambda_b,
-            )
 
-        if not present:
-            triplet.append(output.alpha.new_zeros(()))
-            continue
-        text, roi = scores(output.fused, output.alpha, objective.vectors[present])
-        _, roi_low = scores(low, nothing, objective.vectors[present])
-        text_other = text.new_zeros(len(text))
-        if contrast:
-            text_other, _ = scores(output.fused, output.alpha, objective.negatives[contrast])
-        margin = objective.training.margin
-        by_rois = (margin - roi[own] + roi_low[own]).clamp(min=0)
-        by_words = (margin - text[own] + text_other[own]).clamp(min=0)
-        triplet.append(by_rois + by_words)
+def backward_with_all_films(
+    objective: Objective,
+    model: Localizer,
+    regions: Regions,
+    lowest: Regions,
+    pairs: Pairs,
+    batch: NDArray[np.int64],
+) -> Tensor:
+    """Gradients of the same mean loss, added to the model's, as SCAN computes it; returns the loss.
+
+    Each report meets every film of the batch: SCAN's score matrix has all pairs, and the printed
+    loss takes its diagonal. Reports are differentiated a few at a time.
+    """
+    output, low = model(regions), model.fuse(lowest)
+    words = torch.from_numpy(pairs.words[batch])
+    ends = (output.fused, output.alpha, low)
+    held = [end.detach().requires_grad_() for end in ends]
+    value = torch.zeros(())
+    for first in range(0, len(words), CHUNK):
+        numbers = range(first, min(first + CHUNK, len(words)))
+        part = _triplet(objective, *held, words, numbers, all_films=True).sum() / len(words)
+        part = objective.training.triplet_weight * part
+        part.backward()  # type: ignore[no-untyped-call] # torch leaves Tensor.backward untyped
+        value = value + part.detach()
+    others = _other_losses(objective, output, regions, pairs, batch)
+    rest = objective.total({"triplet": torch.zeros(len(words)), **others}).mean()
+    torch.autograd.backward([rest, *ends], [torch.ones(()), *(one.grad for one in held)])
+    return value + rest.detach()
+
+
+def _other_losses(
+    objective: Objective,
+    output: LocalizerOutput,
+    regions: Regions,
+    pairs: Pairs,
+    batch: NDArray[np.int64],
+) -> dict[str, Tensor]:
+    """The parts without attention, which have no loop to compare with."""
     return {
-        "triplet": torch.stack(triplet),
         "bce": attribute_loss(
             output.attribute_logits,
             torch.from_numpy(pairs.targets[batch]),
@@ -82,8 +92,47 @@ def loop_losses(
     }
 
 
+def _triplet(
+    objective: Objective,
+    fused: Tensor,
+    alpha: Tensor,
+    low: Tensor,
+    words: Tensor,
+    numbers: range,
+    *,
+    all_films: bool,
+) -> Tensor:
+    """The triplet loss of the pairs `numbers`, one report after the other."""
+    margin = objective.training.margin
+    losses = []
+    for k in numbers:
+        present = [int(j) for j in torch.nonzero(words[k]).flatten()]
+        contrast = [j for j in present if int(objective.negative_index[j]) not in present]
+        if not present:
+            losses.append(alpha.new_zeros(()))
+            continue
+        films = slice(None) if all_films else slice(k, k + 1)
+        own = k if all_films else 0
+        text, roi = caption_scores(
+            fused[films], alpha[films], objective.vectors[present], objective.config
+        )
+        nothing = torch.zeros_like(alpha[films])
+        _, roi_low = caption_scores(
+            low[films], nothing, objective.vectors[present], objective.config
+        )
+        text_other = torch.zeros_like(text)
+        if contrast:
+            text_other, _ = caption_scores(
+                fused[films], alpha[films], objective.negatives[contrast], objective.config
+            )
+        by_rois = (margin - roi[own] + roi_low[own]).clamp(min=0)
+        by_words = (margin - text[own] + text_other[own]).clamp(min=0)
+        losses.append(by_rois + by_words)
+    return torch.stack(losses)
+
+
 def caption_scores(
-    fused: Tensor, alpha: Tensor, words: Tensor, *, lambda_a: float, lambda_b: float
+    fused: Tensor, alpha: Tensor, words: Tensor, config: LocalizerConfig
 ) -> tuple[Tensor, Tensor]:
     """S_text and S_roi of one report with F films, (F,) each.
 
@@ -93,8 +142,8 @@ def caption_scores(
     caption = words.expand(len(fused), -1, -1)  # SCAN repeats the caption for every film
     cosines = functional.normalize(fused, dim=2) @ functional.normalize(caption, dim=2).mT
     clipped = functional.leaky_relu(cosines, 0.1)
-    to_regions = torch.softmax(lambda_a * functional.normalize(clipped, dim=2), dim=1)
-    to_words = torch.softmax(lambda_b * functional.normalize(clipped, dim=1), dim=2)
+    to_regions = torch.softmax(config.lambda_a * functional.normalize(clipped, dim=2), dim=1)
+    to_words = torch.softmax(config.lambda_b * functional.normalize(clipped, dim=1), dim=2)
     attended = to_regions.mT @ (alpha[:, :, None] * fused)  # A_j
     text = functional.cosine_similarity(attended, caption, dim=2)
     roi = functional.cosine_similarity(to_words @ caption, fused, dim=2)  # B_i and phi_i

@@ -75,6 +75,7 @@ def test_predict_writes_the_folder_and_answers_in_json(run, bundle, films, tmp_p
         "predicted": 2,
         "skipped": 0,
         "boxes": len(prediction.boxes),
+        "already_done": 0,
     }
     assert "not a medical device" in ran.err
     assert prediction.images["image_id"].tolist() == ["film0", "film1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -189,16 +190,6 @@ def test_an_unreadable_film_stops_the_run_and_keeps_what_is_done(bundle, films, 
     assert predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU).already_done == 2
 
 
-def test_bfloat16_boxes_stay_close(bundle, films):
-    """The first box of each film; lower ones may change places."""
-    rounded = predict_films(bundle, films, dataclasses.replace(OPTIONS, precision="bfloat16"), CPU)
-    exact = predict_films(bundle, films, OPTIONS, CPU)
-    corners = ["x1", "y1", "x2", "y2"]
-    first = [one.boxes.groupby("image_id")[corners].first() for one in (rounded, exact)]
-    assert (first[0] - first[1]).abs().to_numpy().max() < 2.0
-    assert rounded.info["options"]["precision"] == "bfloat16"
-
-
 @pytest.mark.parametrize("change", [{"engine": "tpu"}, {"precision": "float8"}])
 def test_an_unknown_engine_or_precision_is_refused(change):
     with pytest.raises(ConfigError, match=r"expected (torch|float32) or"):
@@ -216,22 +207,41 @@ def test_onnx_boxes_are_those_of_torch(bundle, films, tmp_path):
     assert difference.max() <= 1e-3 + 1e-9  # corners are rounded to three digits
 
 
-@pytest.mark.slow
-def test_a_ray_cluster_writes_the_same_bytes(bundle, bundle_folder, films, expected, tmp_path):
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """A local Ray cluster; the worker that dies once knows its marker file."""
     ray = pytest.importorskip("ray")
-    from localize.ray_engine import ray_blocks
+    monkeypatch.setenv("PNEUMOLOC_TEST_MARKER", str(tmp_path / "died"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    ray.init(
+        num_cpus=2,
+        object_store_memory=100 * 2**20,
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=False,
+        _node_ip_address="127.0.0.1",
+    )
+    yield ray
+    ray.shutdown()
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
-    try:
-        source = ray_blocks(bundle_folder, OPTIONS, "cpu", actors=2)
-        predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU, blocks_of=source)
-        assert tables(tmp_path / "out") == expected
-        strict = dataclasses.replace(OPTIONS, skip_errors=False)
-        source = ray_blocks(bundle_folder, strict, "cpu", actors=1)
-        with pytest.raises(DataError, match="film3"):
-            predict_folder(bundle, films, tmp_path / "strict", strict, CPU, blocks_of=source)
-    finally:
-        ray.shutdown()
+
+@pytest.mark.slow
+def test_a_ray_cluster_writes_the_same_bytes_though_a_worker_dies(
+    cluster, bundle, bundle_folder, films, expected, tmp_path, monkeypatch
+):
+    from localize import ray_engine
+    from tests.localize.ray_dying import DiesOnce
+
+    monkeypatch.setattr(ray_engine, "BlockPredictor", DiesOnce)
+    source = ray_engine.ray_blocks(bundle_folder, OPTIONS, "cpu", actors=2)
+    predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU, blocks_of=source)
+    assert (tmp_path / "died").exists()
+    assert tables(tmp_path / "out") == expected
+    monkeypatch.undo()
+    strict = dataclasses.replace(OPTIONS, skip_errors=False)
+    source = ray_engine.ray_blocks(bundle_folder, strict, "cpu", actors=1)
+    with pytest.raises(DataError, match="film3"):
+        predict_folder(bundle, films, tmp_path / "strict", strict, CPU, blocks_of=source)
 
 
 def test_the_description_names_engine_and_precision(bundle, films, tmp_path):

@@ -16,12 +16,14 @@ from typer.testing import CliRunner
 from data_manifests.errors import ConfigError, DataError
 from detector.config import DetectorConfig
 from detector.propose import Shard
+from experiments.benchmark import run as run_module
+from experiments.benchmark import scan_loops
 from experiments.benchmark.attention import make_step, random_regions
 from experiments.benchmark.evaluation import RandomBoxes, coco_reference, run_coco
 from experiments.benchmark.report import JSON, MARKDOWN, read_rows, write_benchmark
 from experiments.benchmark.rows import BenchmarkRow, alternately, scaled
 from experiments.benchmark.run import GROUPS, choose_groups, run_benchmark
-from experiments.benchmark.scan_loops import loop_losses
+from experiments.benchmark.scan_loops import backward_with_all_films, loop_losses
 from experiments.benchmark.sizes import Bench, BenchmarkSize
 from experiments.benchmark.tables import check_once, write_random_manifest
 from experiments.cli import app
@@ -46,7 +48,7 @@ TINY = BenchmarkSize(
     boxes=500,
     reports=6,
     mined_reports=12,
-    growth=(100, 200),
+    growth=(100,),
 )
 KEYS = {
     "name",
@@ -112,26 +114,49 @@ def test_works_take_turns_after_one_unmeasured_round():
     assert len(seconds) == 2
 
 
-@pytest.mark.parametrize("all_films", [True, False])
-def test_the_loops_compute_the_loss_and_gradient_of_our_attention(all_films):
+@pytest.fixture
+def step():
+    """Ingredients of one training step; films, reports, regions and words of all kinds."""
     model, objective, pairs = make_step(TINY)
-    regions, lowest = (random_regions(len(pairs), TINY, seed) for seed in (0, 1))
     pairs.targets[1] = 0  # a report without words
     pairs.targets[2] = 0
     pairs.targets[2, :2] = 1  # words that are each other's negatives
-    batch = np.arange(len(pairs))
-    ours = objective.losses(model, regions, lowest, pairs, batch)
-    theirs = loop_losses(objective, model, regions, lowest, pairs, batch, all_films=all_films)
-    gradients = []
-    for losses in (ours, theirs):
-        model.zero_grad(set_to_none=True)
-        objective.total(losses).mean().backward(retain_graph=True)
-        gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+    regions, lowest = (random_regions(len(pairs), TINY, seed) for seed in (0, 1))
+    return objective, model, regions, lowest, pairs, np.arange(len(pairs))
+
+
+def our_step(step):
+    """Our loss parts, their weighted mean and its gradients."""
+    objective, model, *rest = step
+    losses = objective.losses(model, *rest)
+    mean = objective.total(losses).mean()
+    return losses, mean, gradients(model, mean.backward)
+
+
+def gradients(model, backward):
+    model.zero_grad(set_to_none=True)
+    backward()
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+def test_loops_over_reports_compute_our_loss_and_gradient(step):
+    ours, _, expected = our_step(step)
+    theirs = loop_losses(*step)
     assert ours["triplet"].max() > 0.5
+    assert ours.keys() == theirs.keys()
     for name, values in ours.items():
         torch.testing.assert_close(theirs[name], values, rtol=0, atol=1e-4)
-    for one, two in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
+    found = gradients(step[1], step[0].total(theirs).mean().backward)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_loops_over_all_films_compute_our_loss_and_gradient(step, monkeypatch):
+    monkeypatch.setattr(scan_loops, "CHUNK", 4)
+    _, mean, expected = our_step(step)
+    values = []
+    found = gradients(step[1], lambda: values.append(backward_with_all_films(*step)))
+    torch.testing.assert_close(values[0], mean.detach(), rtol=0, atol=1e-4)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_pycocotools_computes_our_average_precision():
@@ -213,9 +238,7 @@ def test_a_damaged_benchmark_json_is_refused(tmp_path):
 
 
 def test_the_command_writes_what_it_measured(tmp_path, monkeypatch):
-    from experiments import benchmark
-
-    monkeypatch.setitem(benchmark.run.GROUPS, "rois", lambda bench: iter([row("roi", 1.5)]))
+    monkeypatch.setitem(run_module.GROUPS, "rois", lambda bench: iter([row("roi", 1.5)]))
     result = CliRunner().invoke(
         app, ["benchmark", "--only", "rois", "--results", str(tmp_path), "--json"]
     )

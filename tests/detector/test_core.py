@@ -1,0 +1,69 @@
+"""The cores: bfloat16 and ONNX Runtime give the maps of PyTorch in float32."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+import torch
+
+from data_manifests.errors import ConfigError
+from detector import onnx_core as onnx_module
+from detector.core import run_detector, torch_core
+from detector.onnx_core import onnx_core
+from detector.proposals import ProposalOptions, propose_rois
+from tests.detector.films import make_detector
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_detector(image_size=96)
+
+
+def films(count: int, *, width: int = 96, seed: int = 0):
+    """Padded films as the network takes them."""
+    return torch.rand(count, 3, 96, width, generator=torch.Generator().manual_seed(seed))
+
+
+def assert_close(maps, exact, tolerance: float) -> None:
+    """Each map within `tolerance` of its spread."""
+    for part in fields(exact):
+        levels = zip(getattr(maps, part.name), getattr(exact, part.name), strict=True)
+        for found, expected in levels:
+            assert found.dtype == torch.float32
+            assert found.shape == expected.shape
+            error = (found - expected).abs().max() / expected.abs().max()
+            assert error <= tolerance, part.name
+
+
+@torch.inference_mode()
+def test_bfloat16_maps_are_float32_and_within_a_few_percent(model):
+    exact = run_detector(model, films(2))
+    rounded = torch_core(model, "bfloat16")(films(2))
+    assert not torch.equal(rounded.logits[0], exact.logits[0])
+    assert_close(rounded, exact, 0.05)
+
+
+@torch.inference_mode()
+def test_onnx_runtime_gives_the_maps_and_boxes_of_torch(model):
+    """One graph for any number of films; another one for another size."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    core = onnx_core(model)
+    for pixels in (films(1), films(3), films(2, width=64)):
+        assert_close(core(pixels), run_detector(model, pixels), 1e-4)
+    images = list(films(2, seed=3))
+    options = ProposalOptions(count=20)
+    for ours, exact in zip(
+        propose_rois(model, images, options, core),
+        propose_rois(model, images, options),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours.best.boxes, exact.best.boxes, rtol=0, atol=1e-3)
+        torch.testing.assert_close(ours.best.scores, exact.best.scores, rtol=0, atol=1e-5)
+
+
+def test_a_missing_extra_is_told_with_its_name(model, monkeypatch):
+    monkeypatch.setattr(onnx_module, "NEEDED", ("onnx", "no_such_package"))
+    with pytest.raises(ConfigError, match=r"no no_such_package; pip install 'pneumoloc\[onnx\]'"):
+        onnx_core(model)
