@@ -21,15 +21,22 @@ Path("build/requirements.txt").write_text("\n".join([setup["options"]["install_r
 endef
 export WRITE_REQUIREMENTS
 
-.PHONY: help demo test lint format types install dev clean
+# The readers of others live apart: their pins do not go with ours.
+READERS ?= .venv-formats
+LABELME = labelme==6.3.1
+FORMAT_TESTS = tests/localize/formats/test_other_libraries.py \
+  tests/localize/formats/test_label_studio.py tests/localize/formats/test_coco.py \
+  tests/localize/live/test_label_studio_sdk.py
+
+.PHONY: help demo test test-formats lint format types install dev clean
 
 help:
-	@grep -E '^# make|^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/'
+	@grep -E '^# make|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/'
 
 demo: install ## phantom films, both trainings, prediction, evaluation, exports, gallery in demo/
 	$(BIN)/pneumoloc quickstart --out demo
 
-test: lint types ## lint, types, layers, dependencies, then all tests (not those for a GPU)
+test: lint types test-formats ## lint, types, layers, dependencies, then all tests (not for a GPU)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gpu" -n $(WORKERS) --dist loadfile --durations=15 $(TESTS)
 
 lint: dev ## ruff, import layers, declared dependencies
@@ -42,6 +49,13 @@ lint: dev ## ruff, import layers, declared dependencies
 
 types: dev ## mypy --strict
 	$(BIN)/mypy
+
+test-formats: ## the formats with the readers of others (skips where they cannot be installed)
+	@$(MAKE) --no-print-directory $(READERS)/.installed || { \
+	  echo "SKIPPED: the readers of tests/localize/formats/readers.txt cannot be installed"; exit 0; }; \
+	if [ -e $(READERS)/.installed ]; then \
+	  $(READERS)/bin/python -m pytest $(FORMAT_TESTS); \
+	fi
 
 format: dev ## put the code into shape
 	$(BIN)/ruff check --fix .
@@ -66,6 +80,12 @@ $(VENV)/.torch: | $(BIN)/python
 	  echo "torch and torchvision do not fit together (a CPU-only torch from --find-links or"; \
 	  echo "another index?): remove $(VENV), and run make with PIP_FIND_LINKS= PIP_EXTRA_INDEX_URL="; \
 	  exit 1; }
+	@touch $@
+
+$(READERS)/.installed: tests/localize/formats/readers.txt
+	$(PYTHON) -m venv $(READERS)
+	$(READERS)/bin/pip install -q --no-compile -r $<
+	$(READERS)/bin/pip install -q --no-compile --no-deps $(LABELME)
 	@touch $@
 
 $(VENV)/.installed: setup.cfg pyproject.toml | $(VENV)/.torch
