@@ -29,7 +29,7 @@ def phantom_films(bench: Bench) -> Manifest:
     folder = bench.work / "films"
     if (folder / "manifest.json").is_file():
         return read_manifest(folder)
-    options = PhantomOptions(size=bench.size.film_px)
+    options = PhantomOptions(size=bench.size.film_px, prevalence=1.0)  # trained on, too
     shares = SplitShares(val=0.0, test=0.0)
     return build_phantom(folder, options, films=bench.size.films, shares=shares)
 

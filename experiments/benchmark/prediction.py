@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data_manifests.boxes import iou_matrix
 from data_manifests.films import read_film
 from detector.core import torch_core
 from detector.onnx_core import NEEDED, onnx_core
@@ -197,19 +198,26 @@ def bare_forward(bundle: Bundle, batches: list[list[Tensor]]) -> list[dict[str, 
 def _moved(
     bundle: Bundle, films: list[FilmToPredict], exact: PredictOptions, other: PredictOptions
 ) -> dict[str, float | str]:
-    """How far boxes and scores of `other` are from those of `exact`."""
+    """How far each box of `exact` is from its nearest among those of `other`."""
     one, two = (predict_films(bundle, films, options, CPU) for options in (exact, other))
-    keys = ["image_id", "rank"]
-    tables = [
-        found.boxes.assign(rank=found.boxes.groupby("image_id").cumcount()).set_index(keys)
-        for found in (one, two)
-    ]
     columns = ["x1", "y1", "x2", "y2"]
-    corners = (tables[0][columns] - tables[1][columns]).abs().to_numpy()
-    alpha = (tables[0]["alpha"] - tables[1]["alpha"]).abs().to_numpy()
+    changed = {name: boxes for name, boxes in two.boxes.groupby("image_id")}
+    overlaps, moved, alphas = [], [], []
+    for name, boxes in one.boxes.groupby("image_id"):
+        if name not in changed:
+            continue
+        corners = [table[columns].to_numpy(np.float64) for table in (boxes, changed[name])]
+        iou = iou_matrix(*corners)
+        nearest = iou.argmax(axis=1)
+        overlaps.append(iou.max(axis=1))
+        moved.append(np.abs(corners[0] - corners[1][nearest]).max(axis=1))
+        alphas.append(np.abs(boxes["alpha"] - changed[name]["alpha"].to_numpy()[nearest]))
+    if not overlaps:
+        return {}
+    overlap, move = np.concatenate(overlaps), np.concatenate(moved)
     return {
-        "median_corner_moved_px": float(np.nanmedian(corners)),
-        "largest_corner_moved_px": float(np.nanmax(corners)),
-        "boxes_at_same_rank_within_1_px": float(np.mean(np.nanmax(corners, axis=1) <= 1.0)),
-        "largest_alpha_change": float(np.nanmax(alpha)),
+        "boxes_found_again_at_iou_0.9": float((overlap >= 0.9).mean()),
+        "their_median_corner_moved_px": float(np.median(move[overlap >= 0.9])),
+        "largest_corner_moved_px": float(move.max()),
+        "largest_alpha_change": float(np.concatenate(alphas).max()),
     }

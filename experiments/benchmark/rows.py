@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -99,5 +100,5 @@ def alternately(works: Sequence[Callable[[], object]], runs: int) -> list[float]
 
 
 def _rounded(value: float | None) -> float | None:
-    """Five significant digits: more would be noise."""
-    return None if value is None else float(f"{value:.5g}")
+    """Five significant digits: more would be noise. What is not known (NaN) is None."""
+    return None if value is None or math.isnan(value) else float(f"{value:.5g}")

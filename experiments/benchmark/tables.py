@@ -116,9 +116,8 @@ def write_random_prediction(folder: Path, films: int) -> None:
     boxes["score"], boxes["alpha"], boxes["detector_score"] = 0.5, 0.25, 0.125
     boxes["label"], boxes["attributes"] = "opacity", "left;lower"
     attributes = pd.DataFrame({"image_id": ids, "left": 0.75, "lower": 0.5})
-    write_prediction(
-        Prediction(images[list(PREDICTED_IMAGES)], boxes[list(PREDICTED)], attributes, {}), folder
-    )
+    images = images.reindex(columns=list(PREDICTED_IMAGES), fill_value="")
+    write_prediction(Prediction(images, boxes[list(PREDICTED)], attributes, {}), folder)
 
 
 def _names(what: str, number: np.ndarray) -> pd.Series:
