@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -314,6 +315,5 @@ def _overrides(seeds: list[int] | None, set_: list[str] | None) -> list[str]:
 
 def _chosen(seeds: list[int] | None, set_: list[str] | None) -> str:
     """What was said on the command line beside the preset."""
-    return "".join(
-        [f" --seed {seed}" for seed in seeds or []] + [f" --set {s}" for s in set_ or []]
-    )
+    words = [f" --seed {seed}" for seed in seeds or []]
+    return "".join(words + [f" --set {shlex.quote(setting)}" for setting in set_ or []])

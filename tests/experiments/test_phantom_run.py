@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from data_manifests.manifest import read_manifest
+from data_manifests.manifest import read_manifest, write_manifest
 from experiments.cli import app
 from experiments.phantom_run import phantom_road, with_pairs
 
@@ -201,3 +203,33 @@ def test_fewer_pairs_are_the_first_training_films_and_all_validation_films(work)
     train = every[every["split"] == "train"]["image_id"].tolist()
     assert few[few["split"] == "train"]["image_id"].tolist() == train[:5]
     assert np.array_equal(few[few["split"] == "val"], every[every["split"] == "val"])
+
+
+@pytest.mark.slow
+def test_the_papers_preset_runs_on_manifests(work, tmp_path):
+    base, out = work / "work" / "seed_3", tmp_path / "work"
+    for part in ("detector", "words"):  # trained already
+        shutil.copytree(base / part, out / part)
+    test = read_manifest(base / "hospital_b").split("test")
+    write_manifest(
+        replace(test, info=replace(test.info, image_root=str(test.root))), tmp_path / "t"
+    )
+    methods = (
+        "methods=[{name: retinanet, kind: detector}, {name: lung_prior, kind: lung_prior}, "
+        f"{{name: proposed, kind: attention, {QUICK}}}]"
+    )
+    run(
+        *("table1", "--preset", "paper", "--boxed", base / "hospital_a"),
+        *("--pairs", base / "hospital_b", "--test", f"b={tmp_path / 't'}"),
+        *("--out", out, "--device", "cpu", *options(methods)),
+    )
+    content = json.loads((out / "table1-paper.json").read_text())
+    rows = {row["method"]: row for row in content["rows"]}
+    assert list(rows) == ["retinanet", "lung_prior", "proposed"]
+    assert rows["retinanet"]["dataset"] == "b"
+    assert set(content["provenance"]["data_sha256"]) == {"boxed", "pairs", "b"}
+    phantom = json.loads((work / "results" / "table1-phantom.json").read_text())["rows"]
+    same = {row["method"]: row for row in phantom}
+    for name in ("retinanet", "lung_prior"):
+        assert rows[name]["iou_25"] == same[name]["iou_25"]
+    assert "Leak-free" in (out / "table1-paper.md").read_text()

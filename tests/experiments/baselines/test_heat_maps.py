@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -61,14 +62,9 @@ def test_gradcam_of_average_pooling_is_cam_without_its_negative_part(classifier)
     found = gradcam_heats(classifier, films)
     assert found.shape == (3, 64, 64)
     for heat, low in zip(found, cam, strict=True):
-        positive = np.maximum(low, 0)
-        if np.ptp(positive) == 0:
-            continue
-        scaled = (positive - positive.min()) / np.ptp(positive)
-        # The library resizes as OpenCV does, so the corner cells keep their value.
-        assert heat[0, 0] == pytest.approx(scaled[0, 0], abs=1e-4)
-        assert heat[-1, -1] == pytest.approx(scaled[-1, -1], abs=1e-4)
-        assert heat.max() <= 1 + 1e-6
+        # The library stretches before and after it resizes.
+        resized = cv2.resize(scaled_heat(np.maximum(low, 0)), (64, 64))
+        np.testing.assert_allclose(heat, scaled_heat(resized), atol=1e-3)
 
 
 def test_without_the_package_gradcam_says_how_to_get_it(classifier, monkeypatch):
