@@ -24,6 +24,8 @@ def make_prediction(
             "height": float(SIDE),
             "p_pneumonia": [np.nan] * count if p_pneumonia is None else p_pneumonia,
             "severity": [np.nan] * count if severity is None else severity,
+            "opacity": "",
+            "warning": "",
             "status": ["ok"] * count if status is None else status,
             "error": "",
         }
