@@ -63,6 +63,7 @@ def table1(
     from experiments.preset_settings import read_preset
     from experiments.table1 import films_table, phantom_table, write_table1
 
+    _check_preset(preset, "phantom", "open", "paper")
     title = "Table 1: localization"
     if preset == "phantom":
         phantom = _phantom_preset(preset, seed, set_)
@@ -137,6 +138,7 @@ def table2(
     """Severity and attributes from films alone: the paper's table 2 and its attribute accuracy."""
     from experiments.table2 import open_table2, phantom_table2, write_table2
 
+    _check_preset(preset, "phantom", "open")
     if preset == "phantom":
         phantom = _phantom_preset(preset, seed, set_, only=method)
         table = phantom_table2(_last(_phantom_steps(out, phantom)), method, phantom)
@@ -183,6 +185,7 @@ def figures(
     from experiments.figures.all_figures import open_source, phantom_source, write_figures
     from experiments.preset_settings import FilmsPreset, read_preset
 
+    _check_preset(preset, "phantom", "open")
     if preset == "phantom":
         source = phantom_source(work, _phantom_preset(preset, None, None), seed, method)
     else:
@@ -211,6 +214,7 @@ def ablation(
     from experiments.ablation import run_ablation, write_ablation
     from experiments.preset_settings import AblationPreset, read_preset
 
+    _check_preset(preset, "phantom")
     chosen = read_preset(AblationPreset, f"ablation-{preset}", _overrides(seed, set_))
     result = _last(run_ablation(out, chosen, only=only))
     told = _chosen(seed, set_) + "".join(f" --only '{name}'" for name in only or [])
@@ -229,6 +233,7 @@ def curves(
     from experiments.curves import run_curves, write_curves
     from experiments.preset_settings import CurvesPreset, read_preset
 
+    _check_preset(preset, "phantom")
     chosen = read_preset(CurvesPreset, f"curves-{preset}", _overrides(seed, set_))
     result = _last(run_curves(out, chosen))
     command = f"pneumoloc experiment curves --preset {preset}{_chosen(seed, set_)} --out WORK"
@@ -299,6 +304,13 @@ def _films_input(
     )
     names = " ".join(f"--test {one.name}=MANIFEST" for one in given.tests)
     return given, split_note(split), f" --boxed RSNA --pairs MIMIC {names} --split {split}"
+
+
+def _check_preset(preset: str, *known: str) -> None:
+    from data_manifests.errors import ConfigError
+
+    if preset not in known:
+        raise ConfigError(f"--preset: expected {' or '.join(known)}, got {preset!r}")
 
 
 def _needed(path: Path | None, option: str) -> Path:
