@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torchvision.models.detection import RetinaNet
 
 from attributes.vectors import WordVectors, read_word_vectors
@@ -19,6 +20,7 @@ from detector.config import DetectorConfig
 from detector.model import load_detector
 from localize.calibration import Calibration, read_calibration, write_calibration
 from localize.config import LocalizerConfig
+from localize.film_guard import FilmGuard, read_guard
 from localize.model import Localizer, build_localizer, load_localizer_weights
 from localize.severity_model import SeverityModel, read_severity, write_severity
 
@@ -32,6 +34,7 @@ NEEDED = (
     "vectors.json",
     "calibration.json",
 )
+GUARD = "guard.safetensors"
 SIZES = ("feature_width", "word_width", "keywords")
 
 
@@ -39,7 +42,7 @@ SIZES = ("feature_width", "word_width", "keywords")
 class Bundle:
     """An opened bundle: networks in evaluation mode on the CPU, words, calibration.
 
-    `severity` is None where the bundle has no severity model. `bundle_id` is the SHA-256 of
+    `severity` and `guard` are None where the bundle has none. `bundle_id` is the SHA-256 of
     `bundle.json`, which names the checksum of every other file.
     """
 
@@ -50,6 +53,7 @@ class Bundle:
     words: WordVectors
     calibration: Calibration
     severity: SeverityModel | None
+    guard: FilmGuard | None
     description: Mapping[str, Any]  # Any: whatever JSON holds
     bundle_id: str
 
@@ -65,10 +69,14 @@ def write_bundle(
     severity: SeverityModel | None,
     training_data: str,
     model_card: str,
+    half_precision: bool = False,
+    more: Callable[[Path], None] | None = None,
 ) -> Path:
     """Collect the files of two trainings into a bundle folder; returns it.
 
-    The folder is built under another name and renamed: a kill leaves no half bundle.
+    `half_precision` stores the weights as float16, half the size. `more` writes further files of
+    the bundle (film guard, golden prediction) into the folder that it is given. The folder is built
+    under another name and renamed: a kill leaves no half bundle.
 
     Raises:
         CheckpointError: a part is missing, or `out` exists.
@@ -92,12 +100,18 @@ def write_bundle(
         for part in parts:
             if not part.is_file():
                 raise CheckpointError(f"{part}: expected a file of a finished run, got none")
-            shutil.copyfile(part, building / part.name)
+            is_network = part.name.startswith(("detector", "localizer"))
+            if half_precision and is_network and part.suffix == ".safetensors":
+                _copy_halved(part, building / part.name)
+            else:
+                shutil.copyfile(part, building / part.name)
         shutil.copyfile(lexicon, building / "lexicon.yaml")
         write_calibration(calibration, building / "calibration.json")
         if severity is not None:
             write_severity(severity, building / "severity.json")
         write_text(building / "MODEL_CARD.md", model_card)
+        if more is not None:
+            more(building)
         files = {path.name: file_sha256(path) for path in sorted(building.iterdir())}
         write_json(
             building / DESCRIPTION,
@@ -187,7 +201,7 @@ def load_bundle(folder: Path) -> Bundle:
                 f"detector and words have, got {got}"
             )
     load_localizer_weights(localizer, folder / "localizer.safetensors")
-    has_severity = "severity.json" in description["files"]
+    files = description["files"]
     return Bundle(
         detector=detector.eval(),
         detector_config=detector_config,
@@ -195,7 +209,8 @@ def load_bundle(folder: Path) -> Bundle:
         localizer_config=config,
         words=words,
         calibration=read_calibration(folder / "calibration.json"),
-        severity=read_severity(folder / "severity.json") if has_severity else None,
+        severity=read_severity(folder / "severity.json") if "severity.json" in files else None,
+        guard=read_guard(folder / GUARD) if GUARD in files else None,
         description=description,
         bundle_id=file_sha256(folder / DESCRIPTION),
     )
@@ -216,6 +231,18 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected a JSON object")
     return content
+
+
+def _copy_halved(source: Path, target: Path) -> None:
+    """Copy a safetensors file with its floating-point tensors as float16; none may overflow."""
+    tensors = load_file(source)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point():
+            halved = tensor.half()
+            if not torch.isfinite(halved).all():
+                raise CheckpointError(f"{source}, tensor {name}: too large for float16")
+            tensors[name] = halved
+    save_file(tensors, target)
 
 
 def _is_file_in(folder: Path, name: str) -> bool:

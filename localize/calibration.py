@@ -11,8 +11,9 @@ as a special case. Platt scaling (Platt 1999), not isotonic: validation sets are
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +30,16 @@ MATCH_IOU = 0.5  # a box is right when it overlaps a true box by half, as the he
 # In logits. A feature that hardly varies in validation must not get a steep slope: films of another
 # hospital lie far outside its range.
 MIN_SPREAD = 0.5
+ERROR_RATE = 0.1  # of either kind of film, for the conformal sets
+Opacity = Literal["yes", "no", "unsure"]
 MIN_ALPHA = 1e-3  # a fit on few films may turn negative and would reverse the film's order
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Coefficients of the two logistic functions; `films` and `boxes` count what they saw.
+
+    `least_yes` and `most_no` bound the conformal sets of a film (see `opacity`).
 
     Without calibration (0 films) the scores are the detector's own logits, ordered by alpha.
     """
@@ -47,6 +52,8 @@ class Calibration:
     film_intercept: float = 0.0
     film_sum: float = 0.0
     film_max: float = 1.0
+    least_yes: float = 0.0
+    most_no: float = 1.0
     films: int = 0
     boxes: int = 0
 
@@ -58,6 +65,18 @@ class Calibration:
         """Probability that the film shows an opacity."""
         logit = self.film_intercept + self.film_sum * film_sum + self.film_max * film_max
         return float(_sigmoid(np.array(logit)))
+
+    def opacity(self, probability: float) -> Opacity:
+        """`yes`, `no`, or `unsure` where validation films of both kinds (or none) look like this.
+
+        Class-conditional split conformal prediction (Vovk 2012): of films like the validation
+        films with an opacity at most ERROR_RATE are called `no`, of those without one at most
+        ERROR_RATE `yes`. Without calibration every film is unsure.
+        """
+        may_be_yes, may_be_no = probability >= self.least_yes, probability <= self.most_no
+        if may_be_yes == may_be_no:
+            return "unsure"
+        return "yes" if may_be_yes else "no"
 
 
 @dataclass(frozen=True)
@@ -105,7 +124,7 @@ def fit_calibration(
             f"{int(film_labels.sum())} of {len(film_labels)} with"
         )
     film_fit = _fit(np.array([[films[k].film_sum, films[k].film_max] for k in known]), film_labels)
-    return Calibration(
+    fitted = Calibration(
         box_intercept=box_fit[0],
         box_alpha=box_fit[1],
         box_film=box_fit[2],
@@ -115,6 +134,25 @@ def fit_calibration(
         films=len(films),
         boxes=len(labels),
     )
+    probabilities = np.array(
+        [fitted.film_probability(films[k].film_sum, films[k].film_max) for k in known]
+    )
+    least_yes, most_no = conformal_bounds(probabilities, film_labels)
+    return replace(fitted, least_yes=least_yes, most_no=most_no)
+
+
+def conformal_bounds(probabilities: Floats, has_opacity: NDArray[np.bool_]) -> tuple[float, float]:
+    """The least P of a possible `yes` and the greatest P of a possible `no`.
+
+    The floor(ERROR_RATE (n + 1))-th lowest of the n films with an opacity, and highest of those
+    without; with fewer than 1/ERROR_RATE - 1 films of a kind nothing can be excluded.
+    """
+    positive, negative = np.sort(probabilities[has_opacity]), np.sort(probabilities[~has_opacity])
+    low = int(ERROR_RATE * (len(positive) + 1))
+    high = int(ERROR_RATE * (len(negative) + 1))
+    least_yes = float(positive[low - 1]) if low else 0.0
+    most_no = float(negative[len(negative) - high]) if high else 1.0
+    return least_yes, most_no
 
 
 def write_calibration(calibration: Calibration, path: Path) -> None:

@@ -89,6 +89,11 @@ def make(
     training_data: Annotated[
         str, typer.Option(help="One sentence for the model card.")
     ] = "not said",
+    guard_manifest: Annotated[
+        list[Path] | None,
+        typer.Option(help="Films with splits, for the film guard; may repeat."),
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store weights as float16.")] = False,
     lexicon: Annotated[Path | None, typer.Option(help="Your own lexicon, if you used one.")] = None,
     device: Device = "auto",
 ) -> None:
@@ -108,6 +113,8 @@ def make(
         validation=read_manifest(manifest).split("val"),
         severity_films=scored,
         severity_column=severity_column,
+        guard_films=[read_manifest(folder) for folder in guard_manifest or ()],
+        half_precision=half,
         training_data=training_data,
         device=choose_device(device),
     )
@@ -126,8 +133,13 @@ def info(bundle: Annotated[Path, typer.Argument(help="Bundle folder.")]) -> None
 
 @bundle_app.command()
 def verify(bundle: Annotated[Path, typer.Argument(help="Bundle folder.")]) -> None:
-    """Check every checksum and load both networks; exit code 2 if anything is wrong."""
+    """Checksums, both networks, and the golden film predicted again; exit code 2 if not in order."""
     from localize.bundle import load_bundle
+    from localize.golden import ANSWER, check_golden
 
     loaded = load_bundle(bundle)
-    typer.echo(f"{bundle}: {len(loaded.description['files'])} files in order")
+    files = loaded.description["files"]
+    said = "no golden prediction to repeat"
+    if ANSWER in files:
+        said = f"golden prediction repeated to {check_golden(loaded, bundle):.3f} px"
+    typer.echo(f"{bundle}: {len(files)} files in order, {said}")

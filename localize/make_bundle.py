@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from jinja2 import Environment, StrictUndefined
 
 from data_manifests.errors import CheckpointError
+from data_manifests.films import read_film
 from data_manifests.manifest import Manifest
 from detector.model import load_detector
-from localize.bundle import Bundle, load_bundle, read_json, write_bundle
+from detector.prepare import prepare_film
+from localize.bundle import GUARD, load_bundle, read_json, write_bundle
 from localize.calibrate import calibrate_bundle
 from localize.calibration import Calibration
+from localize.film_guard import write_guard
+from localize.fit_guard import fit_guard
+from localize.golden import make_golden, write_golden
+from localize.other_images import Pixels
 from localize.predict import PredictOptions, manifest_films, predict_films
 from localize.severity import fit_severity
 from localize.severity_model import SeverityModel
@@ -53,13 +60,16 @@ def make_bundle(
     validation: Manifest,
     severity_films: Manifest | None,
     severity_column: str,
+    guard_films: Sequence[Manifest] = (),
+    half_precision: bool = False,
     training_data: str,
     device: torch.device,
 ) -> Path:
     """Write a bundle calibrated on the films of `validation` (with boxes).
 
     `severity_films` have expert scores in `severity_column` of their labels; None leaves severity
-    out.
+    out. `guard_films` have splits: the film guard learns from `train`, its threshold is set on
+    `val`; none leaves the guard out. `half_precision` stores the weights as float16.
 
     Raises:
         CheckpointError: an unfinished run, a localizer trained on another detector's regions, or
@@ -74,51 +84,76 @@ def make_bundle(
             f"{localizer_run}: was trained on the regions of another detector than "
             f"{detector_run}; propose regions with this one and train again"
         )
+    parts = _Parts(detector_run, localizer_run, words, lexicon, training_data, half_precision)
     with tempfile.TemporaryDirectory() as temporary:
-        draft = _write(
-            Path(temporary) / "draft",
-            detector_run,
-            localizer_run,
-            words,
-            lexicon,
-            Calibration(),
-            None,
-            training_data,
-        )
-        bundle = load_bundle(draft)
-        calibration = calibrate_bundle(bundle, validation, device)
+        # Everything is fitted with the weights as they are stored.
+        draft = load_bundle(_write(Path(temporary) / "draft", parts, Calibration(), None, None))
+        calibration = calibrate_bundle(draft, validation, device)
+        calibrated = replace(draft, calibration=calibration)
         severity = None
         if severity_films is not None:
-            calibrated = Bundle(**{**vars(bundle), "calibration": calibration})
             films = manifest_films(severity_films)
             prediction = predict_films(calibrated, films, PredictOptions(), device)
             severity = fit_severity(prediction, severity_films, column=severity_column)
-    return _write(
-        out, detector_run, localizer_run, words, lexicon, calibration, severity, training_data
-    )
+        guard = None
+        if guard_films:
+            size = draft.detector_config.image_size
+            guard = fit_guard(
+                _pixels(guard_films, "train", size), _pixels(guard_films, "val", size)
+            )
+        golden = make_golden(calibrated, Path(temporary))
+
+    def more(folder: Path) -> None:
+        write_golden(golden, folder)
+        if guard is not None:
+            write_guard(guard, folder / GUARD)
+
+    return _write(out, parts, calibration, severity, more)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a bundle is made of before anything is fitted."""
+
+    detector_run: Path
+    localizer_run: Path
+    words: Path
+    lexicon: Path
+    training_data: str
+    half_precision: bool
 
 
 def _write(
     out: Path,
-    detector_run: Path,
-    localizer_run: Path,
-    words: Path,
-    lexicon: Path,
+    parts: _Parts,
     calibration: Calibration,
     severity: SeverityModel | None,
-    training_data: str,
+    more: Callable[[Path], None] | None,
 ) -> Path:
     return write_bundle(
         out,
-        detector_run=detector_run,
-        localizer_run=localizer_run,
-        words_folder=words,
-        lexicon=lexicon,
+        detector_run=parts.detector_run,
+        localizer_run=parts.localizer_run,
+        words_folder=parts.words,
+        lexicon=parts.lexicon,
         calibration=calibration,
         severity=severity,
-        training_data=training_data,
-        model_card=_card(detector_run, localizer_run, calibration, severity, training_data),
+        training_data=parts.training_data,
+        model_card=_card(
+            parts.detector_run, parts.localizer_run, calibration, severity, parts.training_data
+        ),
+        half_precision=parts.half_precision,
+        more=more,
     )
+
+
+def _pixels(manifests: Sequence[Manifest], split: str, image_size: int) -> list[Pixels]:
+    """The films of a split as the detector sees them."""
+    return [
+        prepare_film(read_film(path).pixels, image_size).pixels
+        for manifest in manifests
+        for path in manifest.split(split).film_paths()
+    ]
 
 
 def _card(

@@ -26,7 +26,7 @@ from detector.proposals import ProposalOptions, propose_rois
 from detector.provenance import provenance
 from localize.bundle import Bundle, move_bundle
 from localize.film_regions import FilmRegions, Ranking, film_regions, regions_of_films
-from localize.prediction import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
+from localize.prediction import BOX_COLUMNS, IMAGE_COLUMNS, OPTIONAL_COLUMNS, Prediction
 from localize.severity_model import SeverityModel, severity_features
 from localize.severity_range import INFO_KEY as SEVERITY_KEY
 
@@ -143,18 +143,23 @@ def _block(
         film = films[streamed.row]
         row: dict[str, Any] = dict.fromkeys(IMAGE_COLUMNS)
         row |= {"image_id": film.image_id, "path": film.path, "error": ""}
+        row |= dict.fromkeys(OPTIONAL_COLUMNS, "")
         block.images.append(row)
         if found is None or streamed.error is not None:
             row |= {"status": "skipped", "error": str(streamed.error)}
             block.attributes.append([film.image_id, *[None] * len(bundle.words.keywords)])
             continue
         ranked = found.ranked
+        probability = bundle.calibration.film_probability(ranked.film_sum, ranked.film_max)
         row |= {
             "width": streamed.width,
             "height": streamed.height,
-            "p_pneumonia": bundle.calibration.film_probability(ranked.film_sum, ranked.film_max),
+            "p_pneumonia": probability,
+            "opacity": bundle.calibration.opacity(probability),
             "status": "ok",
         }
+        if bundle.guard is not None and streamed.image is not None:
+            row["warning"] = bundle.guard.warning(streamed.image[0].numpy())
         block.attributes.append([film.image_id, *found.attributes.round(6).tolist()])
         rows = _box_rows(film.image_id, found, bundle, options.ranking)
         severity_boxes += rows[:SEVERITY_BOXES]

@@ -27,6 +27,8 @@ IMAGE_COLUMNS = (
     "height",
     "p_pneumonia",
     "severity",
+    "opacity",
+    "warning",
     "status",
     "error",
 )
@@ -42,6 +44,8 @@ BOX_COLUMNS = (
     "label",
     "attributes",
 )
+# Blank in predictions of other methods, and of bundles without calibration or film guard.
+OPTIONAL_COLUMNS = ("opacity", "warning")
 IMAGE_NUMBERS = ("width", "height", "p_pneumonia", "severity")
 BOX_NUMBERS = BOX_COLUMNS[1:8]
 STATUSES = ("ok", "skipped")
@@ -51,7 +55,8 @@ STATUSES = ("ok", "skipped")
 class Prediction:
     """What the model says about a set of films.
 
-    `images` has one row for each film asked for (`status` ok or skipped, with the `error`), `boxes`
+    `images` has one row for each film asked for (`status` ok or skipped, with the `error`;
+    `opacity` yes, no or unsure at 90 % confidence; `warning` where it looks unlike a film), `boxes`
     the boxes in film pixels, highest score first inside an image, `attributes` one probability for
     each keyword. `info` is what `prediction.json` holds: model bundle and checksums, options,
     package versions, time.
@@ -83,7 +88,9 @@ def write_prediction(prediction: Prediction, folder: Path) -> None:
 
 def written_tables(prediction: Prediction) -> dict[str, pd.DataFrame]:
     """The tables of a prediction as they are written: file name -> columns in order."""
-    images = prediction.images[list(IMAGE_COLUMNS)].astype({"width": "Int64", "height": "Int64"})
+    images = prediction.images.assign(
+        **{name: "" for name in OPTIONAL_COLUMNS if name not in prediction.images}
+    )[list(IMAGE_COLUMNS)].astype({"width": "Int64", "height": "Int64"})
     boxes = prediction.boxes[list(BOX_COLUMNS)]
     return dict(zip(TABLES, (images, boxes, prediction.attributes), strict=True))
 
@@ -117,7 +124,9 @@ def read_prediction(folder: Path) -> Prediction:
     version = info.pop("format_version", None) if isinstance(info, dict) else None
     if version != FORMAT_VERSION:
         raise _error(folder / "prediction.json", f"format_version {FORMAT_VERSION}", str(version))
-    images = _table(folder / "images.csv", IMAGE_COLUMNS, IMAGE_NUMBERS)
+    needed = tuple(name for name in IMAGE_COLUMNS if name not in OPTIONAL_COLUMNS)
+    images = _table(folder / "images.csv", needed, IMAGE_NUMBERS)
+    images = images.assign(**{name: "" for name in OPTIONAL_COLUMNS if name not in images})
     boxes = _table(folder / "boxes.csv", BOX_COLUMNS, BOX_NUMBERS)
     attributes = _table(folder / "attributes.csv", ("image_id",), None)
     problems = [

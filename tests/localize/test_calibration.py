@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from data_manifests.errors import CheckpointError, DataError
 from localize.calibration import (
+    ERROR_RATE,
     MIN_ALPHA,
     Calibration,
     RankedFilm,
+    conformal_bounds,
     fit_calibration,
     read_calibration,
     write_calibration,
@@ -198,3 +200,44 @@ def test_the_file_holds_plain_numbers(tmp_path):
     content = json.loads((tmp_path / "c.json").read_text())
     assert content == asdict(replace(fitted))
     assert {type(value) for value in content.values()} == {float, int}
+
+
+def test_conformal_sets_err_as_often_as_promised():
+    """Over many draws of validation films, new films of each kind are called wrong 10 % at most."""
+    rng = np.random.default_rng(0)
+    wrong = {True: [], False: []}
+    for _ in range(400):
+        labels = np.arange(70) < 25
+        probabilities = np.clip(rng.normal(np.where(labels, 0.6, 0.4), 0.2), 0, 1)
+        least_yes, most_no = conformal_bounds(probabilities, labels)
+        calibration = Calibration(least_yes=least_yes, most_no=most_no)
+        for kind, centre, bad in ((True, 0.6, "no"), (False, 0.4, "yes")):
+            fresh = np.clip(rng.normal(centre, 0.2, 20), 0, 1)
+            wrong[kind] += [calibration.opacity(p) == bad for p in fresh]
+    for kind, share in ((True, np.mean(wrong[True])), (False, np.mean(wrong[False]))):
+        assert share <= ERROR_RATE + 0.01, kind
+        assert share >= ERROR_RATE / 2, kind  # not by calling everything unsure
+
+
+@pytest.mark.parametrize(
+    ("least_yes", "most_no", "probability", "expected"),
+    [
+        (0.2, 0.6, 0.1, "no"),
+        (0.2, 0.6, 0.4, "unsure"),
+        (0.2, 0.6, 0.7, "yes"),
+        (0.6, 0.3, 0.4, "unsure"),  # a film like neither kind
+        (0.0, 1.0, 0.99, "unsure"),  # never calibrated
+    ],
+)
+def test_a_film_is_called_by_the_two_bounds(least_yes, most_no, probability, expected):
+    calibration = Calibration(least_yes=least_yes, most_no=most_no)
+    assert calibration.opacity(probability) == expected
+
+
+def test_bounds_are_order_statistics_and_few_films_exclude_nothing():
+    probabilities = np.arange(40) / 40
+    labels = np.arange(40) % 2 == 0
+    least_yes, most_no = conformal_bounds(probabilities, labels)
+    assert least_yes == np.sort(probabilities[labels])[1]  # floor(.1 * 21) = 2nd
+    assert most_no == np.sort(probabilities[~labels])[-2]
+    assert conformal_bounds(np.array([0.2, 0.8]), np.array([False, True])) == (0.0, 1.0)

@@ -1,0 +1,82 @@
+"""`report_boxes`: which regions a report vouches for."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+from data_manifests.errors import DataError
+from detector.roi_store import RoiStore
+from localize.report_boxes import ANNOTATOR, choose_regions, report_boxes
+from tests.localize.models import KEYWORDS, plant_store
+
+LEFT_GOOD, LEFT_POOR = [60.0, 10.0, 80.0, 40.0], [55.0, 50.0, 75.0, 90.0]
+RIGHT_BEST = [5.0, 10.0, 30.0, 40.0]
+BOXES = np.array([RIGHT_BEST, LEFT_POOR, LEFT_GOOD])
+SCORES = np.array([0.9, 0.2, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("sides", "expected"),
+    [((), [0]), (("right",), [0]), (("left",), [2]), (("left", "right"), [2, 0])],
+)
+def test_the_best_region_on_each_side_is_chosen(sides, expected):
+    # The patient's left is the right half of the film, which is 100 wide.
+    assert choose_regions(BOXES, SCORES, 100, sides) == expected
+
+
+def test_a_side_without_a_region_decides_nothing():
+    assert choose_regions(BOXES[:1], SCORES[:1], 100, ("left", "right")) is None
+    assert choose_regions(BOXES[:0], SCORES[:0], 100, ()) is None
+
+
+# study -> (keyword states of the six keywords of the planted store, assertion of its finding)
+REPORTS = [
+    ("stated", "present"),
+    ("hedged", "uncertain"),
+    ("denied", "absent"),
+    ("both stated and hedged", "present uncertain"),
+]
+
+
+@pytest.fixture
+def planted(tmp_path):
+    planted = plant_store(tmp_path, films=len(REPORTS) + 1, val=1, regions=4)
+    with (planted.attributes / "attributes.csv").open("w", newline="") as handle:
+        rows = csv.writer(handle)
+        rows.writerow(["study_id", *KEYWORDS])
+        rows.writerows(
+            [f"study-{n:03d}", *["unmentioned"] * len(KEYWORDS)] for n in range(len(REPORTS))
+        )  # the last film has no report
+    with (planted.attributes / "findings.csv").open("w", newline="") as handle:
+        rows = csv.writer(handle)
+        rows.writerow("study_id section finding assertion attributes sentence start end".split())
+        for n, (_, assertions) in enumerate(REPORTS):
+            for assertion in assertions.split():
+                rows.writerow([f"study-{n:03d}", "findings", "opacity", assertion, "", "x", 0, 1])
+    return planted
+
+
+def test_stated_films_get_boxes_denied_ones_none_and_open_ones_are_left_out(planted):
+    with RoiStore(planted.store) as store:
+        found = report_boxes(planted.manifest, store, planted.attributes)
+        first = store.read(np.array([0]))
+    names = [int(image_id[-3:]) for image_id in found.manifest.images["image_id"]]
+    assert names == [0, 2, 3]
+    assert (found.with_boxes, found.without_boxes, found.left_out) == (2, 1, 2)
+    boxes = found.manifest.boxes
+    assert set(boxes["annotator"]) == {ANNOTATOR}
+    assert [int(image_id[-3:]) for image_id in boxes["image_id"]] == [0, 3]
+    best = first.boxes[0][int(first.scores[0].argmax())]
+    np.testing.assert_allclose(boxes[["x1", "y1", "x2", "y2"]].iloc[0], best, rtol=1e-6)
+
+
+def test_films_of_which_no_report_speaks_are_an_error(planted):
+    silent = planted.manifest.subset(planted.manifest.images["image_id"].str.endswith("004"))
+    with (
+        RoiStore(planted.store) as store,
+        pytest.raises(DataError, match="state or deny an opacity"),
+    ):
+        report_boxes(silent, store, planted.attributes)
