@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +25,10 @@ PROJECTIONS = {"CR", "DX", "RG", "RF", "OT", "SC", "XC", ""}
 CHEST_WORDS = ("CHEST", "THORAX", "LUNG", "RIB", "TORSO", "PORT CHEST")
 # PS3.3 C.8.7.1.1.1 / C.8.11.5.1.1 View Position of lateral and oblique projections
 LATERAL_VIEWS = {"LL", "RL", "LLD", "RLD", "LLO", "RLO", "LATERAL", "LAT"}
+
+# Values that a refusal may repeat: defined terms. A sentence typed there may name a patient.
+CODE = re.compile(r"[A-Z0-9_]{1,16}|PALETTE COLOR")
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 # PS3.10 7.1: preamble, "DICM", and the group length element itself come before what it counts.
 META_START = 128 + 4 + 12
@@ -42,6 +50,15 @@ class DicomHeader:
     age: str
 
 
+@contextmanager
+def _without_warnings_of_values() -> Iterator[None]:
+    """pydicom warns of malformed elements by repeating them, names and dates of birth included."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"pydicom\b")
+        yield
+
+
+@_without_warnings_of_values()
 def dicom_header(path: Path) -> DicomHeader:
     """Size, view, sex and age from the header.
 
@@ -61,6 +78,7 @@ def dicom_header(path: Path) -> DicomHeader:
     )
 
 
+@_without_warnings_of_values()
 def dicom_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels from the header.
 
@@ -71,6 +89,7 @@ def dicom_size(path: Path) -> tuple[int, int]:
     return int(header.Columns), int(header.Rows)
 
 
+@_without_warnings_of_values()
 def read_dicom_film(path: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Grey levels in [0, 1], float32 (H, W), and notes about the file.
 
@@ -120,7 +139,7 @@ def read_dicom_film(path: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
             values = _clipped_to_lut(values, dataset)
         values = apply_voi_lut(values, dataset, index=0, prefer_lut=True)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        got = f"{type(error).__name__}: {str(error)[:160]}"
+        got = f"{type(error).__name__}: {_first_line(error)}"
         raise film_error(path, "a usable rescale, window or VOI LUT", got) from error
     values = values.astype(np.float32)
     is_padding = _padding(levels, dataset)
@@ -184,8 +203,17 @@ def _refuse_deflated_bomb(path: Path, meta_length: int) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    """What a library says went wrong; never empty, and never a page of it."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]
+    """What a library says went wrong, without the values that it quotes; never empty, never a page
+    of it."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return QUOTED.sub("'...'", line)[:160]
+
+
+def _shown(value: str) -> str:
+    """A coded value; of free text its length alone."""
+    if CODE.fullmatch(value):
+        return value
+    return f"free text of {len(value)} letters" if value else "no value"
 
 
 def _header(path: Path) -> pydicom.Dataset:
@@ -216,7 +244,7 @@ def _refuse_other_kinds(path: Path, header: pydicom.Dataset) -> None:
     modality = str(header.get("Modality", "") or "")
     if modality not in PROJECTIONS:
         raise film_error(
-            path, "a projection radiograph (CR, DX)", modality, field="(0008,0060) Modality"
+            path, "a projection radiograph (CR, DX)", _shown(modality), field="(0008,0060) Modality"
         )
     if "PhotometricInterpretation" not in header or header.PhotometricInterpretation not in (
         "MONOCHROME1",
@@ -225,7 +253,7 @@ def _refuse_other_kinds(path: Path, header: pydicom.Dataset) -> None:
         raise film_error(
             path,
             "MONOCHROME1 or MONOCHROME2",
-            str(header.get("PhotometricInterpretation")),
+            _shown(str(header.get("PhotometricInterpretation", "") or "")),
             field="(0028,0004) Photometric Interpretation",
         )
     frames = int(header.get("NumberOfFrames", 1) or 1)
@@ -233,7 +261,7 @@ def _refuse_other_kinds(path: Path, header: pydicom.Dataset) -> None:
         raise film_error(path, "one frame", str(frames), field="(0028,0008) Number of Frames")
     part = str(header.get("BodyPartExamined", "") or "").upper()
     if part and not any(word in part for word in CHEST_WORDS):
-        raise film_error(path, "CHEST", part, field="(0018,0015) Body Part Examined")
+        raise film_error(path, "CHEST", _shown(part), field="(0018,0015) Body Part Examined")
     view = str(header.get("ViewPosition", "") or "").upper()
     if view in LATERAL_VIEWS:
         raise film_error(path, "a frontal view (AP, PA)", view, field="(0018,5101) View Position")
