@@ -7,13 +7,14 @@ the patients.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from data_manifests.atomic import write_json
+from data_manifests.errors import ConfigError
 from data_manifests.manifest import Manifest, read_manifest
 from experiments.attention import PairParts
 from experiments.baselines.classifier import ClassifierSettings
@@ -21,7 +22,7 @@ from experiments.judge import judge_methods
 from experiments.methods import Method, Road, TestSet, method_prediction
 from experiments.pooling import pooled_manifest, pooled_prediction
 from experiments.sides import NO_SIDES, SideCount, count_sides
-from localize.bundle import load_bundle
+from localize.bundle import load_bundle, read_json
 from localize.evaluation import Evaluation
 from localize.prediction import Prediction
 from localize.quickstart import QuickstartSize, learn_boxes, read_pairs
@@ -92,19 +93,34 @@ def prepare_seed(base: Path, *, seed: int, size: QuickstartSize, shift: float | 
     """Both hospitals and the detector of a seed; returns the folder of hospital B.
 
     With a `shift` other than that of `size`, hospital B lies in a folder of its own below `base`.
+
+    Raises:
+        ConfigError: the folder was prepared with another size.
     """
     if not any((base / name).exists() for name in FINISHED):
         learn_boxes(base, seed=seed, size=size)
         read_pairs(base, base / "detector", seed=seed, size=size)
-        write_json(base / FINISHED[0], {"seed": seed})
+        write_json(base / FINISHED[0], {"seed": seed, "size": asdict(size)})
+    _check_size(base, size)
     if shift is None or shift == size.shift:
         return base
-    shifted = base / f"shift_{shift:.2f}"
+    shifted, changed = base / f"shift_{shift:.2f}", replace(size, shift=shift)
     if not (shifted / FINISHED[0]).exists():
-        changed = replace(size, shift=shift)
         read_pairs(shifted, base / "detector", seed=seed, size=changed)
-        write_json(shifted / FINISHED[0], {"seed": seed, "shift": shift})
+        write_json(shifted / FINISHED[0], {"seed": seed, "size": asdict(changed)})
+    _check_size(shifted, changed)
     return shifted
+
+
+def _check_size(folder: Path, size: QuickstartSize) -> None:
+    """Refuse a prepared folder of other films; one of a quickstart does not say its size."""
+    marker = folder / FINISHED[0]
+    made = read_json(marker).get("size") if marker.exists() else None
+    if made is not None and made != asdict(size):
+        raise ConfigError(
+            f"{folder}: was prepared with {made}, asked for is {asdict(size)}; delete the folder, "
+            "or choose another --out"
+        )
 
 
 def phantom_road(

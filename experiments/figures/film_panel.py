@@ -35,7 +35,7 @@ def draw_film(
         film.pixels[::step, ::step], cmap="gray", vmin=0, vmax=1, extent=extent, aspect="equal"
     )
     if heat is not None:
-        panel.imshow(heat, cmap="magma", vmin=0, vmax=1, alpha=0.45, extent=extent, aspect="equal")
+        panel.imshow(heat, cmap="magma", vmin=0, vmax=1, alpha=0.6 * heat, extent=extent)
     for boxes, colour in ((true, TRUE), (predicted, PREDICTED)):
         for x1, y1, x2, y2 in boxes:
             panel.add_patch(

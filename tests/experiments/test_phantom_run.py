@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from data_manifests.atomic import write_json
+from data_manifests.errors import ConfigError
 from data_manifests.manifest import read_manifest, write_manifest
 from experiments.cli import app
-from experiments.phantom_run import phantom_road, with_pairs
+from experiments.phantom_run import phantom_road, prepare_seed, with_pairs
+from localize.quickstart import QuickstartSize
 
 SIZE = "size={films_a: 40, films_b: 40, film_px: 64, model_px: 64, detector_epochs: 2}"
 QUICK = "set: [training.epochs=2]"
@@ -233,3 +236,15 @@ def test_the_papers_preset_runs_on_manifests(work, tmp_path):
     for name in ("retinanet", "lung_prior"):
         assert rows[name]["iou_25"] == same[name]["iou_25"]
     assert "Leak-free" in (out / "table1-paper.md").read_text()
+
+
+def test_a_folder_of_other_films_is_refused(tmp_path):
+    write_json(tmp_path / "prepared.json", {"seed": 0, "size": asdict(QuickstartSize())})
+    assert prepare_seed(tmp_path, seed=0, size=QuickstartSize(), shift=None) == tmp_path
+    with pytest.raises(ConfigError, match="films_a"):
+        prepare_seed(tmp_path, seed=0, size=QuickstartSize(films_a=60), shift=None)
+
+
+def test_a_quickstarts_folder_is_taken_as_it_is(tmp_path):
+    (tmp_path / "evaluation.md").touch()
+    assert prepare_seed(tmp_path, seed=0, size=QuickstartSize(), shift=None) == tmp_path
