@@ -167,6 +167,7 @@ def _epoch_rows(bench: Bench) -> Iterator[BenchmarkRow]:
         runs=bench.runs,
         detail={
             "peak_mib": cost.peak_mib,
+            "peak_of_imports_mib": cost.imports_mib,
             "peak_goal_mib": MEMORY_GOAL_MIB,
             "hours_for_185_epochs": cost.seconds * 185 / 3600,
             "threads": torch.get_num_threads(),

@@ -17,15 +17,21 @@ MIB = 1024.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Median wall seconds, and the peak resident memory of the whole process in MiB (NaN where the
-    system does not tell)."""
+    """Median wall seconds; peak resident memory of the process, and what its imports alone took.
+
+    Memory is in MiB, NaN where the system does not tell.
+    """
 
     seconds: float
     peak_mib: float
+    imports_mib: float
 
 
 def in_process(work: Callable[[], object], runs: int) -> Cost:
-    """Do `work` (a picklable call) once unmeasured, then `runs` times, in one new process."""
+    """Do `work` (a picklable call) `runs` times in one new process.
+
+    Without an unmeasured round: these take long, and the median leaves a slow first one out.
+    """
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         return pool.apply(partial(_measure, work, runs))
@@ -44,6 +50,6 @@ def peak_mib() -> float:
 
 
 def _measure(work: Callable[[], object], runs: int) -> Cost:
-    work()
+    imports_mib = peak_mib()  # what the call needs was imported when it was unpickled
     seconds = [seconds_of(work) for _ in range(runs)]
-    return Cost(median(seconds), peak_mib())
+    return Cost(median(seconds), peak_mib(), imports_mib)

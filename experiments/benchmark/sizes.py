@@ -16,7 +16,7 @@ class BenchmarkSize:
     the paper's training set. `growth` are the numbers of rows of the growth curves.
     """
 
-    films: int = 32
+    films: int = 24
     film_px: int = 1024
     detector: DetectorConfig = field(default_factory=lambda: DetectorConfig(is_pretrained=True))
     batch: int = 8
