@@ -160,7 +160,7 @@ class SamePadConv(nn.Conv2d):
             total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
             padding += [total // 2, total - total // 2]
         padded = functional.pad(input, padding) if any(padding) else input
-        if input.device.type == "cpu" and self.groups > 1:
+        if input.device.type == "cpu" and self.groups > 1 and torch.is_autocast_enabled("cpu"):
             # oneDNN has no fast bfloat16 gradient for depthwise convolutions: float32 is quicker.
             with torch.autocast("cpu", enabled=False):
                 return super().forward(padded.float())

@@ -36,13 +36,15 @@ def benchmark(
     import tempfile
 
     from experiments.benchmark.report import write_benchmark
+    from experiments.benchmark.rows import BenchmarkRow
     from experiments.benchmark.run import choose_groups, run_benchmark
     from experiments.benchmark.sizes import Bench, BenchmarkSize
 
     groups = choose_groups(only or [])
     with tempfile.TemporaryDirectory(prefix="pneumoloc-benchmark-") as work:
         bench = Bench(Path(work), BenchmarkSize(), repeats, bundle=bundle, reports=reports)
-        rows, text = [], ""
+        rows: list[BenchmarkRow] = []
+        text = ""
         for row in run_benchmark(bench, groups):
             ratio = "" if row.ratio is None else f", ratio {row.ratio:.3g} ({row.ratio_is})"
             typer.echo(f"{row.name}: {row.ours:.4g} {row.unit}{ratio}", err=True)
