@@ -31,7 +31,7 @@ class UnfinishedPrediction:
     """
 
     def __init__(self, target: Path, run: Mapping[str, Any]) -> None:  # Any: whatever JSON holds
-        self.target = target
+        self.target = target = target.absolute()  # `.` has no name
         self.folder = target.with_name(f".{target.name}.unfinished")
         self._staged = self.folder / target.name
         self._run = json.loads(json.dumps(run))
