@@ -78,6 +78,12 @@ def write_marked_film(path: Path, number: int, **tags: object) -> dict[str, str]
     dataset = pydicom.dcmread(path)
     nested = Dataset()
     nested.RequestedProcedureID, nested.PatientName = "MARKNESTED", "MARKNESTED^NAME"
+    table = Dataset()
+    table.LUTDescriptor, table.LUTData = [4096, 0, 16], list(range(4096))
+    table.LUTExplanation = "MARKTABLE"
+    table["LUTDescriptor"].VR = table["LUTData"].VR = "US"
+    dataset.VOILUTSequence = Sequence([table])
+    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = 1, 0, "MARKUNIT"
     dataset.RequestAttributesSequence = Sequence([nested])
     dataset.OtherPatientIDsSequence = Sequence([nested])
     block = dataset.private_block(0x0009, "MARKCREATOR", create=True)
@@ -135,7 +141,8 @@ def leaks(content: bytes, names: dict[str, str]) -> list[str]:
 OTHERS = {
     name: name
     for name in (
-        "MARKNESTED", "MARKCREATOR", "MARKPRIVATE", "MARKAETITLE", "MARKPREAMBLE", FOLDER_MARK,
+        "MARKNESTED", "MARKTABLE", "MARKUNIT", "MARKCREATOR", "MARKPRIVATE",
+        "MARKAETITLE", "MARKPREAMBLE", FOLDER_MARK,
     )
 }  # fmt: skip
 
