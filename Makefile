@@ -1,5 +1,6 @@
-# make demo: the whole road on phantom films. make test: everything that CI checks.
-# Both make .venv themselves and need only Python 3.11 or 3.12, make and PyPI.
+# make demo: the shipped weights on real films. make quickstart: both trainings on phantom films.
+# make test: everything that CI checks.
+# They make .venv themselves and need only Python 3.11 or 3.12, make and PyPI.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -28,13 +29,16 @@ FORMAT_TESTS = tests/localize/formats/test_other_libraries.py \
   tests/localize/formats/test_label_studio.py tests/localize/formats/test_coco.py \
   tests/localize/live/test_label_studio_sdk.py
 
-.PHONY: help demo test test-formats lint format types install dev clean
+.PHONY: help demo quickstart test test-formats lint format types install dev clean
 
 help:
 	@grep -E '^# make|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/'
 
-demo: install ## phantom films, both trainings, prediction, evaluation, exports, gallery in demo/
-	$(BIN)/pneumoloc quickstart --out demo
+demo: install ## the package's weights on five real films: boxes, page, exports in demo/
+	$(BIN)/pneumoloc demo --out demo
+
+quickstart: install ## phantom films, both trainings, prediction, evaluation, page in quickstart/
+	$(BIN)/pneumoloc quickstart --out quickstart
 
 test: lint types test-formats ## lint, types, layers, dependencies, then all tests (not for a GPU)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gpu" -n $(WORKERS) --dist loadfile --durations=15 $(TESTS)
@@ -66,7 +70,7 @@ install: $(VENV)/.installed ## .venv with pneumoloc
 dev: $(VENV)/.dev ## .venv with what the tests need
 
 clean: ## remove what was made, but not .venv
-	rm -rf build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist demo quickstart *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -54,3 +54,28 @@ def corrections(
             typer.echo(write_corrections(step, results or out, size, habits, models=models))
         else:
             typer.echo(step, err=True)
+
+
+@app.command()
+def ship(
+    data: Annotated[Path, typer.Option("--data", help="Folder of open films; see the docs.")],
+    reports: Annotated[Path, typer.Option("--reports", help="As for table1.")],
+    out: Annotated[Path, typer.Option("--out", help="Work folder of `table1 --preset open`.")],
+    bundle: Annotated[
+        Path | None, typer.Option(help="Bundle folder to write; one that is there is only judged.")
+    ] = None,
+    results: Annotated[Path | None, typer.Option(help="For the model card; default: OUT.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Pack a finished open run into the package's bundle and write its model card."""
+    from detector.device import choose_device
+    from experiments.model_card import write_model_card
+    from experiments.ship import judge_bundle, ship_bundle
+    from localize.shipped import SHIPPED_BUNDLE
+
+    chosen, folder = choose_device(device), bundle or SHIPPED_BUNDLE
+    if not folder.exists():
+        ship_bundle(data, reports, out, folder, chosen)
+    result = judge_bundle(data, reports, out, folder, chosen)
+    place = results or out
+    typer.echo(write_model_card(result, place, place.parent / "images", folder))

@@ -75,7 +75,13 @@ def _manifest(folder: Path, label: str) -> Manifest:
             "visible": boxes["mask_coverage"] if "mask_coverage" in boxes else "1",
         }
     )
-    labels = pd.DataFrame({"image_id": image_id, label: films.apply(_rsna_label, axis=1)})
+    labels = pd.DataFrame(
+        {
+            "image_id": image_id,
+            label: films.apply(_rsna_label, axis=1),
+            **{name: films[name] if name in films else "" for name in ("sex", "age")},
+        }
+    )
     return make_manifest(images, box_table, None, labels, info=_info(folder))
 
 

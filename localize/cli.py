@@ -12,6 +12,7 @@ from localize.cli_looking import register_looking
 from localize.cli_model import bundle_app, localize_app
 from localize.cli_severity import severity_app
 from localize.formats.cli import register as register_formats
+from localize.shipped import SHIPPED_BUNDLE
 
 Manifest_ = Annotated[Path, typer.Option("--manifest", help="Manifest folder.")]
 Split = Annotated[str, typer.Option(help="Only this split: train, val, test; default all films.")]
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(severity_app, name="severity")
     app.add_typer(localize_app, name="localize")
     app.add_typer(bundle_app, name="bundle")
+    app.command()(demo)
     app.command()(quickstart)
 
 
@@ -37,8 +39,11 @@ def predict(
         list[Path],
         typer.Argument(help="Films (PNG, JPEG, DICOM), folders of films, or a manifest."),
     ],
-    model: Annotated[Path, typer.Option("--model", help="Model bundle.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the prediction.")],
+    model: Annotated[
+        Path,
+        typer.Option("--model", help="Model bundle.  [default: the package's]", show_default=False),
+    ] = SHIPPED_BUNDLE,
     split: Split = "",
     max_boxes: Annotated[int, typer.Option(min=1, help="Boxes per film.")] = 10,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out boxes below.")] = 0.0,
@@ -198,6 +203,17 @@ def gallery(
         limit=limit,
     )
     typer.echo(str(target))
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder to fill.")] = Path("demo"),
+) -> None:
+    """The package's own weights on five example films: boxes, page, exports, in a minute."""
+    from localize.demo import run_demo
+
+    typer.echo("Research use only: not a medical device.", err=True)
+    for line in run_demo(out):
+        typer.echo(line)
 
 
 def quickstart(

@@ -133,7 +133,7 @@ def info(bundle: Annotated[Path, typer.Argument(help="Bundle folder.")]) -> None
 
 @bundle_app.command()
 def verify(bundle: Annotated[Path, typer.Argument(help="Bundle folder.")]) -> None:
-    """Checksums, both networks, and the golden film predicted again; exit code 2 if not in order."""
+    """Checksums, both networks, the golden film predicted again; exit code 2 if not in order."""
     from localize.bundle import load_bundle
     from localize.golden import ANSWER, check_golden
 

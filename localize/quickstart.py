@@ -130,7 +130,7 @@ def learn_boxes(out: Path, *, seed: int, size: QuickstartSize) -> None:
 
 
 def read_pairs(out: Path, detector: Path, *, seed: int, size: QuickstartSize) -> Manifest:
-    """Hospital B in `out/hospital_b`, its `attributes`, `words` and `rois` by a trained detector."""
+    """Hospital B in `out/hospital_b`, its `attributes`, `words` and `rois` by a detector."""
     b = build_phantom(
         out / "hospital_b",
         PhantomOptions(size=size.film_px, domain="B", shift=size.shift, seed=seed),

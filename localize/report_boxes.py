@@ -112,7 +112,7 @@ def report_boxes(
             ]
         )
     return ReportBoxes(
-        manifest=_with_boxes(films.subset(kept), rows),
+        manifest=with_boxes(films.subset(kept), rows),
         with_boxes=boxed,
         without_boxes=sum(kept) - boxed,
         left_out=len(kept) - sum(kept),
@@ -168,9 +168,8 @@ def _words(targets: Targets, row: int | None, is_stated: bool, is_hedged: bool) 
     return FilmWords(True, tuple(side for side in SIDES if side in said))
 
 
-def _with_boxes(
-    films: Manifest, rows: Sequence[tuple[str, float, float, float, float]]
-) -> Manifest:
+def with_boxes(films: Manifest, rows: Sequence[tuple[str, float, float, float, float]]) -> Manifest:
+    """The films with other boxes: rows of image_id, x1, y1, x2, y2 (annotator `report`)."""
     boxes = pd.DataFrame(rows, columns=["image_id", "x1", "y1", "x2", "y2"])
     boxes = boxes.assign(label="opacity", annotator=ANNOTATOR)
     return make_manifest(

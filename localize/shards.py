@@ -71,7 +71,7 @@ def _join_tables(folders: list[Path], staged: Path, block: int) -> None:
             )
             for name in TABLES
         ]
-        shards = []
+        shards: list[tuple[Iterator[list[str]], _Grouped, Iterator[list[str]]]] = []
         for images, boxes, attributes in readers:
             headers = [next(reader, []) for reader in (images, boxes, attributes)]
             if not shards:  # shard 0 has the first block, so it has the headers

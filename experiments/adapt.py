@@ -1,0 +1,115 @@
+"""`adapt_detector`: a detector taught a new hospital by boxes that its reports vouch for.
+
+Pseudo-labels after Inoue et al. 2018. Two controls tell what the text gives: `own` takes the
+detector's word for which films have an opacity, and `none` trains as many steps on the old boxes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from data_manifests.join import join_manifests
+from data_manifests.manifest import Manifest
+from detector.config import DetectorTrainConfig, Frozen
+from detector.model import load_detector
+from detector.roi_store import RoiStore
+from detector.train import train_detector
+from experiments.attention import propose_films
+from localize.report_boxes import report_boxes, with_boxes
+
+Source = Literal["sides", "finding", "own", "none"]
+# What `own` calls positive: the share of films with an opacity of the old hospital is not known of
+# the new one, so half of the films are.
+OWN_SHARE = 0.5
+
+
+class Adaptation(Frozen):
+    """How a detector is adapted; `rounds` choose boxes anew with the detector of the round before.
+
+    `source`: sides and finding, as `report_boxes`; own, none: the controls.
+    """
+
+    source: Source = "sides"
+    rounds: int = Field(1, ge=1)
+    epochs: int = Field(3, ge=1)
+    batch_size: int = Field(16, ge=1)
+    lr: float = Field(5e-4, gt=0)
+
+
+def adapt_detector(
+    detector: Path,
+    boxed: Manifest,
+    pairs: Manifest,
+    mined: Path,
+    place: Path,
+    *,
+    adaptation: Adaptation,
+    training: DetectorTrainConfig,
+    device: torch.device,
+) -> Path:
+    """The folder of the adapted detector below `place`, trained where it is not there yet.
+
+    `boxed` (splits train and val) are the old hospital's films, `pairs` the new one's, whose true
+    boxes are not looked at; `mined` their reports' findings. `training` is that of the detector.
+    """
+    current = detector
+    for number in range(1, adaptation.rounds + 1):
+        run = place / f"detector_{number}"
+        if not (run / "detector.safetensors").exists():
+            rois = propose_films(current, pairs, place / f"rois_{number}", device)
+            with RoiStore(rois) as store:
+                choose = _chooser(adaptation.source, store, mined)
+                train, val = (choose(pairs.split(split)) for split in ("train", "val"))
+            films = join_manifests([boxed.split("train"), train])
+            steps = len(films.images) * adaptation.epochs
+            if adaptation.source == "none":
+                films, val = boxed.split("train"), boxed.split("val")
+            changed = {
+                "epochs": max(1, round(steps / len(films.images))),
+                "epoch_films": None,
+                "batch_size": adaptation.batch_size,
+                "lr": adaptation.lr,
+                "lr_backbone": adaptation.lr,
+                "warmup_steps": 10,
+            }
+            train_detector(
+                films,
+                val,
+                run,
+                config=load_detector(current)[1],
+                training=training.model_copy(update=changed),
+                initial=current,
+                device=device,
+            )
+        current = run
+    return current
+
+
+def _chooser(source: Source, store: RoiStore, mined: Path) -> Callable[[Manifest], Manifest]:
+    if source in ("sides", "finding"):
+        evidence: Literal["sides", "finding"] = "sides" if source == "sides" else "finding"
+        return lambda films: report_boxes(films, store, mined, evidence=evidence).manifest
+    return lambda films: own_boxes(films, store)
+
+
+def own_boxes(films: Manifest, store: RoiStore) -> Manifest:
+    """Self-training without text: the best region of the OWN_SHARE of films that score highest."""
+    row_of = {image_id: row for row, image_id in enumerate(store.image_ids())}
+    ids = films.images["image_id"].tolist()
+    batch = store.read(np.array([row_of[image_id] for image_id in ids]))
+    scores = np.where(batch.mask, batch.scores, -np.inf)
+    best = scores.argmax(axis=1)
+    top = scores.max(axis=1)
+    bar = np.quantile(top, 1 - OWN_SHARE)
+    rows = [
+        (image_id, *map(float, batch.boxes[number, best[number]]))
+        for number, image_id in enumerate(ids)
+        if top[number] >= bar and np.isfinite(top[number])
+    ]
+    return with_boxes(films, rows)
