@@ -118,7 +118,8 @@ def summarise_changes(
             missing.append(Problem("import", "a film of the prediction", repr(image_id)))
             continue
         origin = before[image_id]
-        rows += _film_rows(origin, film, film.annotators[0] if film.annotators else annotator)
+        named = next((name for name in film.annotators if name), annotator)
+        rows += _film_rows(origin, film, named)
     if missing:
         raise DataError.from_problems(missing)
     table = pd.DataFrame(rows, columns=list(TABLE_COLUMNS))

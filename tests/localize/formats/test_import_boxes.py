@@ -151,6 +151,12 @@ def test_annotators_are_told_apart_and_their_names_escaped():
     assert "<b>" not in summary.to_markdown()
 
 
+def test_changes_of_a_file_with_blank_annotators_are_the_given_one_s():
+    films = [film(annotators=("",)), film("b.png", annotators=())]
+    summary = changes([("a", *BOX, 0.9), ("b", *BOX, 0.9)], films, annotator="team")
+    assert summary.by_annotator.keys() == {"team"}
+
+
 def test_nothing_predicted_has_no_accepted_share():
     assert changes([], [film(boxes=())]).total.accepted_share is None
 
