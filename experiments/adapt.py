@@ -37,9 +37,9 @@ class Adaptation(Frozen):
 
     source: Source = "sides"
     rounds: int = Field(1, ge=1)
-    epochs: int = Field(3, ge=1)
-    batch_size: int = Field(16, ge=1)
-    lr: float = Field(5e-4, gt=0)
+    training: DetectorTrainConfig = DetectorTrainConfig(
+        epochs=3, batch_size=16, lr=5e-4, lr_backbone=5e-4, ema_decay=0.99, warmup_steps=10
+    )
 
 
 def adapt_detector(
@@ -50,13 +50,13 @@ def adapt_detector(
     place: Path,
     *,
     adaptation: Adaptation,
-    training: DetectorTrainConfig,
+    seed: int,
     device: torch.device,
 ) -> Path:
     """The folder of the adapted detector below `place`, trained where it is not there yet.
 
     `boxed` (splits train and val) are the old hospital's films, `pairs` the new one's, whose true
-    boxes are not looked at; `mined` their reports' findings. `training` is that of the detector.
+    boxes are not looked at; `mined` their reports' findings.
     """
     current = detector
     for number in range(1, adaptation.rounds + 1):
@@ -67,23 +67,16 @@ def adapt_detector(
                 choose = _chooser(adaptation.source, store, mined)
                 train, val = (choose(pairs.split(split)) for split in ("train", "val"))
             films = join_manifests([boxed.split("train"), train])
-            steps = len(films.images) * adaptation.epochs
-            if adaptation.source == "none":
+            changed: dict[str, int] = {"seed": seed}
+            if adaptation.source == "none":  # as many steps
+                changed["epoch_films"] = len(films.images)
                 films, val = boxed.split("train"), boxed.split("val")
-            changed = {
-                "epochs": max(1, round(steps / len(films.images))),
-                "epoch_films": None,
-                "batch_size": adaptation.batch_size,
-                "lr": adaptation.lr,
-                "lr_backbone": adaptation.lr,
-                "warmup_steps": 10,
-            }
             train_detector(
                 films,
                 val,
                 run,
                 config=load_detector(current)[1],
-                training=training.model_copy(update=changed),
+                training=adaptation.training.model_copy(update=changed),
                 initial=current,
                 device=device,
             )

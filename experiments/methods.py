@@ -15,6 +15,7 @@ from data_manifests.manifest import Manifest
 from detector.config import Frozen
 from detector.proposals import ProposalOptions
 from detector.roi_store import RoiStore
+from experiments.adapt import Adaptation, adapt_detector
 from experiments.attention import PairParts, attention_bundle, propose_films
 from experiments.baselines.classifier import ClassifierSettings, load_classifier
 from experiments.baselines.heat_boxes import choose_heat_rule, heat_prediction
@@ -81,10 +82,15 @@ class MethodSpec(Frozen):
     """A method in a preset: which kind under which name, and its settings."""
 
     name: str
-    kind: Literal["heat", "detector", "attention", "lung_prior", "roi_chance", "best_available"]
+    kind: Literal[
+        "heat", "detector", "attention", "adapted", "lung_prior", "roi_chance", "best_available"
+    ]
     heat: HeatKind = Field("cam", description="kind heat: cam or gradcam")
     preset: str | None = Field(None, description="kind attention: a preset of `localize train`")
     set: tuple[str, ...] = Field((), description="kind attention: settings as --set takes them")
+    adaptation: Adaptation = Field(
+        Adaptation(), description="kind adapted: how the detector learns from the pairs first"
+    )
     draws: int = Field(5, ge=1, description="kind roi_chance: orders drawn")
 
 
@@ -104,21 +110,55 @@ def build_method(spec: MethodSpec) -> Method:
         return Method(spec.name, partial(_chance, draws=spec.draws), draws=spec.draws)
     if spec.kind == "best_available":
         return Method(spec.name, _best_available)
-    return attention_method(spec.name, localizer_settings(spec.preset, None, list(spec.set)))
+    settings = localizer_settings(spec.preset, None, list(spec.set))
+    if spec.kind == "adapted":
+        return adapted_method(spec.name, spec.adaptation, settings)
+    return attention_method(spec.name, settings)
 
 
 def attention_method(name: str, settings: LocalizerSettings) -> Method:
     """The method of the paper under some settings; each run trains it with its own seed."""
 
     def bundle(road: Road) -> Path:
-        training = settings.training.model_copy(update={"seed": road.seed})
-        seeded = settings.model_copy(update={"training": training})
-        return attention_bundle(road.parts, seeded, road.place / name, road.device)
+        return attention_bundle(
+            road.parts, _seeded(settings, road.seed), road.place / name, road.device
+        )
 
+    return _bundle_method(name, bundle)
+
+
+def adapted_method(name: str, adaptation: Adaptation, settings: LocalizerSettings) -> Method:
+    """The detector adapted to the films with reports, then attention on its regions."""
+
+    def bundle(road: Road) -> Path:
+        place, parts = road.place / name, road.parts
+        detector = adapt_detector(
+            parts.detector,
+            road.boxed,
+            parts.pairs,
+            parts.attributes,
+            place,
+            adaptation=adaptation,
+            seed=road.seed,
+            device=road.device,
+        )
+        rois = propose_films(detector, parts.pairs, place / "rois", road.device)
+        adapted = replace(parts, detector=detector, rois=rois)
+        return attention_bundle(adapted, _seeded(settings, road.seed), place, road.device)
+
+    return _bundle_method(name, bundle)
+
+
+def _bundle_method(name: str, bundle: Callable[[Road], Path]) -> Method:
     def predict(road: Road, test: TestSet) -> Prediction:
         return _by_bundle(road, test, bundle(road), "localizer")
 
     return Method(name, predict, bundle=bundle)
+
+
+def _seeded(settings: LocalizerSettings, seed: int) -> LocalizerSettings:
+    training = settings.training.model_copy(update={"seed": seed})
+    return settings.model_copy(update={"training": training})
 
 
 def method_prediction(method: Method, road: Road, test: TestSet) -> Prediction:

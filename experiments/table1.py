@@ -35,6 +35,11 @@ READINGS = {
     "proposed_no_classification": "the paper's form without the attribute loss",
     "proposed_printed": "the paper's form, `--preset paper`",
     "proposed": "our form",
+    "adapted_by_reports": "the detector fine-tuned on the regions that B's reports vouch for (the "
+    "best on every side they name; none where they deny an opacity), then our form on top",
+    "adapted_by_itself": "the same without text: the best region of the half of B's films that "
+    "score highest",
+    "trained_longer": "the same number of steps on A's boxes alone",
     "lung_prior": "the two median boxes of the training films on every film: no pixel is looked at",
     "roi_chance": "the detector's regions in random order, mean of the draws",
     "best_available": "the detector's regions chosen by who knows the true boxes: the ceiling of "

@@ -71,7 +71,7 @@ def _join_tables(folders: list[Path], staged: Path, block: int) -> None:
             )
             for name in TABLES
         ]
-        shards: list[tuple[Iterator[list[str]], _Grouped, Iterator[list[str]]]] = []
+        shards: list[tuple[Iterator[Row], _Grouped, Iterator[Row]]] = []
         for images, boxes, attributes in readers:
             headers = [next(reader, []) for reader in (images, boxes, attributes)]
             if not shards:  # shard 0 has the first block, so it has the headers
@@ -79,16 +79,16 @@ def _join_tables(folders: list[Path], staged: Path, block: int) -> None:
                     writer.writerow(header)
             shards.append((images, _Grouped(boxes), attributes))
         for turn in count():
-            images, grouped, attributes = shards[turn % len(shards)]
+            films, grouped, words = shards[turn % len(shards)]
             for place in range(block):
-                image = next(images, None)
+                image = next(films, None)
                 if image is None:
                     if place == 0:
                         return  # blocks are dealt in turn: after the first gap there are none
                     break
                 writers[0].writerow(image)
                 writers[1].writerows(grouped.of(image[0]))
-                writers[2].writerow(next(attributes))
+                writers[2].writerow(next(words))
 
 
 class _Grouped:

@@ -1,0 +1,109 @@
+"""Adapting a detector: what it learns from, and that true boxes of the new hospital are not read."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from attributes.lexicon import load_lexicon
+from attributes.mine import mine_reports
+from data_manifests.manifest import read_manifest
+from data_manifests.phantom.case import PhantomOptions
+from data_manifests.phantom.generate import SplitShares, build_phantom
+from detector.config import DetectorConfig, DetectorTrainConfig
+from detector.roi_store import RoiStore
+from detector.train import train_detector
+from experiments.adapt import Adaptation, adapt_detector, own_boxes
+from experiments.attention import propose_films
+from localize.report_boxes import with_boxes
+
+pytestmark = pytest.mark.slow
+CPU = torch.device("cpu")
+TRAINING = DetectorTrainConfig(epochs=1, batch_size=4, ema_decay=0.9, warmup_steps=1)
+
+
+@pytest.fixture(scope="module")
+def hospitals(tmp_path_factory):
+    """A detector of one epoch on hospital A, and hospital B with mined reports."""
+    folder = tmp_path_factory.mktemp("hospitals")
+    shares = SplitShares(val=0.3, test=0.0)
+    for domain, films in (("a", 16), ("b", 24)):
+        options = PhantomOptions(size=64, domain=domain.upper(), seed=2, prevalence=0.6)
+        build_phantom(folder / domain, options, films=films, shares=shares)
+    mine_reports(folder / "b", folder / "mined", lexicon=load_lexicon("en"), workers=1)
+    a = read_manifest(folder / "a")
+    train_detector(
+        a.split("train"),
+        a.split("val"),
+        folder / "detector",
+        config=DetectorConfig(backbone="resnet18", fpn_width=16, image_size=64),
+        training=TRAINING,
+        device=CPU,
+    )
+    return folder
+
+
+def adapt(folder, place, source, pairs=None):
+    detector = adapt_detector(
+        folder / "detector",
+        read_manifest(folder / "a"),
+        pairs or read_manifest(folder / "b"),
+        folder / "mined",
+        place,
+        adaptation=Adaptation(source=source, training=TRAINING),
+        seed=1,
+        device=CPU,
+    )
+    return detector, json.loads((detector / "run.json").read_text())
+
+
+def test_true_boxes_of_the_new_hospital_change_nothing(hospitals, tmp_path):
+    b = read_manifest(hospitals / "b")
+    blind = with_boxes(b, [])
+    (_, seeing), (_, not_seeing) = (
+        adapt(hospitals, tmp_path / name, "sides", films)
+        for name, films in (("one", b), ("two", blind))
+    )
+    assert seeing["data"]["train_sha256"] == not_seeing["data"]["train_sha256"]
+    assert seeing["data"]["initial_sha256"] is not None
+
+
+def test_the_control_takes_as_many_steps_on_the_old_boxes(hospitals, tmp_path):
+    (reports, _), (control, run) = (
+        adapt(hospitals, tmp_path / source, source) for source in ("finding", "none")
+    )
+    steps = [
+        json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+        for folder in (reports, control)
+    ]
+    assert steps[0] == steps[1]
+    a = read_manifest(hospitals / "a").split("train")
+    assert run["training"]["epoch_films"] > len(a.images)
+
+
+def test_a_finished_adaptation_is_kept(hospitals, tmp_path):
+    detector, _ = adapt(hospitals, tmp_path, "own")
+    written = (detector / "detector.safetensors").stat().st_mtime_ns
+    assert adapt(hospitals, tmp_path, "own")[0] == detector
+    assert (detector / "detector.safetensors").stat().st_mtime_ns == written
+
+
+def test_own_boxes_are_the_best_regions_of_the_half_that_scores_highest(hospitals, tmp_path):
+    b = read_manifest(hospitals / "b").split("train")
+    rois = propose_films(hospitals / "detector", b, tmp_path / "rois", CPU)
+    with RoiStore(rois) as store:
+        chosen = own_boxes(b, store).boxes
+        rows = {image_id: row for row, image_id in enumerate(store.image_ids())}
+        best = {
+            image_id: store.read(np.array([rows[image_id]])) for image_id in b.images["image_id"]
+        }
+    tops = {image_id: float(batch.scores[batch.mask].max()) for image_id, batch in best.items()}
+    median = np.median(list(tops.values()))
+    assert set(chosen["image_id"]) == {name for name, top in tops.items() if top >= median}
+    for name, *corners in chosen[["image_id", "x1", "y1", "x2", "y2"]].itertuples(index=False):
+        batch = best[name]
+        expected = batch.boxes[0][int(np.where(batch.mask[0], batch.scores[0], -1).argmax())]
+        np.testing.assert_allclose(corners, expected, rtol=1e-6)
