@@ -196,6 +196,7 @@ def test_an_unknown_engine_or_precision_is_refused(change):
         PredictOptions(**change)
 
 
+@pytest.mark.slow
 def test_onnx_boxes_are_those_of_torch(bundle, films, tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
