@@ -57,17 +57,18 @@ def backward_with_all_films(
     output, low = model(regions), model.fuse(lowest)
     words = torch.from_numpy(pairs.words[batch])
     ends = (output.fused, output.alpha, low)
-    held = [end.detach().requires_grad_() for end in ends]
+    fused, alpha, lows = (end.detach().requires_grad_() for end in ends)
     value = torch.zeros(())
     for first in range(0, len(words), CHUNK):
         numbers = range(first, min(first + CHUNK, len(words)))
-        part = _triplet(objective, *held, words, numbers, all_films=True).sum() / len(words)
+        one = _triplet(objective, fused, alpha, lows, words, numbers, all_films=True)
+        part = one.sum() / len(words)
         part = objective.training.triplet_weight * part
         part.backward()  # type: ignore[no-untyped-call] # torch leaves Tensor.backward untyped
         value = value + part.detach()
     others = _other_losses(objective, output, regions, pairs, batch)
     rest = objective.total({"triplet": torch.zeros(len(words)), **others}).mean()
-    torch.autograd.backward([rest, *ends], [torch.ones(()), *(one.grad for one in held)])
+    torch.autograd.backward([rest, *ends], [torch.ones(()), fused.grad, alpha.grad, lows.grad])
     return value + rest.detach()
 
 

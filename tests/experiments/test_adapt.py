@@ -1,4 +1,4 @@
-"""Adapting a detector: what it learns from, and that true boxes of the new hospital are not read."""
+"""Adapting a detector: what it learns from; true boxes of the new hospital are not read."""
 
 from __future__ import annotations
 
