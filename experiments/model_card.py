@@ -62,6 +62,8 @@ def write_model_card(result: ShippedResult, results: Path, images: Path, bundle:
             [title, *(_cell(result.evaluations[name], key) for name in tests)]
             for key, title in ROWS
         ],
+        normal_auc=_cell(result.against_normal, "film_auc"),
+        normal_films=result.against_normal.films.no_pneumonia,
         min_group=min((group.films for group in result.groups), default=0),
         groups=[
             [
@@ -97,6 +99,7 @@ def _as_json(result: ShippedResult) -> dict[str, object]:
             name: {row.key: vars(row.estimate) for row in evaluation.rows}
             for name, evaluation in result.evaluations.items()
         },
+        "against_normal": vars(result.against_normal.row("film_auc").estimate),
         "groups": {
             group.name: {
                 key: vars(group.evaluation.row(key).estimate)

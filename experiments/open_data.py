@@ -24,6 +24,7 @@ OPACITY_KIND = "per_lung_opacity"
 # Further scores of the same films, and days since the first symptom or admission.
 MORE_SCORES = ("covidnet_geographic", "covidnet_opacity", "brixia_S_Global", "offset_days")
 SPLIT_TABLE = "open_fullframe_split.csv"
+NOT_READ = "not in RSNA train"
 NEGATIVE_CLASSES = ("Normal", "No Lung Opacity / Not Normal")
 
 
@@ -79,6 +80,7 @@ def _manifest(folder: Path, label: str) -> Manifest:
         {
             "image_id": image_id,
             label: films.apply(_rsna_label, axis=1),
+            "normal": films.apply(_is_normal, axis=1),
             **{name: films[name] if name in films else "" for name in ("sex", "age")},
         }
     )
@@ -91,6 +93,12 @@ def _rsna_label(film: pd.Series) -> str:
     if film["rsna_class"] in NEGATIVE_CLASSES or film["nih_labels"] == "No Finding":
         return "0"
     return ""  # a text-mined label of something else says nothing about opacity
+
+
+def _is_normal(film: pd.Series) -> str:
+    """Nothing found by RSNA's readers, or by NIH's text mining where RSNA did not read the film."""
+    by_text = film["rsna_class"] == NOT_READ and film["nih_labels"] == "No Finding"
+    return "1" if film["rsna_class"] == "Normal" or by_text else "0"
 
 
 def _visible(manifest: Manifest) -> Manifest:

@@ -42,15 +42,18 @@ class Group:
 
 @dataclass(frozen=True)
 class ShippedResult:
-    """The bundle on its test films: predictions and evaluations by test set, groups of the full
-    frames, severity out of fold, flagged share of pictures by kind, and calls of films by label;
-    `trained` counts the detector's training films by source."""
+    """The bundle on its test films: predictions and evaluations by test set, that of the full
+    frames with an opacity or normal (other diseases left out), groups of the full frames, severity
+    out of fold, flagged share of pictures by kind, and calls of films by label; `trained` counts
+    the detector's training films by source.
+    """
 
     bundle: Bundle
     trained: dict[str, int]
     predictions: dict[str, Prediction]
     truths: dict[str, Manifest]
     evaluations: dict[str, Evaluation]
+    against_normal: Evaluation
     groups: list[Group]
     severity: list[SeverityFit]
     flagged: dict[str, float]
@@ -107,6 +110,7 @@ def judge_bundle(
         predictions=predictions,
         truths=truths,
         evaluations=evaluations,
+        against_normal=evaluate(predictions[FULL_FRAMES], _opacity_or_normal(truths[FULL_FRAMES])),
         groups=_groups(predictions[FULL_FRAMES], truths[FULL_FRAMES]),
         severity=evaluate_severity(scores, scored, column="severity", seed=0),
         flagged=_flagged(bundle, predictions, truths),
@@ -122,6 +126,12 @@ def _scored(covid: Manifest) -> Manifest:
 def _guard_films(found: OpenInput) -> Manifest:
     boxed = found.films.boxed
     return boxed.subset(boxed.images["source"].isin(GUARD_SOURCES))
+
+
+def _opacity_or_normal(films: Manifest) -> Manifest:
+    labels = films.labels
+    kept = labels.loc[(labels["pneumonia"] == 1) | (labels["normal"] == 1), "image_id"]
+    return films.subset(films.images["image_id"].isin(set(kept)))
 
 
 def _groups(prediction: Prediction, films: Manifest) -> list[Group]:

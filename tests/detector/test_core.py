@@ -38,10 +38,15 @@ def assert_close(maps, exact, tolerance: float) -> None:
 
 @torch.inference_mode()
 def test_bfloat16_maps_are_float32_and_near_those_of_float32(model):
+    """Eight bits of mantissa: random weights' maps within hundredths of their largest value."""
     exact = run_detector(model, films(2))
     rounded = torch_core(model, "bfloat16")(films(2))
     assert not torch.equal(rounded.logits[0], exact.logits[0])
-    assert_close(rounded, exact, 0.15)
+    for field in fields(exact):
+        pairs = zip(getattr(rounded, field.name), getattr(exact, field.name), strict=True)
+        for ours, theirs in pairs:
+            assert ours.dtype == torch.float32
+            assert (ours - theirs).abs().mean() <= 0.03 * theirs.abs().max(), field.name
 
 
 @pytest.mark.slow
