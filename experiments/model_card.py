@@ -47,7 +47,7 @@ def write_model_card(result: ShippedResult, results: Path, images: Path, bundle:
     _draw_reliability(result, images / "model-card-reliability.png")
     names = {0: "no opacity", 1: "opacity"}
     template = resources.files("experiments.presets").joinpath(TEMPLATE).read_text("utf-8")
-    environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - Markdown
+    environment = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701 - Markdown
     card = environment.from_string(template).render(
         command=COMMAND,
         detector=description["detector"],

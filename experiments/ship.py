@@ -96,6 +96,7 @@ def judge_bundle(
         for name, films in truths.items()
     }
     evaluations = {name: evaluate(predictions[name], films) for name, films in truths.items()}
+    normal = _opacity_or_normal(truths[FULL_FRAMES])
     scored = _scored(found.covid)
     scores = predict_films(bundle, manifest_films(scored), options, device)
     return ShippedResult(
@@ -110,7 +111,9 @@ def judge_bundle(
         predictions=predictions,
         truths=truths,
         evaluations=evaluations,
-        against_normal=evaluate(predictions[FULL_FRAMES], _opacity_or_normal(truths[FULL_FRAMES])),
+        against_normal=evaluate(
+            _part(predictions[FULL_FRAMES], set(normal.images["image_id"])), normal
+        ),
         groups=_groups(predictions[FULL_FRAMES], truths[FULL_FRAMES]),
         severity=evaluate_severity(scores, scored, column="severity", seed=0),
         flagged=_flagged(bundle, predictions, truths),
@@ -147,18 +150,18 @@ def _groups(prediction: Prediction, films: Manifest) -> list[Group]:
             ids = set(labels.loc[values.astype("str") == value, "image_id"])
             if len(ids) >= MIN_GROUP:
                 part = films.subset(films.images["image_id"].isin(ids))
-                own = Prediction(
-                    _of(prediction.images, ids),
-                    _of(prediction.boxes, ids),
-                    _of(prediction.attributes, ids),
-                    prediction.info,
-                )
+                own = _part(prediction, ids)
                 found.append(Group(f"{kind} {value}", len(ids), evaluate(own, part)))
     return found
 
 
-def _of(table: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
-    return table[table["image_id"].isin(ids)].reset_index(drop=True)
+def _part(prediction: Prediction, ids: set[str]) -> Prediction:
+    """The prediction of some of its films."""
+    images, boxes, attributes = (
+        table[table["image_id"].isin(ids)].reset_index(drop=True)
+        for table in (prediction.images, prediction.boxes, prediction.attributes)
+    )
+    return Prediction(images, boxes, attributes, prediction.info)
 
 
 def _flagged(

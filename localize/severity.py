@@ -20,7 +20,8 @@ from localize.severity_model import FEATURES, SeverityModel, check_scored, sever
 
 Floats = NDArray[np.float64]
 FOLDS = 5
-RIDGE = 10.0  # on standardised features: tens of scored films against ten features
+RIDGE = 10.0  # on standardised features: tens of scored films against four features
+KEYWORDS = ("severe", "mild")  # the paper's two scores
 MIN_SCORED = 10
 REPLICATES = 1000
 
@@ -63,15 +64,32 @@ def scored_films(
         )
     if not pd.api.types.is_numeric_dtype(manifest.labels[column]):
         raise DataError(f"labels.csv, field {column}: expected numbers or blanks, got text")
-    labels = manifest.labels.set_index("image_id")[column].astype("float64")
     patients = manifest.images.set_index("image_id")["patient_id"]
-    image_ids = prediction.images["image_id"]
-    truth: Floats = np.asarray(labels.reindex(image_ids), np.float64)
-    features = severity_features(prediction)
-    usable = np.isfinite(truth) & np.isfinite(features).all(axis=1)
+    truth, features = _truth(prediction, manifest, column), severity_features(prediction)
+    usable = _usable(truth, features)
     check_scored(truth[usable], MIN_SCORED, column)
+    image_ids = prediction.images["image_id"]
     groups = patients.reindex(image_ids).fillna("")[usable].astype("category").cat.codes
     return features[usable], truth[usable], np.asarray(groups, np.int64)
+
+
+def _truth(prediction: Prediction, manifest: Manifest, column: str) -> Floats:
+    """The expert scores of the predicted films, NaN where there is none."""
+    labels = manifest.labels.set_index("image_id")[column].astype("float64")
+    return np.asarray(labels.reindex(prediction.images["image_id"]), np.float64)
+
+
+def _usable(truth: Floats, features: Floats) -> NDArray[np.bool_]:
+    return np.isfinite(truth) & np.asarray(np.isfinite(features).all(axis=1))
+
+
+def _keyword_scores(prediction: Prediction, keyword: str, usable: NDArray[np.bool_]) -> Floats:
+    """P(keyword) of the usable films, (S, 1); zero for a model that does not know the word."""
+    attributes = prediction.attributes
+    if keyword not in attributes:
+        return np.zeros((int(usable.sum()), 1))
+    known = attributes.set_index("image_id")[keyword].reindex(prediction.images["image_id"])
+    return np.asarray(known, np.float64)[usable, None]
 
 
 def fit_severity(prediction: Prediction, manifest: Manifest, *, column: str) -> SeverityModel:
@@ -107,9 +125,10 @@ def evaluate_severity(
         DataError: see `scored_films`; fewer than five patients.
     """
     features, truth, groups = scored_films(prediction, manifest, column)
+    usable = _usable(_truth(prediction, manifest, column), severity_features(prediction))
     rows = [("severity", features)]
-    for keyword in ("severe", "mild"):
-        rows.append((f"P({keyword})", features[:, [FEATURES.index(keyword)]]))
+    for keyword in KEYWORDS:
+        rows.append((f"P({keyword})", _keyword_scores(prediction, keyword, usable)))
     rows.append(("p_pneumonia", features[:, [FEATURES.index("p_pneumonia")]]))
     fits = []
     for name, chosen in rows:

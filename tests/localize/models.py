@@ -368,8 +368,8 @@ def write_tiny_bundle(folder: Path, *, severity: SeverityModel | None = None) ->
 
 
 def tiny_severity() -> SeverityModel:
-    """Severity from the extents and P(severe)."""
-    weights = {"extent_left_half": 3.0, "extent_right_half": 2.0, "severe": 1.0}
+    """Severity from the extents and P(pneumonia)."""
+    weights = {"root_extent_left_half": 3.0, "root_extent_right_half": 2.0, "p_pneumonia": 1.0}
     return SeverityModel(
         features=FEATURES,
         coefficients=tuple(weights.get(name, 0.0) for name in FEATURES),

@@ -51,21 +51,27 @@ def features_of(boxes, **attributes) -> dict[str, float]:
 )
 def test_extents_are_shares_of_each_half_film(box, left, right):
     found = features_of([("a", *box, 0.5)])
-    assert found["extent_left_half"] == pytest.approx(0.5 * left)
-    assert found["extent_right_half"] == pytest.approx(0.5 * right)
+    assert found["root_extent_left_half"] ** 2 == pytest.approx(0.5 * left)
+    assert found["root_extent_right_half"] ** 2 == pytest.approx(0.5 * right)
 
 
 def test_boxes_add_up_by_their_scores():
     boxes = [("a", 0, 0, HALF, HALF, 0.8), ("a", 0, HALF, HALF, SIDE, 0.2)]
-    assert features_of(boxes)["extent_left_half"] == pytest.approx(0.8 * 0.5 + 0.2 * 0.5)
+    extent = features_of(boxes)["root_extent_left_half"] ** 2
+    assert extent == pytest.approx(0.8 * 0.5 + 0.2 * 0.5)
 
 
-def test_attributes_enter_by_name_and_unknown_ones_are_zero():
-    found = features_of([], severe=0.9, left=0.4)
-    assert found["severe"] == 0.9
-    assert found["mild"] == 0.0
+def test_a_film_without_boxes_has_its_probability_and_no_extent():
+    found = features_of([])
     assert found["p_pneumonia"] == 0.7
-    assert (found["extent_left_half"], found["extent_right_half"]) == (0.0, 0.0)
+    assert found["logit_p_pneumonia"] == pytest.approx(np.log(0.7 / 0.3))
+    assert (found["root_extent_left_half"], found["root_extent_right_half"]) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0])
+def test_a_certain_film_has_a_finite_logit(probability):
+    prediction = make_prediction(["a"], p_pneumonia=[probability])
+    assert np.isfinite(severity_features(prediction)).all()
 
 
 def test_a_skipped_film_has_no_features():
@@ -89,7 +95,8 @@ def planted_films(films=80, *, seed=0, noise=0.0):
         ids, boxes, p_pneumonia=random.random(films), attributes=attributes
     )
     features = pd.DataFrame(severity_features(prediction), columns=list(FEATURES))
-    score = 1 + 6 * features["extent_left_half"] + 4 * features["severe"] - 2 * features["mild"]
+    left, right = features["root_extent_left_half"], features["root_extent_right_half"]
+    score = 1 + 6 * left + 4 * right - 2 * features["p_pneumonia"]
     score += noise * random.standard_normal(films)
     truth = make_truth(ids, patients=[f"p-{n // 2}" for n in range(films)])
     labels = pd.DataFrame({"image_id": ids, "severity": score.to_numpy()})
@@ -101,7 +108,11 @@ def test_a_linear_rule_is_recovered(monkeypatch):
     prediction, manifest = planted_films()
     model = fit_severity(prediction, manifest, column="severity")
     found = dict(zip(FEATURES, model.coefficients, strict=True))
-    expected = {"extent_left_half": 6.0, "severe": 4.0, "mild": -2.0}
+    expected = {
+        "root_extent_left_half": 6.0,
+        "root_extent_right_half": 4.0,
+        "p_pneumonia": -2.0,
+    }
     for name in FEATURES:
         assert found[name] == pytest.approx(expected.get(name, 0.0), abs=1e-3)
     assert model.intercept == pytest.approx(1.0, abs=1e-3)
