@@ -144,8 +144,12 @@ def draft_film(card: Card, keywords: tuple[str, ...], options: DraftOptions) -> 
         severity_low=card.severity_low,
         severity_high=card.severity_high,
         sentences=sentences,
-        to_check=_contradictions(sentences, known, options),
+        to_check=(*_unlike_films(card), *_contradictions(sentences, known, options)),
     )
+
+
+def _unlike_films(card: Card) -> tuple[str, ...]:
+    return (f"the picture {card.warning}",) if card.warning else ()
 
 
 def _described(boxes: tuple[CardBox, ...], options: DraftOptions) -> tuple[BoxEvidence, ...]:

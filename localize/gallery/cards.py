@@ -34,7 +34,8 @@ class Card:
 
     `boxes` are best first; `true_boxes` None where the film's truth is not known (an empty tuple:
     known to have none). `attributes` has one probability for each keyword of the prediction.
-    `severity_low` and `severity_high` bound the 90 % interval where the model states one.
+    `severity_low` and `severity_high` bound the 90 % interval where the model states one. `opacity`
+    is the film's call (yes, no, unsure), `warning` says that it is unlike the films of the training.
     """
 
     id: str
@@ -47,6 +48,8 @@ class Card:
     boxes: tuple[CardBox, ...]
     true_boxes: tuple[Corners, ...] | None
     attributes: tuple[float | None, ...]
+    opacity: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ def _card(
         boxes=boxes.get(image_id, ()),
         true_boxes=truth.get(image_id),
         attributes=tuple(_number(value) for value in probabilities),
+        opacity=str(row.get("opacity", "")),
+        warning=str(row.get("warning", "")),
     )
 
 

@@ -116,7 +116,8 @@
   }
   function facts(film, all) {
     const measures = node("div", { class: "measures" });
-    measures.append(measure("P(pneumonia)", number(film.p_pneumonia), ""));
+    const call = film.opacity ? ` ${film.opacity}` : "";
+    measures.append(measure(call ? "P(pneumonia), call" : "P(pneumonia)", number(film.p_pneumonia), call));
     if (film.severity !== null) {
       const range = film.severity_low === null
         ? "" : ` ${number(film.severity_low, 1)} – ${number(film.severity_high, 1)}`;
@@ -135,7 +136,8 @@
         node("dd", { class: "value" }, number(value)),
       );
     }
-    return node("div", { class: "facts" }, measures, bars);
+    const warnings = film.warning ? [node("p", { class: "warning" }, film.warning)] : [];
+    return node("div", { class: "facts" }, ...warnings, measures, bars);
   }
   function fillCard(entry, now) {
     const { film, index, card } = entry;

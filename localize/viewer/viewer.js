@@ -108,7 +108,8 @@ function showFacts(session) {
   const { card } = session;
   const range = card.severity_low === null ? "" : `${number(card.severity_low, 1)} – ${number(card.severity_high, 1)}`;
   control("measures").replaceChildren(
-    measure("P(pneumonia)", number(card.p_pneumonia), ""),
+    ...(card.warning ? [node("p", { class: "warning" }, card.warning)] : []),
+    measure(card.opacity ? "P(pneumonia), call" : "P(pneumonia)", number(card.p_pneumonia), card.opacity),
     ...(card.severity === null ? [] : [measure(range ? "severity, 90 % interval" : "severity", number(card.severity, 1), range)]),
   );
   showBoxes(session);

@@ -271,3 +271,8 @@ def test_command_refuses_other_forms(tmp_path):
         pneumoloc.app, ["drafts", str(tmp_path / "p"), "--out", str(tmp_path / "d.docx")]
     )
     assert isinstance(result.exception, ConfigError)
+
+
+def test_a_picture_unlike_the_training_films_is_to_check_first():
+    card = Card("film", 10, 10, 0.9, None, None, None, (), None, (), "yes", "looks like a cat")
+    assert draft_film(card, (), DraftOptions()).to_check[0] == "the picture looks like a cat"
