@@ -7,6 +7,7 @@ same thresholds, boxes and scores are bit-identical to the model's detections.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -79,26 +80,51 @@ def propose_rois(
     The model must be in evaluation mode; results do not depend on the other films of the batch as
     long as all have one size. `core` runs the convolutions, by default PyTorch in float32.
     """
+    return [
+        FilmRois(_best(model, maps, options), _lowest(model, maps, options))
+        for maps in _maps_of_films(model, images, core)
+    ]
+
+
+@torch.inference_mode()
+def best_rois(
+    model: RetinaNet, images: list[Tensor], options: ProposalOptions, core: Core | None = None
+) -> list[Rois]:
+    """The best regions of `propose_rois` alone, which is all that prediction needs."""
+    return [_best(model, maps, options) for maps in _maps_of_films(model, images, core)]
+
+
+@dataclass(frozen=True)
+class _FilmMaps:
+    """One film's outputs by pyramid level: `scores` (A,) in [0, 1], `deltas` and `anchors` (A, 4),
+    `pyramid` and `towers` (C, H, W); `size` is the film's (height, width)."""
+
+    scores: list[Tensor]
+    deltas: list[Tensor]
+    anchors: list[Tensor]
+    pyramid: list[Tensor]
+    towers: list[Tensor]
+    size: tuple[int, int]
+
+
+def _maps_of_films(
+    model: RetinaNet, images: list[Tensor], core: Core | None
+) -> Iterator[_FilmMaps]:
     image_list, _ = model.transform(images)
     maps = (core or torch_core(model))(image_list.tensors)
-    pyramid, towers = maps.pyramid, maps.towers
-    logits = [_per_anchor(level, 1) for level in maps.logits]
+    scores = [_per_anchor(level, 1).sigmoid() for level in maps.logits]
     deltas = [_per_anchor(level, 4) for level in maps.deltas]
-    anchors = model.anchor_generator(image_list, list(pyramid))
-    per_level = [level.shape[1] for level in logits]
-    return [
-        _film_rois(
-            model,
-            [level[k, :, 0] for level in logits],
-            [level[k] for level in deltas],
-            list(anchors[k].split(per_level)),
-            [level[k] for level in pyramid],
-            [tower[k] for tower in towers],
-            size,
-            options,
+    anchors = model.anchor_generator(image_list, list(maps.pyramid))
+    per_level = [level.shape[1] for level in scores]
+    for k, size in enumerate(image_list.image_sizes):
+        yield _FilmMaps(
+            scores=[level[k, :, 0] for level in scores],
+            deltas=[level[k] for level in deltas],
+            anchors=list(anchors[k].split(per_level)),
+            pyramid=[level[k] for level in maps.pyramid],
+            towers=[tower[k] for tower in maps.towers],
+            size=size,
         )
-        for k, size in enumerate(image_list.image_sizes)
-    ]
 
 
 def _per_anchor(maps: Tensor, width: int) -> Tensor:
@@ -111,41 +137,30 @@ def _per_anchor(maps: Tensor, width: int) -> Tensor:
     )
 
 
-def _film_rois(
-    model: RetinaNet,
-    logits: list[Tensor],
-    deltas: list[Tensor],
-    anchors: list[Tensor],
-    pyramid: list[Tensor],
-    towers: list[Tensor],
-    size: tuple[int, int],
-    options: ProposalOptions,
-) -> FilmRois:
-    scores = [level.sigmoid() for level in logits]
+def _best(model: RetinaNet, maps: _FilmMaps, options: ProposalOptions) -> Rois:
     chosen, boxes, levels = [], [], []
     for number, (level_scores, level_deltas, level_anchors) in enumerate(
-        zip(scores, deltas, anchors, strict=True)
+        zip(maps.scores, maps.deltas, maps.anchors, strict=True)
     ):
         index = level_scores.topk(min(options.candidates, len(level_scores))).indices
         decoded = model.box_coder.decode_single(level_deltas[index], level_anchors[index])
-        boxes.append(clip_boxes_to_image(decoded, size))
+        boxes.append(clip_boxes_to_image(decoded, maps.size))
         chosen.append(index)
         levels.append(torch.full_like(index, number))
     best = _Candidates(
         boxes=torch.cat(boxes),
-        scores=torch.cat([level[index] for level, index in zip(scores, chosen, strict=True)]),
+        scores=torch.cat([level[index] for level, index in zip(maps.scores, chosen, strict=True)]),
         levels=torch.cat(levels),
         anchors=torch.cat(chosen),
     )
     best = best.take(_has_area(best.boxes))
     same_class = torch.zeros_like(best.levels)
     keep = batched_nms(best.boxes, best.scores, same_class, options.nms_iou)[: options.count]
-    lowest = _lowest(model, scores, deltas, anchors, size, options.count)
-    per_cell = model.anchor_generator.num_anchors_per_location()[0]
-    return FilmRois(
-        best=_with_features(best.take(keep), pyramid, towers, size, per_cell, options.feature),
-        lowest=_with_features(lowest, pyramid, towers, size, per_cell, options.feature),
-    )
+    return _with_features(best.take(keep), maps, _per_cell(model), options.feature)
+
+
+def _per_cell(model: RetinaNet) -> int:
+    return int(model.anchor_generator.num_anchors_per_location()[0])
 
 
 @dataclass(frozen=True)
@@ -168,43 +183,32 @@ def _has_area(boxes: Tensor) -> Tensor:
     return (sides >= MIN_SIDE_PX).all(dim=1)
 
 
-def _lowest(
-    model: RetinaNet,
-    scores: list[Tensor],
-    deltas: list[Tensor],
-    anchors: list[Tensor],
-    size: tuple[int, int],
-    count: int,
-) -> _Candidates:
+def _lowest(model: RetinaNet, maps: _FilmMaps, options: ProposalOptions) -> Rois:
     """The lowest-scoring anchors of all levels that have an area, lowest first (paper 3.4)."""
-    counts = torch.tensor([len(level) for level in scores], device=scores[0].device)
+    count = options.count
+    counts = torch.tensor([len(level) for level in maps.scores], device=maps.scores[0].device)
     first = counts.cumsum(0) - counts
-    all_scores, all_deltas, all_anchors = torch.cat(scores), torch.cat(deltas), torch.cat(anchors)
-    asked = min(LOWEST_FACTOR * count, len(all_scores))
+    scores, deltas, anchors = (
+        torch.cat(levels) for levels in (maps.scores, maps.deltas, maps.anchors)
+    )
+    asked = min(LOWEST_FACTOR * count, len(scores))
     while True:
-        index = all_scores.topk(asked, largest=False).indices
+        index = scores.topk(asked, largest=False).indices
         boxes = clip_boxes_to_image(
-            model.box_coder.decode_single(all_deltas[index], all_anchors[index]), size
+            model.box_coder.decode_single(deltas[index], anchors[index]), maps.size
         )
         levels = torch.bucketize(index, first, right=True) - 1
-        found = _Candidates(boxes, all_scores[index], levels, index - first[levels])
+        found = _Candidates(boxes, scores[index], levels, index - first[levels])
         keep = torch.nonzero(_has_area(found.boxes)).flatten()[:count]
-        if len(keep) == count or asked == len(all_scores):
-            return found.take(keep)
-        asked = len(all_scores)
+        if len(keep) == count or asked == len(scores):
+            return _with_features(found.take(keep), maps, _per_cell(model), options.feature)
+        asked = len(scores)
 
 
-def _with_features(
-    found: _Candidates,
-    pyramid: list[Tensor],
-    towers: list[Tensor],
-    size: tuple[int, int],
-    per_cell: int,
-    kind: FeatureKind,
-) -> Rois:
-    maps = towers if kind == "tower" else pyramid
-    features = maps[0].new_zeros((len(found.scores), maps[0].shape[0]))
-    for number, level in enumerate(maps):
+def _with_features(found: _Candidates, maps: _FilmMaps, per_cell: int, kind: FeatureKind) -> Rois:
+    source = maps.towers if kind == "tower" else maps.pyramid
+    features = source[0].new_zeros((len(found.scores), source[0].shape[0]))
+    for number, level in enumerate(source):
         here = torch.nonzero(found.levels == number).flatten()
         if not len(here):
             continue

@@ -79,6 +79,8 @@ def write_model_card(result: ShippedResult, results: Path, images: Path, bundle:
             [names[int(label)], *row]
             for label, row in zip(result.calls.index, result.calls.to_numpy().tolist(), strict=True)
         ],
+        wrong_yes=f"{result.calls.loc[0, 'yes'] / result.calls.loc[0].sum():.0%}",
+        wrong_no=f"{result.calls.loc[1, 'no'] / result.calls.loc[1].sum():.0%}",
         severity=_severity_rows(result.severity),
         flagged=[[kind, f"{share:.3f}"] for kind, share in result.flagged.items()],
     )

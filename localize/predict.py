@@ -22,7 +22,7 @@ from data_manifests.errors import ConfigError, DataError, Problem
 from data_manifests.manifest import Manifest
 from detector.core import Core, Precision, torch_core
 from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
-from detector.proposals import ProposalOptions, propose_rois
+from detector.proposals import ProposalOptions, best_rois
 from detector.provenance import provenance
 from localize.bundle import Bundle, move_bundle
 from localize.film_regions import FilmRegions, Ranking, film_regions, regions_of_films
@@ -231,7 +231,7 @@ def film_results(
             yield batch[0], None
             continue
         tensors = [film.image.to(device) for film in batch if film.image is not None]
-        rois = [one.best for one in propose_rois(bundle.detector, tensors, options.proposals, core)]
+        rois = best_rois(bundle.detector, tensors, options.proposals, core)
         # Geometry is a share of the film in either frame, so the model's frame will do.
         frames = [(tensor.shape[2], tensor.shape[1]) for tensor in tensors]
         regions = regions_of_films(rois, frames, device)

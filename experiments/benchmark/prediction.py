@@ -17,7 +17,7 @@ from data_manifests.films import read_film
 from detector.core import torch_core
 from detector.onnx_core import NEEDED, onnx_core
 from detector.prepare import prepare_film
-from detector.proposals import ProposalOptions, propose_rois
+from detector.proposals import ProposalOptions, best_rois, propose_rois
 from experiments.benchmark.films import benchmark_bundle, phantom_films
 from experiments.benchmark.rows import BenchmarkRow, alternately, scaled
 from experiments.benchmark.sizes import Bench
@@ -147,9 +147,7 @@ def _stages(
     options = ProposalOptions()
     pixels = [bundle.detector.transform(batch)[0].tensors for batch in batches]
     core = torch_core(bundle.detector)
-    rois = [
-        [one.best for one in propose_rois(bundle.detector, batch, options)] for batch in batches
-    ]
+    rois = [best_rois(bundle.detector, batch, options) for batch in batches]
 
     @torch.inference_mode()
     def convolutions() -> None:
@@ -158,7 +156,7 @@ def _stages(
 
     def regions() -> None:
         for batch in batches:
-            propose_rois(bundle.detector, batch, options)
+            best_rois(bundle.detector, batch, options)
 
     def attention() -> None:
         for found in rois:

@@ -35,7 +35,7 @@ class Card:
     `boxes` are best first; `true_boxes` None where the film's truth is not known (an empty tuple:
     known to have none). `attributes` has one probability for each keyword of the prediction.
     `severity_low` and `severity_high` bound the 90 % interval where the model states one. `opacity`
-    is the film's call (yes, no, unsure), `warning` says that it is unlike the films of the training.
+    is the film's call (yes, no, unsure), `warning` says that it is unlike the training films.
     """
 
     id: str
