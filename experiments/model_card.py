@@ -45,6 +45,8 @@ def write_model_card(result: ShippedResult, results: Path, images: Path, bundle:
     description = result.bundle.description
     size = sum(path.stat().st_size for path in bundle.iterdir()) / 1e6
     _draw_reliability(result, images / "model-card-reliability.png")
+    calls = result.calls.to_numpy(np.float64)
+    shares = calls / calls.sum(axis=1, keepdims=True)
     names = {0: "no opacity", 1: "opacity"}
     template = resources.files("experiments.presets").joinpath(TEMPLATE).read_text("utf-8")
     environment = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701 - Markdown
@@ -79,8 +81,8 @@ def write_model_card(result: ShippedResult, results: Path, images: Path, bundle:
             [names[int(label)], *row]
             for label, row in zip(result.calls.index, result.calls.to_numpy().tolist(), strict=True)
         ],
-        wrong_yes=f"{result.calls.loc[0, 'yes'] / result.calls.loc[0].sum():.0%}",
-        wrong_no=f"{result.calls.loc[1, 'no'] / result.calls.loc[1].sum():.0%}",
+        wrong_yes=f"{shares[0, -1]:.0%}",
+        wrong_no=f"{shares[1, 0]:.0%}",
         severity=_severity_rows(result.severity),
         flagged=[[kind, f"{share:.3f}"] for kind, share in result.flagged.items()],
     )
