@@ -146,6 +146,7 @@ def test_the_nih_rsna_overlap_is_refused_unless_named(folder: Path) -> None:
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_hundred_thousand_films_take_seconds_and_linear_time(tmp_path: Path, kind: str) -> None:
     seconds = []
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # of tests before this one, too
     for count in (50_000, 100_000):
         folder = tmp_path / str(count)
         folder.mkdir()
@@ -160,4 +161,4 @@ def test_a_hundred_thousand_films_take_seconds_and_linear_time(tmp_path: Path, k
         seconds.append(time.process_time() - start)
     assert seconds[1] < 5
     assert seconds[1] < 4 * seconds[0] + 0.5
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 * 1024**2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 1024**2  # 1 GiB
