@@ -14,7 +14,7 @@ from data_manifests.atomic import write_json, write_text
 from detector.provenance import manifest_sha256, provenance
 from experiments.drawing import COLOURS, figure_at
 from experiments.open_run import FULL_FRAMES
-from experiments.ship import ShippedResult
+from experiments.ship import MIN_GROUP, ShippedResult
 from experiments.table_rows import estimate_cell
 from localize.evaluation import Evaluation
 from localize.severity import SeverityFit
@@ -66,7 +66,7 @@ def write_model_card(result: ShippedResult, results: Path, images: Path, bundle:
         ],
         normal_auc=_cell(result.against_normal, "film_auc"),
         normal_films=result.against_normal.films.no_pneumonia,
-        min_group=min((group.films for group in result.groups), default=0),
+        min_group=MIN_GROUP,
         groups=[
             [
                 group.name,

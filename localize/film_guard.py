@@ -2,7 +2,7 @@
 
 A logistic regression on principal components of a 32 x 32 thumbnail (frontal chest films are much
 alike: Turk & Pentland 1991 for faces) and on how much detail a picture has at four scales. It
-knows nothing of disease, costs a millisecond, and warns; it never withholds a prediction.
+knows nothing of disease and warns; it never withholds a prediction.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def detector_rows(bench: Bench) -> Iterator[BenchmarkRow]:
     )
 
 
-class _Loop:
+class _Loop(ABC):
     """A training that goes on step by step, and how long it waited for films."""
 
     def __init__(self, steps: int) -> None:
@@ -78,11 +79,13 @@ class _Loop:
             self.train(batch)
         self.spent += time.perf_counter() - start
 
+    @abstractmethod
     def next_batch(self) -> Any:  # Any: each loop has its own kind of batch
-        raise NotImplementedError
+        """The films of the next step."""
 
+    @abstractmethod
     def train(self, batch: Any) -> None:
-        raise NotImplementedError
+        """One step on them."""
 
 
 class OurLoop(_Loop):
