@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
+
+from data_manifests.errors import DataError
 
 
 @contextmanager
@@ -58,3 +61,21 @@ def file_sha256(path: Path) -> str:
     """The SHA-256 of a file, read in blocks, as 64 hexadecimal digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def lock_folder(folder: Path, busy: str) -> IO[str]:
+    """Make `folder` and lock it for this process until the returned file is closed.
+
+    A lock goes with its process: one that was killed leaves none behind.
+
+    Raises:
+        DataError: another process holds the lock; `busy` says what to do.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise DataError(f"{folder}: {busy}") from error
+    return lock

@@ -6,7 +6,6 @@ it is read with `weights_only=True`, so nothing in it can run.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -22,8 +21,8 @@ from typing import IO, Any
 import torch
 from torch import distributed
 
-from data_manifests.atomic import atomic_path
-from data_manifests.errors import CheckpointError, DataError, Interrupted
+from data_manifests.atomic import atomic_path, lock_folder
+from data_manifests.errors import CheckpointError, Interrupted
 
 logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
@@ -49,16 +48,10 @@ class TrainingRun:
 
     def __enter__(self) -> TrainingRun:
         if self.is_writer:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / ".lock").open("w")
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                self._lock.close()
-                raise DataError(
-                    f"{self.folder}: another training is running in this folder; wait for it or "
-                    "choose another --out"
-                ) from error
+            self._lock = lock_folder(
+                self.folder,
+                "another training is running in this folder; wait for it or choose another --out",
+            )
         for number in (signal.SIGINT, signal.SIGTERM):
             self._old_handlers[number] = signal.signal(number, self._note_signal)
         return self

@@ -9,19 +9,15 @@ import torch
 from pydantic import ValidationError
 
 from attributes.lexicon import LEXICON_FOLDER
-from attributes.targets import read_targets
-from attributes.vectors import read_word_vectors
 from data_manifests.errors import ConfigError
 from data_manifests.manifest import Manifest
 from detector.model import load_detector
 from detector.proposals import ProposalOptions
 from detector.propose import Shard, propose_store
-from detector.roi_store import RoiStore
 from localize.bundle import read_json
 from localize.make_bundle import make_bundle
-from localize.pairs import make_pairs
 from localize.settings import LocalizerSettings
-from localize.train import train_localizer
+from localize.train_folders import train_on_folders
 
 
 @dataclass(frozen=True)
@@ -55,28 +51,15 @@ def attention_bundle(
     if bundle.exists():
         check_settings(bundle, settings)
         return bundle
-    targets = read_targets(parts.attributes, policy=settings.training.target_policy)
-    with RoiStore(parts.rois) as store:
-        train, val = (
-            make_pairs(
-                parts.pairs.split(name),
-                store,
-                targets,
-                include_normal=settings.training.include_normal,
-            )
-            for name in ("train", "val")
-        )
-        train_localizer(
-            store,
-            train,
-            store,
-            val,
-            read_word_vectors(parts.words),
-            run,
-            config=settings.localizer,
-            training=settings.training,
-            device=device,
-        )
+    train_on_folders(
+        parts.pairs,
+        parts.rois,
+        parts.attributes,
+        parts.words,
+        run,
+        settings=settings,
+        device=device,
+    )
     return make_bundle(
         bundle,
         detector_run=parts.detector,

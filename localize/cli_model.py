@@ -36,40 +36,25 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train on films with reports; the split `val` selects the epoch. No boxes are needed."""
-    from attributes.targets import read_targets
-    from attributes.vectors import read_word_vectors
     from data_manifests.errors import ConfigError
     from data_manifests.manifest import read_manifest
     from detector.device import choose_device
-    from detector.roi_store import RoiStore
     from detector.training_run import has_checkpoint
-    from localize.pairs import make_pairs
     from localize.settings import localizer_settings
-    from localize.train import train_localizer
+    from localize.train_folders import train_on_folders
 
     settings = localizer_settings(preset, config, set_ or [])
     if not resume and has_checkpoint(out):
         raise ConfigError(f"{out}: holds a training; go on with --resume, or choose another --out")
-    films = read_manifest(manifest)
-    targets = read_targets(attributes, policy=settings.training.target_policy)
-    normal = settings.training.include_normal
-    with RoiStore(store) as rois:
-        parts = [
-            make_pairs(films.split(split), rois, targets, include_normal=normal)
-            for split in ("train", "val")
-        ]
-        typer.echo(f"{len(parts[0])} training films, {len(parts[1])} validation films", err=True)
-        result = train_localizer(
-            rois,
-            parts[0],
-            rois,
-            parts[1],
-            read_word_vectors(words),
-            out,
-            config=settings.localizer,
-            training=settings.training,
-            device=choose_device(device),
-        )
+    result = train_on_folders(
+        read_manifest(manifest),
+        store,
+        attributes,
+        words,
+        out,
+        settings=settings,
+        device=choose_device(device),
+    )
     typer.echo(f"kept epoch {result.best_epoch} ({result.best_value:.4f}): {out}")
 
 

@@ -12,10 +12,8 @@ import torch
 from attributes.lexicon import LEXICON_FOLDER, load_lexicon
 from attributes.mine import mine_reports
 from attributes.reports import ReportReader
-from attributes.targets import read_targets
 from attributes.vectors import (
     VectorOptions,
-    read_word_vectors,
     train_word_vectors,
     write_word_vectors,
 )
@@ -28,7 +26,6 @@ from detector.config import DetectorConfig, DetectorTrainConfig, Precision
 from detector.model import load_detector
 from detector.proposals import ProposalOptions
 from detector.propose import Shard, propose_store
-from detector.roi_store import RoiStore
 from detector.train import train_detector
 from localize.bundle import load_bundle
 from localize.config import LocalizeTrainConfig
@@ -38,11 +35,10 @@ from localize.formats.export import export
 from localize.gallery.build import build_gallery
 from localize.make_bundle import make_bundle
 from localize.metrics.bootstrap import Estimate
-from localize.pairs import make_pairs
 from localize.predict import PredictOptions, manifest_films, predict_films
 from localize.prediction import write_prediction
 from localize.settings import LocalizerSettings
-from localize.train import train_localizer
+from localize.train_folders import train_on_folders
 
 EXPORTS = (("coco", "boxes.coco.json"), ("label-studio", "boxes.label-studio.json"))
 
@@ -83,7 +79,15 @@ def run_quickstart(out: Path, *, seed: int, size: QuickstartSize | None = None) 
     b = read_pairs(out, out / "detector", seed=seed, size=size)
     yield f"4/6 attention on B's film-report pairs ({_minutes(start)})"
     training = LocalizeTrainConfig(seed=seed, epochs=size.localizer_epochs)
-    train_attention(out, out / "localizer", LocalizerSettings(training=training), device)
+    train_on_folders(
+        b,
+        out / "rois",
+        out / "attributes",
+        out / "words",
+        out / "localizer",
+        settings=LocalizerSettings(training=training),
+        device=device,
+    )
     bundle_folder = bundle_of(out, out / "localizer", out / "bundle", device)
     yield f"5/6 prediction of B's test films, without text ({_minutes(start)})"
     yield from _predict(out, bundle_folder, b.split("test"), device)
@@ -165,35 +169,6 @@ def _propose(out: Path, detector: Path, films: Manifest, device: torch.device) -
         batch_size=8,
         device=device,
     )
-
-
-def train_attention(
-    quickstart: Path, run: Path, settings: LocalizerSettings, device: torch.device
-) -> None:
-    """Train a localizer on the film-report pairs of a quickstart folder, into the folder `run`."""
-    films = read_manifest(quickstart / "hospital_b")
-    targets = read_targets(quickstart / "attributes", policy=settings.training.target_policy)
-    with RoiStore(quickstart / "rois") as store:
-        train, val = (
-            make_pairs(
-                films.split(name),
-                store,
-                targets,
-                include_normal=settings.training.include_normal,
-            )
-            for name in ("train", "val")
-        )
-        train_localizer(
-            store,
-            train,
-            store,
-            val,
-            read_word_vectors(quickstart / "words"),
-            run,
-            config=settings.localizer,
-            training=settings.training,
-            device=device,
-        )
 
 
 def bundle_of(quickstart: Path, run: Path, bundle: Path, device: torch.device) -> Path:

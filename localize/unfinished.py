@@ -4,7 +4,6 @@ place in them."""
 from __future__ import annotations
 
 import csv
-import fcntl
 import json
 import logging
 import os
@@ -13,8 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from data_manifests.atomic import write_json
-from data_manifests.errors import DataError
+from data_manifests.atomic import lock_folder, write_json
 from localize.prediction import TABLES, Prediction, publish_prediction, written_tables
 
 logger = logging.getLogger(__name__)
@@ -40,16 +38,11 @@ class UnfinishedPrediction:
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> UnfinishedPrediction:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise DataError(
-                f"{self.folder}: another process is writing this prediction; wait for it, choose "
-                "another --out, or give each process its --shard"
-            ) from error
+        self._lock = lock_folder(
+            self.folder,
+            "another process is writing this prediction; wait for it, choose another --out, or "
+            "give each process its --shard",
+        )
         sizes = self._restore()
         self._staged.mkdir(exist_ok=True)
         for name in TABLES:

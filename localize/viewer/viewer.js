@@ -12,6 +12,7 @@ let keywords = [];
 let hasModel = false;
 let current = null;
 let asked = []; // keywords whose map is shown
+let mapAsked = 0; // counts requests for a map: only the last may draw
 
 function node(name, attributes = {}, ...children) {
   const element = document.createElement(name);
@@ -133,15 +134,15 @@ function showKeywords(session) {
 }
 async function showMap() {
   const session = sessions.get(current);
+  const mine = (mapAsked += 1);
   if (!session) return;
   showKeywords(session);
   for (const old of session.editor.svg.querySelectorAll(".answer")) old.remove();
   session.canvas.hidden = true;
   if (!asked.length || !hasModel || !session.hasPicture) return;
-  const mine = current;
   say("Asking the regions …");
   session.answers ??= await call(`/api/answers?number=${current}`);
-  if (mine !== current) return;
+  if (mine !== mapAsked) return; // asked for something else meanwhile
   const values = phraseAnswers(session.answers, asked);
   const { width, height } = session.card;
   paint(session.canvas, heat(session.answers, values, width, height));

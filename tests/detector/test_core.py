@@ -70,6 +70,6 @@ def test_onnx_runtime_gives_the_maps_and_boxes_of_torch(model):
 
 
 def test_a_missing_extra_is_told_with_its_name(model, monkeypatch):
-    monkeypatch.setattr(onnx_module, "NEEDED", ("onnx", "no_such_package"))
+    monkeypatch.setattr(onnx_module, "NEEDED", ("torch", "no_such_package"))
     with pytest.raises(ConfigError, match=r"no no_such_package; pip install 'pneumoloc\[onnx\]'"):
         onnx_core(model)
