@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from experiments.cli_benchmark import benchmark
-from experiments.cli_paper import ablation, controlled, curves, figures, table1, table2
+from experiments.cli_paper import figures, table1, table2
+from experiments.cli_phantom import ablation, controlled, curves
 
 app = typer.Typer(help="Measurements: the method under control.", no_args_is_help=True)
 

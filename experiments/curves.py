@@ -42,7 +42,7 @@ class CurvesResult:
     data: dict[str, str]
 
 
-def run_curves(out: Path, preset: CurvesPreset) -> Iterator[str | CurvesResult]:
+def run_curves(out: Path, preset: CurvesPreset, processes: int = 1) -> Iterator[str | CurvesResult]:
     """Both curves, on the work folders of `run_phantom`; lines, then the result.
 
     Along the shift hospital B changes and hospital A with its detector stays; along the pairs only
@@ -62,6 +62,7 @@ def run_curves(out: Path, preset: CurvesPreset) -> Iterator[str | CurvesResult]:
             methods=methods,
             shift=value if axis == "shift" else None,
             pairs=int(value) if axis == "pairs" else None,
+            processes=processes,
         ):
             if isinstance(step, str):
                 yield f"  {step}"

@@ -118,42 +118,46 @@ def build_method(spec: MethodSpec) -> Method:
 
 def attention_method(name: str, settings: LocalizerSettings) -> Method:
     """The method of the paper under some settings; each run trains it with its own seed."""
-
-    def bundle(road: Road) -> Path:
-        return attention_bundle(
-            road.parts, _seeded(settings, road.seed), road.place / name, road.device
-        )
-
-    return _bundle_method(name, bundle)
+    return _bundle_method(name, partial(_attention, name=name, settings=settings))
 
 
 def adapted_method(name: str, adaptation: Adaptation, settings: LocalizerSettings) -> Method:
     """The detector adapted to the films with reports, then attention on its regions."""
-
-    def bundle(road: Road) -> Path:
-        place, parts = road.place / name, road.parts
-        detector = adapt_detector(
-            parts.detector,
-            road.boxed,
-            parts.pairs,
-            parts.attributes,
-            place,
-            adaptation=adaptation,
-            seed=road.seed,
-            device=road.device,
-        )
-        rois = propose_films(detector, parts.pairs, place / "rois", road.device)
-        adapted = replace(parts, detector=detector, rois=rois)
-        return attention_bundle(adapted, _seeded(settings, road.seed), place, road.device)
-
-    return _bundle_method(name, bundle)
+    return _bundle_method(
+        name, partial(_adapted, name=name, adaptation=adaptation, settings=settings)
+    )
 
 
+# Methods are built from functions of the module, not from closures: they go to other processes.
 def _bundle_method(name: str, bundle: Callable[[Road], Path]) -> Method:
-    def predict(road: Road, test: TestSet) -> Prediction:
-        return _by_bundle(road, test, bundle(road), "localizer")
+    return Method(name, partial(_by_own_bundle, bundle=bundle), bundle=bundle)
 
-    return Method(name, predict, bundle=bundle)
+
+def _attention(road: Road, *, name: str, settings: LocalizerSettings) -> Path:
+    return attention_bundle(
+        road.parts, _seeded(settings, road.seed), road.place / name, road.device
+    )
+
+
+def _adapted(road: Road, *, name: str, adaptation: Adaptation, settings: LocalizerSettings) -> Path:
+    place, parts = road.place / name, road.parts
+    detector = adapt_detector(
+        parts.detector,
+        road.boxed,
+        parts.pairs,
+        parts.attributes,
+        place,
+        adaptation=adaptation,
+        seed=road.seed,
+        device=road.device,
+    )
+    rois = propose_films(detector, parts.pairs, place / "rois", road.device)
+    adapted = replace(parts, detector=detector, rois=rois)
+    return attention_bundle(adapted, _seeded(settings, road.seed), place, road.device)
+
+
+def _by_own_bundle(road: Road, test: TestSet, *, bundle: Callable[[Road], Path]) -> Prediction:
+    return _by_bundle(road, test, bundle(road), "localizer")
 
 
 def _seeded(settings: LocalizerSettings, seed: int) -> LocalizerSettings:

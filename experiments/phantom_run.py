@@ -6,8 +6,11 @@ the patients.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
@@ -53,26 +56,34 @@ def run_phantom(
     classifier: ClassifierSettings | None = None,
     shift: float | None = None,
     pairs: int | None = None,
+    processes: int = 1,
 ) -> Iterator[str | PhantomResult]:
     """Train and judge every method on every seed; yields progress lines, at the end the result.
 
     Finished parts in `out` are not done again. `shift` takes hospital B of another strength, with
     the same hospital A and detector; `pairs` trains on the first so many films of hospital B only.
+    With several `processes` as many seeds are made at a time, each with one thread.
     """
+    finish = partial(
+        _finish_seed,
+        out,
+        size=size,
+        methods=tuple(methods),
+        classifier=classifier,
+        shift=shift,
+        pairs=pairs,
+    )
+    if processes > 1:
+        yield from _in_processes(finish, seeds, processes)
     predictions: dict[str, list[tuple[int, Prediction]]] = {one.name: [] for one in methods}
     sides = {method.name: NO_SIDES for method in methods}
     tests = []
     for seed in seeds:
         yield f"seed {seed}"
-        folder = prepare_seed(out / f"seed_{seed}", seed=seed, size=size, shift=shift)
-        road = phantom_road(out / f"seed_{seed}", folder, seed=seed, classifier=classifier)
-        if pairs is not None:
-            road = with_pairs(road, pairs)
-        test = phantom_test(folder)
+        road, test, made = finish(seed)
         tests.append((seed, test.films))
         for method in methods:
-            yield f"seed {seed}: {method.name}"
-            predictions[method.name].append((seed, method_prediction(method, road, test)))
+            predictions[method.name].append((seed, made[method.name]))
             if method.bundle is not None:
                 bundle = load_bundle(method.bundle(road))
                 sides[method.name] += count_sides(bundle, test.films, CPU)
@@ -87,6 +98,41 @@ def run_phantom(
         truth=truth,
         methods=tuple(methods),
     )
+
+
+def _finish_seed(
+    out: Path,
+    seed: int,
+    *,
+    size: QuickstartSize,
+    methods: tuple[Method, ...],
+    classifier: ClassifierSettings | None,
+    shift: float | None,
+    pairs: int | None,
+) -> tuple[Road, TestSet, dict[str, Prediction]]:
+    folder = prepare_seed(out / f"seed_{seed}", seed=seed, size=size, shift=shift)
+    road = phantom_road(out / f"seed_{seed}", folder, seed=seed, classifier=classifier)
+    if pairs is not None:
+        road = with_pairs(road, pairs)
+    test = phantom_test(folder)
+    return road, test, {method.name: method_prediction(method, road, test) for method in methods}
+
+
+def _in_processes(
+    finish: Callable[[int], object], seeds: Sequence[int], processes: int
+) -> Iterator[str]:
+    """Leave the finished parts of all seeds on the disk."""
+    with ProcessPoolExecutor(
+        processes, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        work = {pool.submit(_only_finish, finish, seed): seed for seed in seeds}
+        for done in as_completed(work):
+            done.result()
+            yield f"seed {work[done]} is finished"
+
+
+def _only_finish(finish: Callable[[int], object], seed: int) -> None:
+    finish(seed)  # the result stays on the disk: it is large
 
 
 def prepare_seed(base: Path, *, seed: int, size: QuickstartSize, shift: float | None) -> Path:

@@ -40,6 +40,7 @@ from localize.prediction import write_prediction
 from localize.settings import LocalizerSettings
 from localize.train_folders import train_on_folders
 
+VALIDATION_FILMS = 250  # at most, of each hospital
 EXPORTS = (("coco", "boxes.coco.json"), ("label-studio", "boxes.label-studio.json"))
 
 
@@ -52,6 +53,7 @@ class QuickstartSize:
     film_px: int = 160
     model_px: int = 96
     detector_epochs: int = 16
+    detector_batch: int = 8
     localizer_epochs: int = 25
     shift: float = 1.0  # how far hospital B is from A
     precision: Precision = "auto"
@@ -101,13 +103,15 @@ def run_quickstart(out: Path, *, seed: int, size: QuickstartSize | None = None) 
 
 def small_detector(size: QuickstartSize, seed: int) -> tuple[DetectorConfig, DetectorTrainConfig]:
     """The detector of a quickstart and how it is trained, from random weights."""
+    lr = 1e-3 * (size.detector_batch / 8) ** 0.5
     return (
-        DetectorConfig(backbone="resnet18", fpn_width=64, image_size=size.model_px),
+        DetectorConfig(backbone="resnet10", fpn_width=64, image_size=size.model_px),
         DetectorTrainConfig(
             seed=seed,
             epochs=size.detector_epochs,
-            lr=1e-3,
-            lr_backbone=1e-3,
+            batch_size=size.detector_batch,
+            lr=lr,
+            lr_backbone=lr,
             ema_decay=0.99,
             precision=size.precision,
         ),
@@ -120,7 +124,7 @@ def learn_boxes(out: Path, *, seed: int, size: QuickstartSize) -> None:
         out / "hospital_a",
         PhantomOptions(size=size.film_px, domain="A", seed=seed),
         films=size.films_a,
-        shares=SplitShares(val=0.25, test=0.0),
+        shares=SplitShares(val=min(0.25, VALIDATION_FILMS / size.films_a), test=0.0),
     )
     config, training = small_detector(size, seed)
     train_detector(
@@ -139,7 +143,7 @@ def read_pairs(out: Path, detector: Path, *, seed: int, size: QuickstartSize) ->
         out / "hospital_b",
         PhantomOptions(size=size.film_px, domain="B", shift=size.shift, seed=seed),
         films=size.films_b,
-        shares=SplitShares(val=0.2, test=0.25),
+        shares=SplitShares(val=min(0.2, VALIDATION_FILMS / size.films_b), test=0.25),
     )
     _mine(out, seed)
     _propose(out, detector, b, torch.device("cpu"))

@@ -32,6 +32,8 @@ WEIGHTS = "localizer.safetensors"
 CONFIG = "localizer.json"
 PLACE_AXES = ("laterality", "zone")
 STATISTICS_FILMS = 512  # films that give the mean and spread of the region features
+# In memory at a time: 128 films take 250 MB more (experiment benchmark).
+FILMS_TOGETHER = 32
 FREE_TO_CHANGE = ("checkpoint_every",)  # settings that do not touch the result
 
 
@@ -257,28 +259,31 @@ def _step(
     device: torch.device,
 ) -> dict[str, float]:
     """One optimiser step; returns the loss parts."""
-    regions = Regions.from_batch(store.read(pairs.rows[batch]), device)
-    lowest = Regions.from_batch(store.read(pairs.rows[batch], lowest=True), device)
+    optimizer.zero_grad(set_to_none=True)
+    each: list[Tensor] = []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         # Dropout draws from (seed, step): a resumed run draws the same without saved states.
         torch.manual_seed(training.seed * 1_000_003 + step)
-        losses = objective.losses(model, regions, lowest, pairs, batch)
-    total = objective.total(losses).mean()
-    each = torch.stack(list(losses.values())).detach()  # (parts, B)
-    means = each.mean(dim=1)
+        for films in _films_together(batch, training):
+            regions = Regions.from_batch(store.read(pairs.rows[films]), device)
+            lowest = Regions.from_batch(store.read(pairs.rows[films], lowest=True), device)
+            losses = objective.losses(model, regions, lowest, pairs, films)
+            total = objective.total(losses).sum() / len(batch)
+            total.backward()  # type: ignore[no-untyped-call] # torch leaves Tensor.backward untyped
+            each.append(torch.stack(list(losses.values())).detach())  # (parts, films)
+    values = torch.cat(each, dim=1)
+    means = values.mean(dim=1)
     if world_size > 1:  # all processes log, and stop for, the same numbers
         distributed.all_reduce(means)
         means /= world_size
     parts = dict(zip(losses, means.tolist(), strict=True))
     bad = [name for name, value in parts.items() if not np.isfinite(value)]
     if bad:
-        is_bad = ~torch.isfinite(each).all(dim=0).cpu().numpy()
-        films = ", ".join(pairs.image_ids[k] for k in batch[is_bad]) or "of another process"
+        is_bad = ~torch.isfinite(values).all(dim=0).cpu().numpy()
+        named = ", ".join(pairs.image_ids[k] for k in batch[is_bad]) or "of another process"
         raise FloatingPointError(
-            f"step {step}: {', '.join(bad)} not finite on films {films}; the checkpoint is kept"
+            f"step {step}: {', '.join(bad)} not finite on films {named}; the checkpoint is kept"
         )
-    optimizer.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[no-untyped-call] # torch leaves Tensor.backward untyped
     if world_size > 1:
         for parameter in model.parameters():
             if parameter.grad is not None:
@@ -286,12 +291,21 @@ def _step(
                 parameter.grad /= world_size
     norm = nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm)
     if not torch.isfinite(norm):
-        films = ", ".join(pairs.image_ids[k] for k in batch)
+        named = ", ".join(pairs.image_ids[k] for k in batch)
         raise FloatingPointError(
-            f"step {step}: gradient not finite on films {films}; the checkpoint is kept"
+            f"step {step}: gradient not finite on films {named}; the checkpoint is kept"
         )
     optimizer.step()
     return parts
+
+
+def _films_together(
+    batch: NDArray[np.int64], training: LocalizeTrainConfig
+) -> list[NDArray[np.int64]]:
+    """Films of a batch in parts, for their memory; whole where films are each other's negatives."""
+    if training.negatives == "batch":
+        return [batch]
+    return np.array_split(batch, -(-len(batch) // FILMS_TOGETHER))
 
 
 def _validate(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,14 +24,16 @@ from localize.prediction import Prediction, read_prediction, write_prediction
 CHECK_GOAL_S = 15.0  # for a million rows
 GOAL_ROWS = 1_000_000
 CURVE_RUNS = 3  # for points that no goal rests on
+LONG_ROWS = 1_000_000  # an export of so many takes minutes: once
 MILLION = "manifest_check_1e6"
 
 
 def check_rows(bench: Bench) -> Iterator[BenchmarkRow]:
     """`manifest check` of tables with as many films as boxes, as CSV, at each size."""
     what = "manifest check, {rows} films and as many boxes in CSV; film files not opened"
-    for rows, cost in _grown(bench, "manifest", write_random_manifest, check_once):
-        yield _growth_row("manifest_check", "check", what.format(rows=rows), rows, cost, bench)
+    runs = bench.runs
+    for rows, cost in _grown(bench, "manifest", write_random_manifest, check_once, lambda _: runs):
+        yield _growth_row("manifest_check", "check", what.format(rows=rows), rows, cost, runs)
         if rows == GOAL_ROWS:
             yield BenchmarkRow(
                 name=MILLION,
@@ -55,9 +56,12 @@ def check_rows(bench: Bench) -> Iterator[BenchmarkRow]:
 def export_rows(bench: Bench) -> Iterator[BenchmarkRow]:
     """Reading a prediction and writing it as COCO, one box a film, at each size."""
     what = "export to COCO, {rows} films with a box each, from prediction folder to file"
-    bench = replace(bench, runs=min(bench.runs, CURVE_RUNS))
-    for rows, cost in _grown(bench, "prediction", write_random_prediction, export_once):
-        yield _growth_row("export", "export", what.format(rows=rows), rows, cost, bench)
+    for rows, cost in _grown(bench, "prediction", write_random_prediction, export_once, _few):
+        yield _growth_row("export", "export", what.format(rows=rows), rows, cost, _few(rows))
+
+
+def _few(rows: int) -> int:
+    return 1 if rows >= LONG_ROWS else CURVE_RUNS
 
 
 def _grown(
@@ -65,23 +69,22 @@ def _grown(
     name: str,
     write: Callable[[Path, int], None],
     work: Callable[[Path], object],
+    runs: Callable[[int], int],
 ) -> Iterator[tuple[int, Cost]]:
     for rows in bench.size.growth:
         folder = bench.work / f"{name}-{rows}"
         write(folder, rows)
-        yield rows, in_process(partial(work, folder), bench.runs)
+        yield rows, in_process(partial(work, folder), runs(rows))
 
 
-def _growth_row(
-    name: str, group: str, what: str, rows: int, cost: Cost, bench: Bench
-) -> BenchmarkRow:
+def _growth_row(name: str, group: str, what: str, rows: int, cost: Cost, runs: int) -> BenchmarkRow:
     return BenchmarkRow(
         name=f"{name}_growth_{rows}",
         group=group,
         what=what,
         ours=cost.seconds,
         unit="s",
-        runs=bench.runs,
+        runs=runs,
         detail={"rows": rows, "peak_mib": cost.peak_mib, "us_per_row": cost.seconds / rows * 1e6},
     )
 

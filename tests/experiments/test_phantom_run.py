@@ -15,6 +15,7 @@ from data_manifests.errors import ConfigError
 from data_manifests.manifest import read_manifest, write_manifest
 from experiments.cli import app
 from experiments.phantom_run import phantom_road, prepare_seed, with_pairs
+from localize.prediction import read_prediction
 from localize.quickstart import QuickstartSize
 
 SIZE = "size={films_a: 40, films_b: 40, film_px: 64, model_px: 64, detector_epochs: 2}"
@@ -37,22 +38,18 @@ def options(*settings):
     return [part for setting in settings for part in ("--set", setting)]
 
 
+def table1(out, results, *arguments, seeds=(3,), methods=METHODS):
+    named = [part for seed in seeds for part in ("--seed", seed)]
+    places = ("--out", out, "--results", results)
+    settings = options(SIZE, methods, *CLASSIFIER)
+    run("table1", "--preset", "phantom", *named, *places, *settings, *arguments)
+
+
 @pytest.fixture(scope="module")
 def work(tmp_path_factory):
     """A work folder after table 1 of one seed, and its results."""
     out = tmp_path_factory.mktemp("experiments")
-    run(
-        "table1",
-        "--preset",
-        "phantom",
-        "--seed",
-        3,
-        "--out",
-        out / "work",
-        "--results",
-        out / "results",
-        *options(SIZE, METHODS, *CLASSIFIER),
-    )
+    table1(out / "work", out / "results")
     return out
 
 
@@ -84,23 +81,25 @@ def test_table1_has_a_row_for_each_method_in_order(work):
 def test_a_second_run_trains_nothing_and_writes_the_same_numbers(work):
     kept = {path: path.stat().st_mtime_ns for path in (work / "work").rglob("*.safetensors")}
     first = json.loads((work / "results" / "table1-phantom.json").read_text())["rows"]
-    run(
-        "table1",
-        "--preset",
-        "phantom",
-        "--seed",
-        3,
-        "--out",
-        work / "work",
-        "--results",
-        work / "again",
-        *options(SIZE, METHODS, *CLASSIFIER),
-    )
+    table1(work / "work", work / "again")
     again = json.loads((work / "again" / "table1-phantom.json").read_text())["rows"]
     assert again == first
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     pictures = [work / name / "table1-phantom.png" for name in ("results", "again")]
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
+@pytest.mark.slow
+def test_seeds_in_processes_are_those_of_one_process(work, tmp_path):
+    methods = "methods=[{name: retinanet, kind: detector}, {name: lung_prior, kind: lung_prior}]"
+    out = tmp_path / "work"
+    table1(out, tmp_path, "--processes", 2, seeds=(3, 4), methods=methods)
+    place = "seed_3", "methods", "retinanet", "prediction"
+    ours, one = (folder.joinpath(*place) for folder in (out, work / "work"))
+    assert read_prediction(ours).boxes.equals(read_prediction(one).boxes)
+    tests = [read_manifest(out / f"seed_{seed}" / "hospital_b").split("test") for seed in (3, 4)]
+    for row in json.loads((tmp_path / "table1-phantom.json").read_text())["rows"]:
+        assert row["films"] == sum(len(test.images) for test in tests)
 
 
 @pytest.mark.slow

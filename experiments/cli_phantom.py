@@ -1,0 +1,93 @@
+"""Commands that ask the phantom alone: the controlled question, its curves, the ablation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.cli_options import (
+    Out,
+    Preset,
+    Processes,
+    Results,
+    Seeds,
+    Set,
+    as_said,
+    check_preset,
+    last,
+    overrides,
+    phantom_preset,
+    phantom_steps,
+    seeds_at_a_time,
+)
+
+
+def controlled(
+    out: Out,
+    results: Results = None,
+    seed: Seeds = None,
+    set_: Set = None,
+    processes: Processes = None,
+) -> None:
+    """Does text from hospital B move the boxes of a detector trained at hospital A?
+
+    The phantom's table 1 without the baselines that need no detector.
+    """
+    from experiments.table1 import phantom_table, write_table1
+
+    preset = phantom_preset("phantom", seed, set_)
+    kept = tuple(spec for spec in preset.methods if spec.kind in ("detector", "attention"))
+    preset = preset.model_copy(update={"methods": kept})
+    result = last(phantom_steps(out, preset, processes))
+    typer.echo(
+        write_table1(
+            phantom_table(result, preset.model_dump(mode="json")),
+            results or out,
+            "controlled",
+            title="The controlled question: does text from hospital B move the boxes?",
+            command=f"pneumoloc experiment controlled{as_said(seed, set_)} --out WORK",
+        )
+    )
+
+
+def ablation(
+    preset: Preset = "phantom",
+    out: Out = Path("work"),
+    results: Results = None,
+    seed: Seeds = None,
+    set_: Set = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Names of variations; default: all.")
+    ] = None,
+) -> None:
+    """One choice at a time: what each decision of the method is worth."""
+    from experiments.ablation import run_ablation, write_ablation
+    from experiments.preset_settings import AblationPreset, read_preset
+
+    check_preset(preset, "phantom")
+    chosen = read_preset(AblationPreset, f"ablation-{preset}", overrides(seed, set_))
+    result = last(run_ablation(out, chosen, only=only))
+    told = as_said(seed, set_) + "".join(f" --only '{name}'" for name in only or [])
+    command = f"pneumoloc experiment ablation --preset {preset}{told} --out WORK"
+    typer.echo(write_ablation(result, results or out, f"ablation-{preset}", command=command))
+
+
+def curves(
+    preset: Preset = "phantom",
+    out: Out = Path("work"),
+    results: Results = None,
+    seed: Seeds = None,
+    set_: Set = None,
+    processes: Processes = None,
+) -> None:
+    """Gain over RetinaNet against the strength of the shift and the number of film-report pairs."""
+    from experiments.curves import run_curves, write_curves
+    from experiments.preset_settings import CurvesPreset, read_preset
+
+    check_preset(preset, "phantom")
+    chosen = read_preset(CurvesPreset, f"curves-{preset}", overrides(seed, set_))
+    result = last(run_curves(out, chosen, seeds_at_a_time(processes, len(chosen.seeds))))
+    command = f"pneumoloc experiment curves --preset {preset}{as_said(seed, set_)} --out WORK"
+    typer.echo(write_curves(result, results or out, f"curves-{preset}", command=command))
