@@ -153,21 +153,26 @@ class SamePadConv(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        padding = []
-        for side, kernel, stride in zip(
-            reversed(input.shape[-2:]),
-            reversed(self.kernel_size),
-            reversed(self.stride),
-            strict=True,
-        ):
-            total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
-            padding += [total // 2, total - total // 2]
-        padded = functional.pad(input, padding) if any(padding) else input
+        top, bottom = self._around(input, 0)
+        left, right = self._around(input, 1)
+        if (top, left) != (bottom, right):
+            input = functional.pad(input, (left, right, top, bottom))
+            top = left = 0
         if input.device.type == "cpu" and self.groups > 1 and torch.is_autocast_enabled("cpu"):
             # oneDNN has no fast bfloat16 gradient for depthwise convolutions: float32 is quicker.
             with torch.autocast("cpu", enabled=False):
-                return super().forward(padded.float())
-        return super().forward(padded)
+                return self._convolve(input.float(), (top, left))
+        return self._convolve(input, (top, left))
+
+    def _around(self, input: Tensor, axis: int) -> tuple[int, int]:
+        side, stride = input.shape[2 + axis], self.stride[axis]
+        total = max((-(-side // stride) - 1) * stride + self.kernel_size[axis] - side, 0)
+        return total // 2, total - total // 2
+
+    def _convolve(self, input: Tensor, padding: tuple[int, int]) -> Tensor:
+        return functional.conv2d(
+            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+        )
 
 
 class MBConv(nn.Module):

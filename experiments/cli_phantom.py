@@ -31,15 +31,13 @@ def controlled(
     set_: Set = None,
     processes: Processes = None,
 ) -> None:
-    """Does text from hospital B move the boxes of a detector trained at hospital A?
+    """Does text from hospital B move the boxes of a detector trained at hospital A, or the films?
 
-    The phantom's table 1 without the baselines that need no detector.
+    The work folder of the phantom's table 1 serves here too. `--set` as there.
     """
     from experiments.table1 import phantom_table, write_table1
 
-    preset = phantom_preset("phantom", seed, set_)
-    kept = tuple(spec for spec in preset.methods if spec.kind in ("detector", "attention"))
-    preset = preset.model_copy(update={"methods": kept})
+    preset = phantom_preset("controlled", seed, set_)
     result = last(phantom_steps(out, preset, processes))
     typer.echo(
         write_table1(

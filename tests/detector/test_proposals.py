@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torchvision.ops import clip_boxes_to_image
+from torchvision.ops import clip_boxes_to_image, nms
 from torchvision.ops.roi_align import _roi_align as slow_roi_align
 
 from data_manifests.errors import ConfigError
-from detector.proposals import ProposalOptions, propose_rois
+from detector.proposals import ProposalOptions, first_kept, propose_rois
 from tests.detector.films import make_detector
 
 SHAPES = [(96, 96), (96, 70), (50, 96)]  # square, tall, wide; P6 and P7 round up
@@ -177,3 +177,15 @@ def test_regions_lie_inside_the_film_and_have_an_area(model):
 def test_options_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         ProposalOptions(**wrong)
+
+
+@pytest.mark.parametrize("count", [1, 7, 100, 5000])
+@pytest.mark.parametrize("crowded", [0.2, 1.0])
+def test_the_first_kept_boxes_are_those_of_the_whole_suppression(count, crowded):
+    noise = torch.Generator().manual_seed(count)
+    corner = torch.rand(3000, 2, generator=noise) * 300 * crowded
+    boxes = torch.cat([corner, corner + 20 + torch.rand(3000, 2, generator=noise) * 80], dim=1)
+    scores = torch.rand(3000, generator=noise).round(decimals=2)  # with ties
+    expected = nms(boxes, scores, 0.5)[:count]
+    assert first_kept(boxes, scores, 0.5, count).tolist() == expected.tolist()
+    assert first_kept(boxes[:0], scores[:0], 0.5, count).tolist() == []

@@ -9,7 +9,7 @@ import pytest
 
 from data_manifests.errors import DataError
 from detector.roi_store import RoiStore
-from localize.report_boxes import ANNOTATOR, choose_regions, report_boxes
+from localize.report_boxes import ANNOTATOR, choose_regions, report_boxes, vote_box
 from tests.localize.models import KEYWORDS, plant_store
 
 LEFT_GOOD, LEFT_POOR = [60.0, 10.0, 80.0, 40.0], [55.0, 50.0, 75.0, 90.0]
@@ -30,6 +30,32 @@ def test_the_best_region_on_each_side_is_chosen(sides, expected):
 def test_a_side_without_a_region_decides_nothing():
     assert choose_regions(BOXES[:1], SCORES[:1], 100, ("left", "right")) is None
     assert choose_regions(BOXES[:0], SCORES[:0], 100, ()) is None
+
+
+def slow_vote(boxes, scores, chosen):
+    total, weight = [0.0] * 4, 0.0
+    x1, y1, x2, y2 = boxes[chosen]
+    for box, score in zip(boxes, scores, strict=True):
+        width = max(0.0, min(x2, box[2]) - max(x1, box[0]))
+        height = max(0.0, min(y2, box[3]) - max(y1, box[1]))
+        areas = (x2 - x1) * (y2 - y1) + (box[2] - box[0]) * (box[3] - box[1])
+        overlap = width * height / (areas - width * height)
+        if overlap >= 0.5:
+            weight += score * overlap
+            total = [t + score * overlap * corner for t, corner in zip(total, box, strict=True)]
+    return [corner / weight for corner in total]
+
+
+def test_overlapping_regions_vote_on_the_box():
+    random = np.random.default_rng(0)
+    corner = random.uniform(0, 20, (40, 2))
+    boxes = np.hstack([corner, corner + random.uniform(20, 40, (40, 2))])
+    scores = random.uniform(0, 1, 40)
+    for chosen in range(40):
+        voted = vote_box(boxes, scores, chosen)
+        assert voted == pytest.approx(slow_vote(boxes, scores, chosen))
+    assert vote_box(BOXES, SCORES, 0) == pytest.approx(tuple(RIGHT_BEST))  # alone, as it is
+    assert vote_box(BOXES, np.zeros(3), 2) == pytest.approx(tuple(LEFT_GOOD))
 
 
 # study -> (keyword states of the six keywords of the planted store, assertion of its finding)
@@ -69,8 +95,10 @@ def test_stated_films_get_boxes_denied_ones_none_and_open_ones_are_left_out(plan
     boxes = found.manifest.boxes
     assert set(boxes["annotator"]) == {ANNOTATOR}
     assert [int(image_id[-3:]) for image_id in boxes["image_id"]] == [0, 3]
-    best = first.boxes[0][int(first.scores[0].argmax())]
-    np.testing.assert_allclose(boxes[["x1", "y1", "x2", "y2"]].iloc[0], best, rtol=1e-6)
+    expected = vote_box(
+        first.boxes[0].astype(float), first.scores[0].astype(float), int(first.scores[0].argmax())
+    )
+    np.testing.assert_allclose(boxes[["x1", "y1", "x2", "y2"]].iloc[0], expected)
 
 
 def test_films_of_which_no_report_speaks_are_an_error(planted):
