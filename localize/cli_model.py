@@ -1,4 +1,4 @@
-"""`pneumoloc localize train` and `pneumoloc bundle make|info|verify`."""
+"""`pneumoloc localize train|report-boxes` and `pneumoloc bundle make|info|verify`."""
 
 from __future__ import annotations
 
@@ -14,19 +14,16 @@ bundle_app = typer.Typer(
     help="Model bundles: everything that prediction needs.", no_args_is_help=True
 )
 Manifest_ = Annotated[Path, typer.Option("--manifest", help="Manifest folder with splits.")]
+Store = Annotated[Path, typer.Option("--store", help="ROI store of `detector propose`.")]
+Mined = Annotated[Path, typer.Option("--attributes", help="Folder of `attributes mine`.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-
-
-@localize_app.callback()
-def _localize() -> None:
-    """Keeps `train` a subcommand although it is the only one."""
 
 
 @localize_app.command()
 def train(
     manifest: Manifest_,
-    store: Annotated[Path, typer.Option("--store", help="ROI store of `detector propose`.")],
-    attributes: Annotated[Path, typer.Option("--attributes", help="Folder of `attributes mine`.")],
+    store: Store,
+    attributes: Mined,
     words: Annotated[Path, typer.Option("--words", help="Folder of `attributes vectors`.")],
     out: Annotated[Path, typer.Option("--out", help="Run folder.")],
     preset: Annotated[str | None, typer.Option(help="paper: the text taken literally.")] = None,
@@ -55,7 +52,51 @@ def train(
         settings=settings,
         device=choose_device(device),
     )
-    typer.echo(f"kept epoch {result.best_epoch} ({result.best_value:.4f}): {out}")
+    typer.echo(
+        f"kept epoch {result.best_epoch} ({result.best_value:.4f}), {result.train_films} training "
+        f"films, {result.val_films} validation films: {out}"
+    )
+
+
+@localize_app.command("report-boxes")
+def report_boxes_command(
+    manifest: Manifest_,
+    store: Store,
+    attributes: Mined,
+    out: Annotated[Path, typer.Option("--out", help="Manifest folder to write.")],
+    evidence: Annotated[
+        str, typer.Option(help="sides: the sides that a report names; finding: no sides.")
+    ] = "sides",
+) -> None:
+    """Boxes that reports vouch for, to go on training a detector with: a manifest.
+
+    Only the splits train and val are taken, so that nothing can be tested on these boxes.
+    """
+    from dataclasses import replace
+    from typing import get_args
+
+    from data_manifests.errors import ConfigError
+    from data_manifests.manifest import read_manifest, write_manifest
+    from detector.roi_store import RoiStore
+    from localize.report_boxes import Evidence, report_boxes
+
+    if evidence not in get_args(Evidence):
+        raise ConfigError(
+            f"--evidence: expected {' or '.join(get_args(Evidence))}, got {evidence!r}"
+        )
+    if (out / "images.csv").exists():
+        raise ConfigError(f"{out}: holds a manifest; choose another --out")
+    films = read_manifest(manifest)
+    films = films.subset(films.images["split"].isin(("train", "val")))
+    with RoiStore(store) as rois:
+        found = report_boxes(films, rois, attributes, evidence=evidence)  # type: ignore[arg-type] # checked above
+    root = str(films.root.resolve())
+    info = replace(found.manifest.info, image_root=root)
+    write_manifest(replace(found.manifest, info=info), out)
+    typer.echo(
+        f"{found.with_boxes} films with boxes ({len(found.manifest.boxes)}), "
+        f"{found.without_boxes} without, {found.left_out} left out: {out}"
+    )
 
 
 @bundle_app.command()

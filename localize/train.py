@@ -39,11 +39,14 @@ FREE_TO_CHANGE = ("checkpoint_every",)  # settings that do not touch the result
 
 @dataclass(frozen=True)
 class LocalizerTraining:
-    """What a training ends with: its folder, the kept epoch and the value that chose it."""
+    """What a training ends with: its folder, the kept epoch and the value that chose it, and how
+    many films it had."""
 
     folder: Path
     best_epoch: int
     best_value: float
+    train_films: int
+    val_films: int
 
 
 @dataclass
@@ -160,7 +163,7 @@ def train_localizer(
             bar.set_postfix(best=f"{progress.best_value:.4f}", epoch=progress.best_epoch)
             run.raise_if_interrupted()
         bar.close()
-    return LocalizerTraining(out, progress.best_epoch, progress.best_value)
+    return LocalizerTraining(out, progress.best_epoch, progress.best_value, len(train), len(val))
 
 
 def _check_data(

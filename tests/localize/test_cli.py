@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import pneumoloc
-from data_manifests.manifest import write_manifest
+from data_manifests.manifest import read_manifest, write_manifest
 from localize.prediction import read_prediction, write_prediction
 from tests.localize.models import (
     film_manifest,
@@ -181,11 +181,32 @@ def train_arguments(planted, out, *more) -> list:
     ]
 
 
+def test_report_boxes_writes_a_manifest_of_training_and_validation_films(run, planted, tmp_path):
+    mined = shutil.copytree(planted.attributes, tmp_path / "mined")
+    header = "study_id,section,finding,assertion,attributes,sentence,start,end"
+    stated = [f"study-{n:03d},findings,opacity,present,,x,0,1" for n in range(0, 14, 2)]
+    (mined / "findings.csv").write_text("\n".join([header, *stated, ""]))
+    arguments = ["--manifest", planted.folder / "manifest", "--store", planted.store]
+    arguments += ["--attributes", mined, "--out", tmp_path / "boxes"]
+    done = run("localize", "report-boxes", *arguments)
+    assert done.code == 0, done.err
+    written = read_manifest(tmp_path / "boxes")
+    assert set(written.boxes["annotator"]) == {"report"}
+    assert set(written.images["split"]) <= {"train", "val"}
+    assert f"({len(written.boxes)})" in done.out
+    again = run("localize", "report-boxes", *arguments)
+    assert again.code == 2
+    assert "holds a manifest" in again.err
+    wrong = run("localize", "report-boxes", *arguments[:-1], tmp_path / "x", "--evidence", "zones")
+    assert wrong.code == 2
+    assert "expected sides or finding" in wrong.err
+
+
 def test_localize_train_trains_once_and_then_only_resumes(run, planted, tmp_path):
     ran = run(*train_arguments(planted, tmp_path))
     assert ran.code == 0
     assert ran.out.startswith("kept epoch")
-    assert "10 training films, 4 validation films" in ran.err
+    assert "10 training films, 4 validation films" in ran.out
     assert (tmp_path / "localizer.safetensors").is_file()
     again = run(*train_arguments(planted, tmp_path))
     assert (again.code, again.out) == (2, "")
