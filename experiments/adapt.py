@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from data_manifests.atomic import write_json
+from data_manifests.errors import ConfigError
 from data_manifests.join import join_manifests
 from data_manifests.manifest import Manifest
 from detector.config import DetectorTrainConfig, Frozen
@@ -21,6 +23,7 @@ from detector.model import load_detector
 from detector.roi_store import RoiStore
 from detector.train import train_detector
 from experiments.attention import propose_films
+from localize.bundle import read_json
 from localize.report_boxes import report_boxes, vote_box, with_boxes
 
 Source = Literal["sides", "finding", "own", "none", "truth"]
@@ -47,6 +50,7 @@ def adapt_detector(
     detector: Path,
     boxed: Manifest,
     pairs: Manifest,
+    rois: Path,
     mined: Path,
     place: Path,
     *,
@@ -57,20 +61,26 @@ def adapt_detector(
     """The folder of the adapted detector below `place`, trained where it is not there yet.
 
     `boxed` (splits train and val) are the old hospital's films, `pairs` the new one's, whose true
-    boxes are not looked at (but by `truth`); `mined` their reports' findings.
+    boxes are not looked at (but by `truth`); `rois` the regions of `detector` on them, `mined` their
+    reports' findings.
+
+    Raises:
+        ConfigError: `place` was made with another adaptation.
     """
+    _keep_settings(place, adaptation)
     current = detector
     for number in range(1, adaptation.rounds + 1):
         run = place / f"detector_{number}"
         if not (run / "detector.safetensors").exists():
-            rois = propose_films(current, pairs, place / f"rois_{number}", device)
+            if number > 1:
+                rois = propose_films(current, pairs, place / f"rois_{number}", device)
             with RoiStore(rois) as store:
                 choose = _chooser(adaptation.source, store, mined)
                 train, val = (choose(pairs.split(split)) for split in ("train", "val"))
             films = join_manifests([boxed.split("train"), train])
             changed: dict[str, int] = {"seed": seed}
             if adaptation.source == "none":  # as many steps
-                changed["epoch_films"] = len(films.images)
+                changed["epoch_films"] = adaptation.training.epoch_films or len(films.images)
                 films, val = boxed.split("train"), boxed.split("val")
             train_detector(
                 films,
@@ -83,6 +93,17 @@ def adapt_detector(
             )
         current = run
     return current
+
+
+def _keep_settings(place: Path, adaptation: Adaptation) -> None:
+    file, wanted = place / "adaptation.json", adaptation.model_dump(mode="json")
+    if file.exists() and (made := read_json(file)) != wanted:
+        changed = ", ".join(sorted(name for name in wanted if made.get(name) != wanted[name]))
+        raise ConfigError(
+            f"{place}: was made with another adaptation ({changed}); delete the folder, or choose "
+            "another --out"
+        )
+    write_json(file, wanted)
 
 
 def _chooser(source: Source, store: RoiStore, mined: Path) -> Callable[[Manifest], Manifest]:

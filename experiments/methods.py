@@ -145,6 +145,7 @@ def _adapted(road: Road, *, name: str, adaptation: Adaptation, settings: Localiz
         parts.detector,
         road.boxed,
         parts.pairs,
+        parts.rois,
         parts.attributes,
         place,
         adaptation=adaptation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,15 +35,19 @@ READINGS = {
     "proposed_no_classification": "the paper's form without the attribute loss",
     "proposed_printed": "the paper's form, `--preset paper`",
     "proposed": "our form",
-    "adapted_by_reports": "the detector fine-tuned on the regions that B's reports vouch for (the "
-    "best on every side they name; none where they deny an opacity), then our form on top",
-    "adapted_by_itself": "the same without text: the best region of the half of B's films that "
-    "score highest",
-    "trained_longer": "the same number of steps on A's boxes alone",
+    "proposed_frozen": "our form, the detector as it is",
     "lung_prior": "the two median boxes of the training films on every film: no pixel is looked at",
     "roi_chance": "the detector's regions in random order, mean of the draws",
     "best_available": "the detector's regions chosen by who knows the true boxes: the ceiling of "
     "any ranking of these regions (no false positives, so its AP is its recall)",
+}
+ADAPTED = {
+    "sides": "our form on a detector that was fine-tuned on the regions that the new hospital's "
+    "reports vouch for: the best on every side they name, none where they deny an opacity",
+    "finding": "the same with the best region of every film with a finding, whatever its side",
+    "own": "the same without text: the best region of the half of the films that score highest",
+    "none": "the same number of steps on the old hospital's boxes alone",
+    "truth": "the same on the new hospital's true boxes, which no report can better",
 }
 
 
@@ -147,5 +151,14 @@ def _markdown(table: Table1, stem: str, title: str, command: str) -> str:
         lines.append(f"| {row.method} | {' | '.join(cells)} | {side} |")
     used = dict.fromkeys(row.method for row in table.rows)
     lines += ["", "**Methods.**", ""]
-    lines += [f"- `{name}`: {READINGS[name]}" for name in used if name in READINGS]
+    readings = {**READINGS, **_adapted_readings(table.provenance.get("methods", ()))}
+    lines += [f"- `{name}`: {readings[name]}" for name in used if name in readings]
     return "\n".join(lines) + "\n"
+
+
+def _adapted_readings(methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {
+        spec["name"]: ADAPTED[spec["adaptation"]["source"]]
+        for spec in methods
+        if spec["kind"] == "adapted"
+    }

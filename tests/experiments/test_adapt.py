@@ -10,6 +10,7 @@ import torch
 
 from attributes.lexicon import load_lexicon
 from attributes.mine import mine_reports
+from data_manifests.errors import ConfigError
 from data_manifests.manifest import read_manifest
 from data_manifests.phantom.case import PhantomOptions
 from data_manifests.phantom.generate import SplitShares, build_phantom
@@ -47,10 +48,12 @@ def hospitals(tmp_path_factory):
 
 
 def adapt(folder, place, source, pairs=None):
+    pairs = pairs or read_manifest(folder / "b")
     detector = adapt_detector(
         folder / "detector",
         read_manifest(folder / "a"),
-        pairs or read_manifest(folder / "b"),
+        pairs,
+        propose_films(folder / "detector", pairs, place / "rois", CPU),
         folder / "mined",
         place,
         adaptation=Adaptation(source=source, training=TRAINING),
@@ -89,6 +92,8 @@ def test_a_finished_adaptation_is_kept(hospitals, tmp_path):
     written = (detector / "detector.safetensors").stat().st_mtime_ns
     assert adapt(hospitals, tmp_path, "own")[0] == detector
     assert (detector / "detector.safetensors").stat().st_mtime_ns == written
+    with pytest.raises(ConfigError, match=r"another adaptation \(source\)"):
+        adapt(hospitals, tmp_path, "none")
 
 
 def test_own_boxes_are_the_best_regions_of_the_half_that_scores_highest(hospitals, tmp_path):
