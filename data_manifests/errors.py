@@ -75,3 +75,7 @@ class Interrupted(Exception):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(signal_number).name}; state saved")
         self.exit_code = 128 + signal_number
+
+    def __reduce__(self) -> tuple[type[Interrupted], tuple[int]]:
+        """Comes back whole from another process."""
+        return Interrupted, (self.exit_code - 128,)

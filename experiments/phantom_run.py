@@ -126,9 +126,13 @@ def _in_processes(
         processes, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:
         work = {pool.submit(_only_finish, finish, seed): seed for seed in seeds}
-        for done in as_completed(work):
-            done.result()
-            yield f"seed {work[done]} is finished"
+        try:
+            for done in as_completed(work):
+                done.result()
+                yield f"seed {work[done]} is finished"
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # seeds that have not begun
+            raise
 
 
 def _only_finish(finish: Callable[[int], object], seed: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pickle
 import resource
 import signal
 import subprocess
@@ -172,3 +173,18 @@ def test_sigterm_unwinds_so_that_temporary_files_go(tmp_path):
     assert process.returncode == 143
     assert "terminated" in told
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigError("a: expected b"),
+        DataError.from_problems([Problem(file="f", expected="x", got="y", fix="z")]),
+        Interrupted(signal.SIGTERM),
+    ],
+)
+def test_errors_come_back_whole_from_another_process(error):
+    back = pickle.loads(pickle.dumps(error))
+    assert type(back) is type(error)
+    assert str(back) == str(error)
+    assert vars(back) == vars(error)
