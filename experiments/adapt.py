@@ -61,8 +61,8 @@ def adapt_detector(
     """The folder of the adapted detector below `place`, trained where it is not there yet.
 
     `boxed` (splits train and val) are the old hospital's films, `pairs` the new one's, whose true
-    boxes are not looked at (but by `truth`); `rois` the regions of `detector` on them, `mined` their
-    reports' findings.
+    boxes are not looked at (but by `truth`); `rois` are the regions of `detector` on them, `mined`
+    their reports' findings.
 
     Raises:
         ConfigError: `place` was made with another adaptation.
