@@ -33,13 +33,36 @@ PUBLISHED = {
 )
 def test_table_presets_have_the_published_methods(model, name):
     methods = [build_method(spec) for spec in read_preset(model, name).methods]
-    # The phantom's preset has the adapted detectors and their controls besides.
-    further = {"adapted_by_reports", "adapted_by_itself", "trained_longer"}
-    assert {method.name for method in methods} == PUBLISHED | (
-        further if name == "phantom" else set()
-    )
+    further = {"phantom": {"proposed_frozen"}, "open": {"adapted_by_reports"}}.get(name, set())
+    assert {method.name for method in methods} == PUBLISHED | further
     with_bundle = {method.name for method in methods if method.bundle is not None}
-    assert with_bundle - further == {"proposed_no_classification", "proposed_printed", "proposed"}
+    proposed = {"proposed_no_classification", "proposed_printed", "proposed"}
+    assert with_bundle == proposed | further
+
+
+def test_the_phantoms_presets_share_one_work_folder():
+    table, controlled = (read_preset(PhantomPreset, name) for name in ("phantom", "controlled"))
+    curves = read_preset(CurvesPreset, "curves-phantom")
+    ablation = read_preset(AblationPreset, "ablation-phantom")
+    assert table.size == controlled.size == curves.size == ablation.size
+    specs = {spec.name: spec for spec in table.methods}
+    shared = [spec for spec in (*controlled.methods, *curves.methods) if spec.name in specs]
+    assert {spec.name for spec in shared} == {"retinanet", "proposed", "proposed_frozen"}
+    assert all(spec == specs[spec.name] for spec in shared)  # else one refuses the other's folder
+
+
+def test_the_controls_differ_from_proposed_in_what_they_read():
+    specs = {spec.name: spec for spec in read_preset(PhantomPreset, "controlled").methods}
+    proposed = specs["proposed"].adaptation
+    controls = [spec for spec in specs.values() if spec.kind == "adapted"]
+    assert [one.adaptation.source for one in controls] == [
+        "sides",
+        "finding",
+        "own",
+        "none",
+        "truth",
+    ]
+    assert all(one.adaptation.training == proposed.training for one in controls)
 
 
 def test_the_curves_compare_with_retinanet():
