@@ -15,7 +15,6 @@ import torch
 from pydantic import Field
 
 from data_manifests.atomic import write_json
-from data_manifests.errors import ConfigError
 from data_manifests.join import join_manifests
 from data_manifests.manifest import Manifest
 from detector.config import DetectorTrainConfig, Frozen
@@ -23,6 +22,7 @@ from detector.model import load_detector
 from detector.roi_store import RoiStore
 from detector.train import train_detector
 from experiments.attention import propose_films
+from experiments.kept_settings import refuse_other_settings
 from localize.bundle import read_json
 from localize.report_boxes import report_boxes, vote_box, with_boxes
 
@@ -97,12 +97,8 @@ def adapt_detector(
 
 def _keep_settings(place: Path, adaptation: Adaptation) -> None:
     file, wanted = place / "adaptation.json", adaptation.model_dump(mode="json")
-    if file.exists() and (made := read_json(file)) != wanted:
-        changed = ", ".join(sorted(name for name in wanted if made.get(name) != wanted[name]))
-        raise ConfigError(
-            f"{place}: was made with another adaptation ({changed}); delete the folder, or choose "
-            "another --out"
-        )
+    if file.exists():
+        refuse_other_settings(place, read_json(file), wanted)
     write_json(file, wanted)
 
 

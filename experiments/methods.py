@@ -23,7 +23,8 @@ from experiments.baselines.heat_maps import HeatKind, film_heats
 from experiments.baselines.lung_prior import fit_lung_prior, prior_prediction
 from experiments.baselines.region_choice import best_available_prediction, chance_prediction
 from experiments.baselines.train_classifier import RESULT, train_classifier
-from localize.bundle import load_bundle
+from experiments.kept_settings import refuse_other_settings
+from localize.bundle import load_bundle, read_json
 from localize.config import LocalizeTrainConfig
 from localize.film_regions import Ranking
 from localize.predict import PredictOptions, manifest_films, predict_films
@@ -70,12 +71,14 @@ class Method:
 
     `predict` makes the prediction of a test set. With `draws` > 1 it is a prediction of as many
     copies of the films (`repeated_manifest`). `bundle` gives the model bundle, None without one.
+    `prepare` trains what is trained for this method; of what is there it refuses other settings.
     """
 
     name: str
     predict: Callable[[Road, TestSet], Prediction]
     draws: int = 1
     bundle: Callable[[Road], Path] | None = None
+    prepare: Callable[[Road], Path] | None = None
 
 
 class MethodSpec(Frozen):
@@ -101,7 +104,7 @@ def build_method(spec: MethodSpec) -> Method:
         ConfigError: bad settings.
     """
     if spec.kind == "heat":
-        return Method(spec.name, partial(_heat, kind=spec.heat))
+        return Method(spec.name, partial(_heat, kind=spec.heat), prepare=_classifier)
     if spec.kind == "detector":
         return Method(spec.name, _detector_alone)
     if spec.kind == "lung_prior":
@@ -130,7 +133,8 @@ def adapted_method(name: str, adaptation: Adaptation, settings: LocalizerSetting
 
 # Methods are built from functions of the module, not from closures: they go to other processes.
 def _bundle_method(name: str, bundle: Callable[[Road], Path]) -> Method:
-    return Method(name, partial(_by_own_bundle, bundle=bundle), bundle=bundle)
+    predict = partial(_by_own_bundle, bundle=bundle)
+    return Method(name, predict, bundle=bundle, prepare=bundle)
 
 
 def _attention(road: Road, *, name: str, settings: LocalizerSettings) -> Path:
@@ -171,8 +175,8 @@ def method_prediction(method: Method, road: Road, test: TestSet) -> Prediction:
     folder = road.place / method.name / test.folder
     if not (folder / "prediction.json").exists():
         write_prediction(method.predict(road, test), folder)
-    elif method.bundle is not None:
-        method.bundle(road)  # refuses one of other settings
+    elif method.prepare is not None:
+        method.prepare(road)  # refuses what was made with other settings
     return read_prediction(folder)
 
 
@@ -189,20 +193,30 @@ def _detector_alone(road: Road, test: TestSet) -> Prediction:
     return _by_bundle(road, test, bundle, "detector")
 
 
+def _classifier(road: Road) -> Path:
+    """The classifier of the heat maps, from the boxed films alone."""
+    run = road.place / "classifier"
+    training = road.classifier.training.model_copy(update={"seed": road.seed})
+    settings = road.classifier.model_copy(update={"training": training})
+    if (run / RESULT).exists():
+        made, wanted = read_json(run / RESULT), settings.model_dump(mode="json")
+        refuse_other_settings(run, made, wanted)
+        return run
+    train_classifier(
+        road.boxed.split("train"),
+        road.boxed.split("val"),
+        run,
+        settings=settings,
+        backbone_weights=road.backbone_weights,
+        device=road.device,
+    )
+    return run
+
+
 def _heat(road: Road, test: TestSet, *, kind: HeatKind) -> Prediction:
     """Boxes of heat maps; classifier and threshold come from the boxed films alone."""
-    run, config = road.place / "classifier", road.classifier.classifier
-    if not (run / RESULT).exists():
-        training = road.classifier.training.model_copy(update={"seed": road.seed})
-        train_classifier(
-            road.boxed.split("train"),
-            road.boxed.split("val"),
-            run,
-            settings=road.classifier.model_copy(update={"training": training}),
-            backbone_weights=road.backbone_weights,
-            device=road.device,
-        )
-    classifier = load_classifier(run, config)
+    config = road.classifier.classifier
+    classifier = load_classifier(_classifier(road), config)
     val = road.boxed.split("val")
     val = val.subset(val.images["image_id"].isin(set(val.boxes["image_id"])))
     tuning, films = (

@@ -17,11 +17,11 @@ import pandas as pd
 import torch
 
 from data_manifests.atomic import write_json
-from data_manifests.errors import ConfigError
 from data_manifests.manifest import Manifest, read_manifest
 from experiments.attention import PairParts
 from experiments.baselines.classifier import ClassifierSettings
 from experiments.judge import judge_methods
+from experiments.kept_settings import refuse_other_settings
 from experiments.methods import Method, Road, TestSet, method_prediction
 from experiments.pooling import pooled_manifest, pooled_prediction
 from experiments.sides import NO_SIDES, SideCount, count_sides
@@ -166,11 +166,8 @@ def _check_size(folder: Path, size: QuickstartSize) -> None:
     """Refuse a prepared folder of other films; one of a quickstart does not say its size."""
     marker = folder / FINISHED[0]
     made = read_json(marker).get("size") if marker.exists() else None
-    if made is not None and made != asdict(size):
-        raise ConfigError(
-            f"{folder}: was prepared with {made}, asked for is {asdict(size)}; delete the folder, "
-            "or choose another --out"
-        )
+    if made is not None:
+        refuse_other_settings(folder, made, asdict(size))
 
 
 def phantom_road(

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from attributes.vectors import WordVectors
 from data_manifests.atomic import atomic_path, write_json
-from data_manifests.errors import CheckpointError, ConfigError, DataError, Problem
+from data_manifests.errors import CheckpointError, ConfigError
 from detector.processes import Place, broadcast_numbers, process_group
 from detector.provenance import provenance
 from detector.roi_store import RoiStore
@@ -26,14 +26,12 @@ from localize.config import LocalizerConfig, LocalizeTrainConfig
 from localize.model import Localizer, Regions, build_localizer
 from localize.objective import LocalizerScores, Objective, make_objective, validate_localizer
 from localize.pairs import Pairs
+from localize.train_inputs import check_pairs, pairs_sha256, set_places, set_statistics
 
 logger = logging.getLogger(__name__)
 WEIGHTS = "localizer.safetensors"
 CONFIG = "localizer.json"
-PLACE_AXES = ("laterality", "zone")
-STATISTICS_FILMS = 512  # films that give the mean and spread of the region features
-# In memory at a time: 128 films take 250 MB more (experiment benchmark).
-FILMS_TOGETHER = 32
+FILMS_TOGETHER = 32  # films of a batch in memory at a time: SCAN's batch is 128
 FREE_TO_CHANGE = ("checkpoint_every",)  # settings that do not touch the result
 
 
@@ -84,7 +82,7 @@ def train_localizer(
         Interrupted: SIGINT or SIGTERM, after saving.
         FloatingPointError: features, a loss or a gradient that is not finite; names the films.
     """
-    _check_data(train, val, words, training)
+    check_pairs(train, val, words, training)
     width = train_store.header.width
     sizes = {
         "feature_width": width,
@@ -97,8 +95,8 @@ def train_localizer(
         "sizes": sizes,
         "detector_sha256": train_store.header.detector_sha256,
         "data": {
-            "train_sha256": _pairs_sha256(train),
-            "val_sha256": _pairs_sha256(val),
+            "train_sha256": pairs_sha256(train),
+            "val_sha256": pairs_sha256(val),
             "words_sha256": hashlib.sha256(
                 words.vectors.tobytes() + words.negatives.tobytes()
             ).hexdigest(),
@@ -114,8 +112,8 @@ def train_localizer(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)
             model = build_localizer(config, **sizes)
-        _set_statistics(model, train_store, train)
-        _set_places(model, words)
+        set_statistics(model, train_store, train)
+        set_places(model, words)
         model.to(device)
         objective = make_objective(words, train, config, training, device)
         optimizer = torch.optim.AdamW(
@@ -164,83 +162,6 @@ def train_localizer(
             run.raise_if_interrupted()
         bar.close()
     return LocalizerTraining(out, progress.best_epoch, progress.best_value, len(train), len(val))
-
-
-def _check_data(
-    train: Pairs, val: Pairs, words: WordVectors, training: LocalizeTrainConfig
-) -> None:
-    problems = []
-    for what, shared in (
-        ("film", set(train.image_ids) & set(val.image_ids)),
-        ("patient", set(train.patient_ids) & set(val.patient_ids)),
-    ):
-        if shared:
-            problems.append(
-                Problem(
-                    file="images.csv",
-                    field="split",
-                    expected=f"train and val without a common {what}",
-                    got=f"{len(shared)} in both",
-                    fix="run `pneumoloc manifest split`",
-                )
-            )
-    for name, pairs in (("train", train), ("val", val)):
-        if pairs.targets.shape[1] != len(words.keywords):
-            problems.append(
-                Problem(
-                    file="word vectors",
-                    expected=f"{pairs.targets.shape[1]} keywords, as the {name} targets",
-                    got=str(len(words.keywords)),
-                    fix="mine and train vectors with the same lexicon",
-                )
-            )
-    if training.selection == "boxes" and not any(
-        boxes is not None and len(boxes) for boxes in val.boxes
-    ):
-        problems.append(
-            Problem(
-                file="boxes.csv",
-                expected="boxes of validation films, since selection is by boxes",
-                got="none",
-                fix="use --set training.selection=loss",
-            )
-        )
-    if problems:
-        raise DataError.from_problems(problems)
-
-
-def _pairs_sha256(pairs: Pairs) -> str:
-    """SHA-256 of what training reads of pairs beside the store's regions."""
-    digest = hashlib.sha256("\n".join(pairs.image_ids).encode())
-    for array in (pairs.rows, pairs.targets, pairs.mask, *pairs.boxes):
-        digest.update(b"none" if array is None else array.tobytes())
-    return digest.hexdigest()
-
-
-def _set_statistics(model: Localizer, store: RoiStore, pairs: Pairs) -> None:
-    """Mean and spread of the region features, from evenly spaced training films."""
-    rows = pairs.rows[:: max(1, len(pairs) // STATISTICS_FILMS)]
-    batch = store.read(rows)
-    is_sound = np.isfinite(batch.features).all(axis=(1, 2))
-    if not is_sound.all():
-        bad = np.isin(pairs.rows, rows[~is_sound])
-        films = ", ".join(np.array(pairs.image_ids)[bad])
-        raise FloatingPointError(
-            f"{store.folder}: features not finite on films {films}; propose these films again"
-        )
-    features = batch.features[batch.mask]
-    model.fusion.feature_mean.copy_(torch.from_numpy(features.mean(axis=0)))
-    # A channel that is always zero (dead ReLU) carries nothing; its spread must not divide by zero.
-    model.fusion.feature_std.copy_(torch.from_numpy(np.maximum(features.std(axis=0), 1e-3)))
-
-
-def _set_places(model: Localizer, words: WordVectors) -> None:
-    """Mark the keywords of place; "bilateral" is none, no single box shows it."""
-    places = [
-        axis in PLACE_AXES and keyword != "bilateral"
-        for keyword, axis in zip(words.keywords, words.axes, strict=True)
-    ]
-    model.is_place.copy_(torch.tensor(places))
 
 
 def _epoch_order(pairs: int, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:

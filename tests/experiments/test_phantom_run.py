@@ -90,6 +90,12 @@ def test_a_second_run_trains_nothing_and_writes_the_same_numbers(work):
 
 
 @pytest.mark.slow
+def test_a_classifier_of_other_settings_is_refused(work):
+    with pytest.raises(ConfigError, match=r"epochs.* 1.* then, .*epochs.* 2.* now"):
+        table1(work / "work", work / "x", "--set", "classifier.training.epochs=2")
+
+
+@pytest.mark.slow
 def test_seeds_in_processes_are_those_of_one_process(work, tmp_path):
     methods = "methods=[{name: retinanet, kind: detector}, {name: lung_prior, kind: lung_prior}]"
     out = tmp_path / "work"

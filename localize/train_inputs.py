@@ -1,0 +1,101 @@
+"""What `train_localizer` does before the first step: checks, checksums, statistics."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+
+from attributes.vectors import WordVectors
+from data_manifests.errors import DataError, Problem
+from detector.roi_store import RoiStore
+from localize.config import LocalizeTrainConfig
+from localize.model import Localizer
+from localize.pairs import Pairs
+
+PLACE_AXES = ("laterality", "zone")
+STATISTICS_FILMS = 512  # films that give the mean and spread of the region features
+
+
+def check_pairs(
+    train: Pairs, val: Pairs, words: WordVectors, training: LocalizeTrainConfig
+) -> None:
+    """Refuse what cannot be trained on.
+
+    Raises:
+        DataError: keywords of targets and vectors differ, films or patients in both sets, or
+            `selection` needs boxes that validation does not have.
+    """
+    problems = []
+    for what, shared in (
+        ("film", set(train.image_ids) & set(val.image_ids)),
+        ("patient", set(train.patient_ids) & set(val.patient_ids)),
+    ):
+        if shared:
+            problems.append(
+                Problem(
+                    file="images.csv",
+                    field="split",
+                    expected=f"train and val without a common {what}",
+                    got=f"{len(shared)} in both",
+                    fix="run `pneumoloc manifest split`",
+                )
+            )
+    for name, pairs in (("train", train), ("val", val)):
+        if pairs.targets.shape[1] != len(words.keywords):
+            problems.append(
+                Problem(
+                    file="word vectors",
+                    expected=f"{pairs.targets.shape[1]} keywords, as the {name} targets",
+                    got=str(len(words.keywords)),
+                    fix="mine and train vectors with the same lexicon",
+                )
+            )
+    if training.selection == "boxes" and not any(
+        boxes is not None and len(boxes) for boxes in val.boxes
+    ):
+        problems.append(
+            Problem(
+                file="boxes.csv",
+                expected="boxes of validation films, since selection is by boxes",
+                got="none",
+                fix="use --set training.selection=loss",
+            )
+        )
+    if problems:
+        raise DataError.from_problems(problems)
+
+
+def pairs_sha256(pairs: Pairs) -> str:
+    """SHA-256 of what training reads of pairs beside the store's regions."""
+    digest = hashlib.sha256("\n".join(pairs.image_ids).encode())
+    for array in (pairs.rows, pairs.targets, pairs.mask, *pairs.boxes):
+        digest.update(b"none" if array is None else array.tobytes())
+    return digest.hexdigest()
+
+
+def set_statistics(model: Localizer, store: RoiStore, pairs: Pairs) -> None:
+    """Mean and spread of the region features, from evenly spaced training films."""
+    rows = pairs.rows[:: max(1, len(pairs) // STATISTICS_FILMS)]
+    batch = store.read(rows)
+    is_sound = np.isfinite(batch.features).all(axis=(1, 2))
+    if not is_sound.all():
+        bad = np.isin(pairs.rows, rows[~is_sound])
+        films = ", ".join(np.array(pairs.image_ids)[bad])
+        raise FloatingPointError(
+            f"{store.folder}: features not finite on films {films}; propose these films again"
+        )
+    features = batch.features[batch.mask]
+    model.fusion.feature_mean.copy_(torch.from_numpy(features.mean(axis=0)))
+    # A channel that is always zero (dead ReLU) carries nothing; its spread must not divide by zero.
+    model.fusion.feature_std.copy_(torch.from_numpy(np.maximum(features.std(axis=0), 1e-3)))
+
+
+def set_places(model: Localizer, words: WordVectors) -> None:
+    """Mark the keywords of place; "bilateral" is none, no single box shows it."""
+    places = [
+        axis in PLACE_AXES and keyword != "bilateral"
+        for keyword, axis in zip(words.keywords, words.axes, strict=True)
+    ]
+    model.is_place.copy_(torch.tensor(places))
