@@ -5,12 +5,14 @@ PyTorch runs it here, ONNX Runtime in `detector.onnx_core`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.detection import RetinaNet
 
 Precision = Literal["float32", "bfloat16"]
@@ -47,13 +49,21 @@ def run_detector(model: RetinaNet, pixels: Tensor) -> DetectorMaps:
 
 
 def torch_core(model: RetinaNet, precision: Precision = "float32") -> Core:
-    """PyTorch as the core; with `bfloat16` its convolutions are rounded to 8 bits of mantissa."""
+    """PyTorch as the core, on a copy of the model that is arranged for speed.
+
+    Batch norms are folded into their convolutions and channels come last, which on the CPU takes
+    half the time of the model as it is; the maps differ by rounding. With `bfloat16` convolutions
+    are rounded to 8 bits of mantissa.
+    """
+    fast = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    fold_batch_norms(fast)
 
     def core(pixels: Tensor) -> DetectorMaps:
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
         if precision == "float32":
-            return run_detector(model, pixels)
+            return run_detector(fast, pixels)
         with torch.autocast(pixels.device.type, torch.bfloat16):
-            maps = run_detector(model, pixels)
+            maps = run_detector(fast, pixels)
         return DetectorMaps(
             pyramid=_float(maps.pyramid),
             towers=_float(maps.towers),
@@ -62,6 +72,20 @@ def torch_core(model: RetinaNet, precision: Precision = "float32") -> Core:
         )
 
     return core
+
+
+def fold_batch_norms(module: nn.Module) -> None:
+    """Put each batch norm's scale and shift into the convolution that stands before it, in place.
+
+    A network has to name them one after the other, as torchvision's and ours do.
+    """
+    before: tuple[str, nn.Conv2d] | None = None
+    for name, child in list(module.named_children()):
+        if before is not None and isinstance(child, nn.BatchNorm2d):
+            setattr(module, before[0], fuse_conv_bn_eval(before[1], child))
+            setattr(module, name, nn.Identity())
+        before = (name, child) if isinstance(child, nn.Conv2d) else None
+        fold_batch_norms(child)
 
 
 def _float(maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

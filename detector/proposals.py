@@ -17,7 +17,7 @@ from torchvision.models.detection import RetinaNet
 from torchvision.ops import clip_boxes_to_image, nms, roi_align
 
 from data_manifests.errors import ConfigError
-from detector.core import Core, torch_core
+from detector.core import Core, run_detector
 
 FeatureKind = Literal["tower", "fpn_roi_align"]
 MIN_SIDE_PX = 1.0  # thinner boxes, cut to nothing at the film's border, are no regions
@@ -79,7 +79,7 @@ def propose_rois(
     """Regions of a batch of prepared films, each float (3, H, W) in [0, 1].
 
     The model must be in evaluation mode; results do not depend on the other films of the batch as
-    long as all have one size. `core` runs the convolutions, by default PyTorch in float32.
+    long as all have one size. `core` runs the convolutions, by default the model as it is.
     """
     return [
         FilmRois(_best(model, maps, options), _lowest(model, maps, options))
@@ -112,7 +112,8 @@ def _maps_of_films(
     model: RetinaNet, images: list[Tensor], core: Core | None
 ) -> Iterator[_FilmMaps]:
     image_list, _ = model.transform(images)
-    maps = (core or torch_core(model))(image_list.tensors)
+    pixels = image_list.tensors
+    maps = run_detector(model, pixels) if core is None else core(pixels)
     scores = [_per_anchor(level, 1).sigmoid() for level in maps.logits]
     deltas = [_per_anchor(level, 4) for level in maps.deltas]
     anchors = model.anchor_generator(image_list, list(maps.pyramid))

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from data_manifests.errors import ConfigError, DataError, Problem
 from data_manifests.manifest import Manifest
 from detector.config import DetectorConfig
+from detector.core import torch_core
 from detector.film_stream import batches_of_one_size, stream_films
 from detector.proposals import ProposalOptions, propose_rois
 from detector.roi_store import DONE, RoiStore, StoreHeader, create_store
@@ -85,7 +86,7 @@ def propose_store(
         options=options,
     )
     create_store(out, manifest.images["image_id"].tolist(), header)
-    model.eval().to(device)
+    core = torch_core(model.eval().to(device))
     skipped: list[Problem] = []
     written = 0
     with RoiStore(out, writable=True) as store:
@@ -112,7 +113,7 @@ def propose_store(
                 store.skip(batch[0].row)
                 continue
             images = [film.image.to(device) for film in batch if film.image is not None]
-            for film, rois in zip(batch, propose_rois(model, images, options), strict=True):
+            for film, rois in zip(batch, propose_rois(model, images, options, core), strict=True):
                 store.write(film.row, rois, film.width, film.height, (film.scale_x, film.scale_y))
             written += len(batch)
         bar.close()

@@ -32,7 +32,13 @@ from detector.backbones import load_backbone_weights
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read, draw_weights
 from detector.model import CONFIG, WEIGHTS, build_detector, load_detector
-from detector.optimization import average_weights, build_optimizer, learning_rate, training_step
+from detector.optimization import (
+    average_weights,
+    build_optimizer,
+    learning_rate,
+    training_memory_format,
+    training_step,
+)
 from detector.processes import Place, broadcast_numbers, process_group
 from detector.provenance import manifest_sha256, provenance
 from detector.training_run import TrainingRun
@@ -109,8 +115,9 @@ def train_detector(
             load_backbone_weights(model.backbone, backbone_weights)
         if start is not None:
             model.load_state_dict(start[0].state_dict())
-        model.to(device, memory_format=torch.channels_last)
-        averaged = build_detector(config).to(device, memory_format=torch.channels_last)
+        memory_format = training_memory_format(config, device)
+        model.to(device, memory_format=memory_format)
+        averaged = build_detector(config).to(device, memory_format=memory_format)
         averaged.load_state_dict(model.state_dict())
         optimizer = build_optimizer(model, training)
         progress = _resume(run, resolved, model, averaged, optimizer)

@@ -21,7 +21,7 @@ from data_manifests.errors import TrainingStopped
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import TrainingFilm
 from detector.model import build_detector
-from detector.optimization import build_optimizer, training_step
+from detector.optimization import build_optimizer, training_memory_format, training_step
 from detector.processes import process_group
 from experiments.benchmark.rows import BenchmarkRow, seconds_of
 from experiments.benchmark.sizes import Bench
@@ -75,7 +75,7 @@ def _run(asked: str) -> None:
     training = DetectorTrainConfig(batch_size=settings["batch"])
     with process_group(CPU) as place:
         torch.manual_seed(0)
-        model = build_detector(config).to(memory_format=torch.channels_last).train()
+        model = build_detector(config).to(memory_format=training_memory_format(config, CPU)).train()
         parallel: nn.Module = model
         if place.world_size > 1:
             parallel = DistributedDataParallel(model)

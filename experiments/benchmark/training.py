@@ -21,7 +21,12 @@ from data_manifests.manifest import Manifest
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read
 from detector.model import build_detector
-from detector.optimization import average_weights, build_optimizer, training_step
+from detector.optimization import (
+    average_weights,
+    build_optimizer,
+    training_memory_format,
+    training_step,
+)
 from experiments.benchmark.films import phantom_films
 from experiments.benchmark.rows import BenchmarkRow, alternately
 from experiments.benchmark.sizes import Bench
@@ -95,8 +100,9 @@ class OurLoop(_Loop):
         super().__init__(bench.size.train_steps)
         size = bench.size
         self._training = DetectorTrainConfig(epochs=EPOCHS, batch_size=size.train_batch)
-        self._model = _random_detector(config).to(memory_format=torch.channels_last)
-        self._averaged = _random_detector(config).to(memory_format=torch.channels_last)
+        memory_format = training_memory_format(config, CPU)
+        self._model = _random_detector(config).to(memory_format=memory_format)
+        self._averaged = _random_detector(config).to(memory_format=memory_format)
         self._optimizer = build_optimizer(self._model, self._training)
         self._step = 0
         loader: DataLoader[Any] = DataLoader(

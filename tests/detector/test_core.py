@@ -6,10 +6,11 @@ from dataclasses import fields
 
 import pytest
 import torch
+from torch import nn
 
 from data_manifests.errors import ConfigError
 from detector import onnx_core as onnx_module
-from detector.core import run_detector, torch_core
+from detector.core import fold_batch_norms, run_detector, torch_core
 from detector.onnx_core import onnx_core
 from detector.proposals import ProposalOptions, propose_rois
 from tests.detector.films import make_detector
@@ -47,6 +48,27 @@ def test_bfloat16_maps_are_float32_and_near_those_of_float32(model):
         for ours, theirs in pairs:
             assert ours.dtype == torch.float32
             assert (ours - theirs).abs().mean() <= 0.03 * theirs.abs().max(), field.name
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnet18", "resnet10", "efficientnet_lite0"])
+@pytest.mark.parametrize("pretrained", [True, False])
+@torch.inference_mode()
+def test_the_folded_copy_gives_the_maps_of_the_model(name, pretrained):
+    model = make_detector(backbone=name, is_pretrained=pretrained)
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:  # fresh ones do nothing
+        norm.running_mean.normal_(0, 0.2)
+        norm.running_var.uniform_(0.5, 2)
+        norm.weight.uniform_(0.5, 1.5)
+        norm.bias.normal_(0, 0.2)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    pixels = films(2)
+    assert_close(torch_core(model)(pixels), run_detector(model, pixels), 1e-4)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    fold_batch_norms(model)
+    left = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert bool(norms) == pretrained
+    assert not left
 
 
 @pytest.mark.slow
