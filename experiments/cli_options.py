@@ -33,7 +33,7 @@ Weights = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Processes = Annotated[
-    int | None, typer.Option("--processes", min=1, help="Seeds at a time; default: one a core.")
+    int | None, typer.Option("--processes", min=1, help="Default: one a core, at most one a seed.")
 ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 
@@ -27,16 +29,18 @@ def judge_methods(
     are those of the copies. Attributes are judged where the method has learnt any.
     """
     baseline = predictions.get(BASELINE)
-    found = {}
-    for method in methods:
+
+    def judge(method: Method) -> Evaluation:
         prediction, compared, films = predictions[method.name], baseline, truth
         if method.draws > 1:
             films = repeated_manifest(truth, method.draws)
             compared = None if baseline is None else repeated_prediction(baseline, method.draws)
-        found[method.name] = evaluate(
+        return evaluate(
             prediction,
             films,
             baseline=None if method.name == BASELINE else compared,
             targets=None if method.bundle is None else targets,
         )
-    return found
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # most of the time is numpy's
+        return dict(zip((one.name for one in methods), pool.map(judge, methods), strict=True))

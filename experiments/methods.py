@@ -72,9 +72,11 @@ class Method:
     `predict` makes the prediction of a test set. With `draws` > 1 it is a prediction of as many
     copies of the films (`repeated_manifest`). `bundle` gives the model bundle, None without one.
     `prepare` trains what is trained for this method; of what is there it refuses other settings.
+    Methods of one `part` write a common folder: only one of them may run at a time.
     """
 
     name: str
+    part: str
     predict: Callable[[Road, TestSet], Prediction]
     draws: int = 1
     bundle: Callable[[Road], Path] | None = None
@@ -104,15 +106,17 @@ def build_method(spec: MethodSpec) -> Method:
         ConfigError: bad settings.
     """
     if spec.kind == "heat":
-        return Method(spec.name, partial(_heat, kind=spec.heat), prepare=_classifier)
+        predict = partial(_heat, kind=spec.heat)
+        return Method(spec.name, "classifier", predict, prepare=_classifier)
     if spec.kind == "detector":
-        return Method(spec.name, _detector_alone)
+        return Method(spec.name, "detector_alone", _detector_alone)
     if spec.kind == "lung_prior":
-        return Method(spec.name, _lung_prior)
+        return Method(spec.name, spec.name, _lung_prior)
     if spec.kind == "roi_chance":
-        return Method(spec.name, partial(_chance, draws=spec.draws), draws=spec.draws)
+        chance = partial(_chance, draws=spec.draws)
+        return Method(spec.name, "test_regions", chance, draws=spec.draws)
     if spec.kind == "best_available":
-        return Method(spec.name, _best_available)
+        return Method(spec.name, "test_regions", _best_available)
     settings = localizer_settings(spec.preset, None, list(spec.set))
     if spec.kind == "adapted":
         return adapted_method(spec.name, spec.adaptation, settings)
@@ -134,7 +138,7 @@ def adapted_method(name: str, adaptation: Adaptation, settings: LocalizerSetting
 # Methods are built from functions of the module, not from closures: they go to other processes.
 def _bundle_method(name: str, bundle: Callable[[Road], Path]) -> Method:
     predict = partial(_by_own_bundle, bundle=bundle)
-    return Method(name, predict, bundle=bundle, prepare=bundle)
+    return Method(name, name, predict, bundle=bundle, prepare=bundle)
 
 
 def _attention(road: Road, *, name: str, settings: LocalizerSettings) -> Path:

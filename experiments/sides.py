@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 
+from data_manifests.atomic import write_json
 from data_manifests.manifest import Manifest
-from localize.bundle import Bundle
+from localize.bundle import Bundle, load_bundle, read_json
 from localize.grounding import is_on_side
 from localize.predict import PredictOptions, film_results
 
@@ -32,6 +34,19 @@ class SideCount:
 
 
 NO_SIDES = SideCount(0, 0)
+FILE = "sides.json"
+
+
+def kept_sides(folder: Path, bundle: Path, test: Manifest, device: torch.device) -> SideCount:
+    """`count_sides`, kept in a method's folder for its bundle."""
+    loaded = load_bundle(bundle)
+    if (folder / FILE).exists():
+        kept = read_json(folder / FILE)
+        if kept["bundle_id"] == loaded.bundle_id:
+            return SideCount(kept["asked"], kept["correct"])
+    found = count_sides(loaded, test, device)
+    write_json(folder / FILE, {"bundle_id": loaded.bundle_id, **asdict(found)})
+    return found
 
 
 def count_sides(bundle: Bundle, test: Manifest, device: torch.device) -> SideCount:

@@ -26,7 +26,7 @@ from localize.ranking import rank_regions, rank_values
 
 VALIDATION_BATCH = 64
 BOX_THRESHOLDS = np.array([0.25, 0.5])
-MATCH_REPORTS = 16  # reports of a batch that each film is matched with; all would take minutes
+MATCH_REPORTS = 8  # reports of a batch that each film is matched with; all would take minutes
 RANKED = 10  # boxes per film that validation looks at; no film has so many true ones
 MAX_POSITIVE_WEIGHT = 20.0  # a keyword seen in 1 of 100 reports must not drown the others
 

@@ -1,0 +1,169 @@
+"""`PhantomWork`: what is made for each seed of a phantom run, and in which process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+
+from data_manifests.atomic import write_json
+from data_manifests.manifest import read_manifest
+from experiments.attention import PairParts
+from experiments.baselines.classifier import ClassifierSettings
+from experiments.kept_settings import refuse_other_settings
+from experiments.methods import Method, Road, TestSet, method_prediction
+from experiments.sides import kept_sides
+from localize.bundle import read_json
+from localize.quickstart import QuickstartSize, learn_boxes, read_pairs
+
+CPU = torch.device("cpu")
+DATASET = "phantom hospital B, test"
+# Either says that the detector and the regions of a folder are finished.
+FINISHED = ("prepared.json", "evaluation.md")
+
+
+@dataclass(frozen=True)
+class PhantomWork:
+    """Films, detector and methods of any seed, below `out`; finished parts are not made again.
+
+    `shift` takes hospital B of another strength, with the same hospital A and detector; `pairs`
+    trains on the first so many films of hospital B only.
+    """
+
+    out: Path
+    size: QuickstartSize
+    methods: tuple[Method, ...]
+    classifier: ClassifierSettings
+    shift: float | None = None
+    pairs: int | None = None
+
+    def road(self, seed: int) -> tuple[Road, TestSet]:
+        """The prepared road of a seed and its test films; prepares what is not there."""
+        base = self.out / f"seed_{seed}"
+        folder = prepare_seed(base, seed=seed, size=self.size, shift=self.shift)
+        road = phantom_road(base, folder, seed=seed, classifier=self.classifier)
+        return (road if self.pairs is None else with_pairs(road, self.pairs)), phantom_test(folder)
+
+    def make(self, seed: int, methods: Sequence[Method]) -> None:
+        """Make a prepared seed's predictions and counts of sides, one method after the other."""
+        road, test = self.road(seed)
+        for method in methods:
+            method_prediction(method, road, test)
+            if method.bundle is not None:
+                kept_sides(road.place / method.name, method.bundle(road), test.films, road.device)
+
+    def groups(self) -> list[tuple[Method, ...]]:
+        """The methods, those of a common part in one group."""
+        found: dict[str, list[Method]] = {}
+        for method in self.methods:
+            found.setdefault(method.part, []).append(method)
+        return [tuple(group) for group in found.values()]
+
+
+def make_in_processes(work: PhantomWork, seeds: Sequence[int], processes: int) -> Iterator[str]:
+    """Leave the finished parts of all seeds on the disk; each process has one thread."""
+    groups = work.groups()
+    with ProcessPoolExecutor(
+        processes, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    ) as pool:
+        preparing: dict[Future[None], int] = {
+            pool.submit(_prepare, work, seed): seed for seed in seeds
+        }
+        making: dict[Future[None], str] = {}
+        try:
+            while preparing or making:
+                done, _ = wait([*preparing, *making], return_when=FIRST_COMPLETED)
+                for one in done:
+                    one.result()
+                    if one in making:
+                        yield making.pop(one)
+                        continue
+                    seed = preparing.pop(one)
+                    yield f"seed {seed}: films and detector"
+                    for group in groups:
+                        names = ", ".join(method.name for method in group)
+                        making[pool.submit(work.make, seed, group)] = f"seed {seed}: {names}"
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # what has not begun
+            raise
+
+
+def _prepare(work: PhantomWork, seed: int) -> None:
+    work.road(seed)  # the result stays on the disk: it is large
+
+
+def prepare_seed(base: Path, *, seed: int, size: QuickstartSize, shift: float | None) -> Path:
+    """Both hospitals and the detector of a seed; returns the folder of hospital B.
+
+    With a `shift` other than that of `size`, hospital B lies in a folder of its own below `base`.
+
+    Raises:
+        ConfigError: the folder was prepared with another size.
+    """
+    if not any((base / name).exists() for name in FINISHED):
+        learn_boxes(base, seed=seed, size=size)
+        read_pairs(base, base / "detector", seed=seed, size=size)
+        write_json(base / FINISHED[0], {"seed": seed, "size": asdict(size)})
+    _check_size(base, size)
+    if shift is None or shift == size.shift:
+        return base
+    shifted, changed = base / f"shift_{shift:.2f}", replace(size, shift=shift)
+    if not (shifted / FINISHED[0]).exists():
+        read_pairs(shifted, base / "detector", seed=seed, size=changed)
+        write_json(shifted / FINISHED[0], {"seed": seed, "size": asdict(changed)})
+    _check_size(shifted, changed)
+    return shifted
+
+
+def _check_size(folder: Path, size: QuickstartSize) -> None:
+    """Refuse a prepared folder of other films; one of a quickstart does not say its size."""
+    marker = folder / FINISHED[0]
+    made = read_json(marker).get("size") if marker.exists() else None
+    if made is not None:
+        refuse_other_settings(folder, made, asdict(size))
+
+
+def phantom_road(
+    base: Path, folder: Path, *, seed: int, classifier: ClassifierSettings | None = None
+) -> Road:
+    """The road of a prepared seed: hospital A in `base`, hospital B in `folder`."""
+    boxed, pairs = read_manifest(base / "hospital_a"), read_manifest(folder / "hospital_b")
+    return Road(
+        parts=PairParts(
+            detector=base / "detector",
+            rois=folder / "rois",
+            attributes=folder / "attributes",
+            words=folder / "words",
+            pairs=pairs,
+            validation=boxed.split("val"),
+            severity_films=pairs.split("train"),
+            training_data="phantom films",
+        ),
+        boxed=boxed,
+        place=folder / "methods",
+        seed=seed,
+        device=CPU,
+        classifier=classifier or ClassifierSettings(),
+    )
+
+
+def phantom_test(folder: Path) -> TestSet:
+    """The test films of hospital B."""
+    films = read_manifest(folder / "hospital_b").split("test")
+    return TestSet(DATASET, "prediction", films)
+
+
+def with_pairs(road: Road, count: int) -> Road:
+    """The same road with the first `count` training films of hospital B only."""
+    images = road.parts.pairs.images
+    is_train = (images["split"] == "train").to_numpy(bool)
+    kept = ~is_train | (is_train.cumsum() <= count)
+    return replace(
+        road,
+        parts=replace(road.parts, pairs=road.parts.pairs.subset(kept.tolist())),
+        place=road.place.with_name(f"pairs_{count}"),
+    )
