@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
+import cv2
 import torch
 
 from data_manifests.atomic import write_json
@@ -67,9 +68,8 @@ class PhantomWork:
 def make_in_processes(work: PhantomWork, seeds: Sequence[int], processes: int) -> Iterator[str]:
     """Leave the finished parts of all seeds on the disk; each process has one thread."""
     groups = work.groups()
-    with ProcessPoolExecutor(
-        processes, get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
+    context = get_context("spawn")  # fork is unsafe beside torch's threads
+    with ProcessPoolExecutor(processes, context, initializer=_one_thread) as pool:
         preparing: dict[Future[None], int] = {
             pool.submit(_prepare, work, seed): seed for seed in seeds
         }
@@ -90,6 +90,12 @@ def make_in_processes(work: PhantomWork, seeds: Sequence[int], processes: int) -
         except BaseException:
             pool.shutdown(cancel_futures=True)  # what has not begun
             raise
+
+
+def _one_thread() -> None:
+    """Processes share the cores; threads of their own would fight over them."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
 
 
 def _prepare(work: PhantomWork, seed: int) -> None:
