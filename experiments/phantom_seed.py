@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import torch
+from threadpoolctl import threadpool_limits
 
 from data_manifests.atomic import write_json
 from data_manifests.manifest import read_manifest
@@ -96,6 +97,7 @@ def _one_thread() -> None:
     """Processes share the cores; threads of their own would fight over them."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    threadpool_limits(1)  # of numpy and scipy
 
 
 def _prepare(work: PhantomWork, seed: int) -> None:
