@@ -60,7 +60,7 @@ def table1(
     from experiments.preset_settings import read_preset
     from experiments.table1 import films_table, phantom_table, write_table1
 
-    check_preset(preset, "phantom", "open", "paper")
+    check_preset(preset, "phantom", "open", "dictation", "paper")
     title = "Table 1: localization"
     if preset == "phantom":
         phantom = phantom_preset(preset, seed, set_)
@@ -73,9 +73,17 @@ def table1(
         from experiments.preset_settings import FilmsPreset
 
         films_preset = read_preset(FilmsPreset, preset, set_ or ())
-        given, notes, told = _films_input(
-            preset, out, data, reports, boxed=boxed, pairs=pairs, test=test or [], split=split
-        )
+        if preset == "dictation":
+            from experiments.dictation import TEXT, dictation_input
+
+            given = dictation_input(
+                needed(data, "--data"), needed(reports, "--reports"), out, seed=films_preset.seed
+            )
+            notes, told = TEXT, " --data DATA --reports REPORTS"
+        else:
+            given, notes, told = _films_input(
+                preset, out, data, reports, boxed=boxed, pairs=pairs, test=test or [], split=split
+            )
         result = last(
             run_films(
                 given,

@@ -47,14 +47,14 @@ def run_curves(out: Path, preset: CurvesPreset, processes: int = 1) -> Iterator[
     """Both curves, on the work folders of `run_phantom`; lines, then the result.
 
     Along the shift hospital B changes and hospital A with its detector stays; along the pairs only
-    the number of training films of hospital B changes.
+    the number of training films of hospital B changes, up to all of them.
     """
     methods = [build_method(spec) for spec in preset.methods]
-    steps: list[tuple[Axis, float]] = [("shift", value) for value in preset.shifts]
-    steps += [("pairs", value) for value in preset.pairs]
+    steps: list[tuple[Axis, float | None]] = [("shift", value) for value in preset.shifts]
+    steps += [("pairs", value) for value in (*preset.pairs, None)]
     points, data = [], {}
     for axis, value in steps:
-        yield f"{axis} {value:g}"
+        yield f"{axis} {'all' if value is None else format(value, 'g')}"
         result: PhantomResult | None = None
         for step in run_phantom(
             out,
@@ -62,7 +62,7 @@ def run_curves(out: Path, preset: CurvesPreset, processes: int = 1) -> Iterator[
             size=preset.size,
             methods=methods,
             shift=value if axis == "shift" else None,
-            pairs=int(value) if axis == "pairs" else None,
+            pairs=int(value) if axis == "pairs" and value is not None else None,
             processes=processes,
         ):
             if isinstance(step, str):
@@ -70,6 +70,8 @@ def run_curves(out: Path, preset: CurvesPreset, processes: int = 1) -> Iterator[
             else:
                 result = step
         if result is not None:
+            if value is None:
+                value = round(result.pairs)
             data[f"{axis} {value:g}"] = manifest_sha256(result.truth)
             points += [
                 CurvePoint(axis, value, table_row(DATASET, method, result.evaluations[method.name]))

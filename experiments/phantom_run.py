@@ -26,13 +26,17 @@ from localize.quickstart import QuickstartSize
 
 @dataclass(frozen=True)
 class PhantomResult:
-    """All methods on the pooled test films, and the share of side words that found their side."""
+    """All methods on the pooled test films, and the share of side words that found their side.
+
+    `pairs` is the mean number of training films of hospital B.
+    """
 
     evaluations: Mapping[str, Evaluation]
     predictions: Mapping[str, Prediction]
     sides: Mapping[str, SideCount]
     truth: Manifest
     methods: tuple[Method, ...]
+    pairs: float
 
 
 def run_phantom(
@@ -56,11 +60,12 @@ def run_phantom(
         yield from make_in_processes(work, seeds, processes)
     predictions: dict[str, list[tuple[int, Prediction]]] = {one.name: [] for one in methods}
     sides = {method.name: NO_SIDES for method in methods}
-    tests = []
+    tests, pair_counts = [], []
     for seed in seeds:
         yield f"seed {seed}"
         road, test = work.road(seed)
         tests.append((seed, test.films))
+        pair_counts.append(len(road.parts.pairs.split("train").images))
         for method in methods:
             predictions[method.name].append((seed, method_prediction(method, road, test)))
             if method.bundle is not None:
@@ -76,6 +81,7 @@ def run_phantom(
         sides=sides,
         truth=truth,
         methods=tuple(methods),
+        pairs=sum(pair_counts) / len(pair_counts),
     )
 
 

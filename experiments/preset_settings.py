@@ -16,7 +16,7 @@ from experiments.baselines.classifier import ClassifierSettings
 from experiments.methods import MethodSpec
 from localize.quickstart import QuickstartSize
 
-PRESETS = ("phantom", "open", "paper")
+PRESETS = ("phantom", "open", "dictation", "paper")
 
 
 class Vectors(Frozen):

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from data_manifests.atomic import write_bytes
@@ -120,7 +121,8 @@ def _rows(
     make = partial(_make_film, out, options, shares)
     bar = partial(tqdm, total=len(indices), desc="phantom films", unit="film", delay=2.0)
     if workers == 1:
-        yield from bar(map(make, indices))
+        with threadpool_limits(1):  # numpy's threads take longer than its small matrices
+            yield from bar(map(make, indices))
         return
     context = multiprocessing.get_context("spawn")  # fork is unsafe beside a training's threads
     with context.Pool(min(workers, len(indices)), initializer=_one_thread) as pool:
@@ -128,8 +130,9 @@ def _rows(
 
 
 def _one_thread() -> None:
-    """Worker processes share the cores; OpenCV's own threads would only fight over them."""
+    """Worker processes share the cores; threads of their own would only fight over them."""
     cv2.setNumThreads(1)
+    threadpool_limits(1)
 
 
 def _make_film(out: Path, options: PhantomOptions, shares: SplitShares, index: int) -> _FilmRows:

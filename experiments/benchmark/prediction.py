@@ -106,12 +106,12 @@ def onnx_rows(bench: Bench) -> Iterator[BenchmarkRow]:
     films = manifest_films(phantom_films(bench))[: bench.size.batch]
     images = prepared_images(films, bundle.detector_config.image_size)
     options = PredictOptions(batch_size=bench.size.batch)
-    core = onnx_core(bundle.detector)
+    onnx, torch_ = onnx_core(bundle.detector), torch_core(bundle.detector)
     proposals = ProposalOptions()
     ours, torch_seconds = alternately(
         [
-            lambda: propose_rois(bundle.detector, images, proposals, core),
-            lambda: propose_rois(bundle.detector, images, proposals),
+            lambda: propose_rois(bundle.detector, images, proposals, onnx),
+            lambda: propose_rois(bundle.detector, images, proposals, torch_),
         ],
         bench.runs,
     )
@@ -121,7 +121,7 @@ def onnx_rows(bench: Bench) -> Iterator[BenchmarkRow]:
         what=f"prepared films to regions, convolutions in ONNX Runtime, {len(films)} films",
         ours=ours,
         baseline=torch_seconds,
-        baseline_is="the same in PyTorch, float32",
+        baseline_is="the same in PyTorch as `predict` runs it, float32",
         ratio_is="baseline / ours",
         goal=">= 1.00",
         unit="ms/film",
@@ -156,7 +156,7 @@ def _stages(
 
     def regions() -> None:
         for batch in batches:
-            best_rois(bundle.detector, batch, options)
+            best_rois(bundle.detector, batch, options, core)
 
     def attention() -> None:
         for found in rois:
