@@ -14,12 +14,14 @@ from localize.metrics.bootstrap import Estimate
 from localize.prediction import Prediction
 
 OVERALL = "all"
+POOLED = "all, pooled"
 METRICS = ("accuracy", "auc", "ap", "ece")
 
 
 @dataclass(frozen=True)
 class AttributeRow:
-    """One keyword, or the mean over keywords (`all`), where films and positives are sums.
+    """One keyword, the mean over keywords (`all`), or all pairs of film and keyword together (`all,
+    pooled`); of the last two films and positives are sums.
 
     `always_no` is the accuracy of never answering with the keyword.
     """
@@ -37,7 +39,7 @@ class AttributeRow:
 def attribute_rows(
     prediction: Prediction, manifest: Manifest, targets: pd.DataFrame
 ) -> list[AttributeRow]:
-    """A row for each keyword in the order of the lexicon, then their mean.
+    """A row for each keyword in the order of the lexicon, then their mean, then all pooled.
 
     `targets` as in `evaluate`.
 
@@ -54,8 +56,10 @@ def attribute_rows(
         _row(name, numbers, name, int(films[k]), int(positives[k]))
         for k, name in enumerate(keywords)
     ]
-    overall = _row(OVERALL, numbers, "macro", int(films.sum()), int(positives.sum()))
-    return [*rows, overall]
+    sums = int(films.sum()), int(positives.sum())
+    rows.append(_row(OVERALL, numbers, "macro", *sums))
+    rows.append(_row(POOLED, numbers, "pooled", *sums))
+    return rows
 
 
 def _row(

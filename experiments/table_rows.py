@@ -31,6 +31,7 @@ FURTHER = (
     "film_auc",
     "film_ece",
     "attribute_macro_auc",
+    "attribute_pooled_auc",
     "attribute_macro_accuracy",
 )
 HUMAN = (

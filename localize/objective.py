@@ -24,7 +24,7 @@ from localize.model import Localizer, LocalizerOutput, Regions
 from localize.pairs import Pairs
 from localize.ranking import rank_regions, rank_values
 
-VALIDATION_BATCH = 64
+VALIDATION_BATCH = 32
 BOX_THRESHOLDS = np.array([0.25, 0.5])
 MATCH_REPORTS = 8  # reports of a batch that each film is matched with; all would take minutes
 RANKED = 10  # boxes per film that validation looks at; no film has so many true ones

@@ -10,6 +10,7 @@ from localize.metrics.measure import Measure, divide
 CALIBRATION_BINS = 10
 DECISION = 0.5
 METRICS = ("auc", "ap", "accuracy", "ece")
+POOLED_AT_A_TIME = 16  # draws of the bootstrap: all would repeat gigabytes of weights
 
 
 def probability_measure(prefix: str, probability: Floats, target: Floats) -> Measure:
@@ -63,25 +64,34 @@ def _calibration_columns(probability: Floats, target: Floats, counts: Bools) -> 
 
 
 def attribute_measure(keywords: tuple[str, ...], probabilities: Floats, targets: Floats) -> Measure:
-    """`probability_measure` of each keyword, and of their means ("macro").
+    """`probability_measure` of each keyword, of their means ("macro"), and pooled.
 
     Args:
         keywords: K names.
         probabilities, targets: (I, K) as in `probability_measure`.
 
-    The keys are `attribute_{keyword}_{metric}` and `attribute_macro_{metric}`; the mean is over the
-    keywords where the metric is defined.
+    The keys are `attribute_{keyword}_{metric}`, `attribute_macro_{metric}` (the mean over the
+    keywords where the metric is defined) and `attribute_pooled_{metric}`: all pairs of a film and
+    a keyword together, so that an AUC also rewards saying rare keywords rarely.
     """
     parts = [
         probability_measure(f"attribute_{name}", probabilities[:, column], targets[:, column])
         for column, name in enumerate(keywords)
     ]
 
+    pooled = probability_measure("attribute_pooled", probabilities.ravel(), targets.ravel())
+
     def values(weights: Floats) -> Floats:
         stacked = np.stack([part.values(weights) for part in parts], axis=1)
         defined = np.isfinite(stacked)
         macro = divide(np.where(defined, stacked, 0.0).sum(axis=1), defined.sum(axis=1))
-        return np.concatenate([stacked.reshape(len(weights), -1), macro], axis=1)
+        together = [
+            pooled.values(np.repeat(some, len(keywords), axis=1))
+            for some in np.array_split(weights, -(-len(weights) // POOLED_AT_A_TIME))
+        ]
+        each = stacked.reshape(len(weights), -1)
+        return np.concatenate([each, macro, np.concatenate(together)], axis=1)
 
     macro_keys = tuple(f"attribute_macro_{name}" for name in METRICS)
-    return Measure((*(key for part in parts for key in part.keys), *macro_keys), values)
+    keys = (*(key for part in parts for key in part.keys), *macro_keys, *pooled.keys)
+    return Measure(keys, values)

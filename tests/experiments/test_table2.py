@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.attribute_table import OVERALL, attribute_rows
+from experiments.attribute_table import OVERALL, POOLED, attribute_rows
 from experiments.severity_figure import severity_points
 from experiments.table2 import Table2, Target, _severity, write_table2
 from localize import severity as severity_module
@@ -88,9 +88,10 @@ def test_attribute_rows_are_those_of_the_evaluation(films, table):
     prediction, truth, said = films
     result = evaluate(prediction, truth, targets=said)
     rows = {row.keyword: row for row in table.attributes}
-    assert list(rows) == [*KEYWORDS, OVERALL]
+    assert list(rows) == [*KEYWORDS, OVERALL, POOLED]
     assert rows["left"].auc == result.row("attribute_left_auc").estimate
     assert rows[OVERALL].accuracy == result.row("attribute_macro_accuracy").estimate
+    assert rows[POOLED].auc == result.row("attribute_pooled_auc").estimate
     assert rows["severe"].auc.value is None
     assert (rows["severe"].positives, rows["severe"].always_no) == (0, 1.0)
     assert rows["left"].positives == said["left"].sum()

@@ -53,6 +53,27 @@ def test_auc_and_ap_are_undefined_with_one_class():
     assert ece == pytest.approx((0.8 + 0.3) / 2)
 
 
+def test_pooled_values_equal_scikit_learn_on_all_pairs():
+    rng = np.random.default_rng(3)
+    probabilities = rng.random((40, 3)).round(1)
+    targets = (rng.random((40, 3)) < [0.1, 0.3, 0.6]).astype(float)
+    targets[rng.random((40, 3)) < 0.1] = np.nan
+    weights = rng.integers(0, 4, (33, 40)).astype(float)
+    measure = attribute_measure(("left", "right", "hazy"), probabilities, targets)
+    columns = [measure.keys.index(f"attribute_pooled_{name}") for name in ("auc", "ap", "accuracy")]
+    known = np.isfinite(targets)
+    for row, found in zip(weights, measure.values(weights)[:, columns], strict=True):
+        pairs = np.repeat(row[:, None], 3, axis=1)[known]
+        truth, said = targets[known], probabilities[known]
+        assert found == pytest.approx(
+            [
+                roc_auc_score(truth, said, sample_weight=pairs),
+                average_precision_score(truth, said, sample_weight=pairs),
+                np.average((said >= 0.5) == truth, weights=pairs),
+            ]
+        )
+
+
 def test_macro_is_the_mean_over_keywords_where_it_is_defined():
     p, t = random_case(2)
     never = np.zeros_like(t)
