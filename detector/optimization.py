@@ -27,7 +27,7 @@ def build_optimizer(model: RetinaNet, training: DetectorTrainConfig) -> torch.op
                 and (parameter.ndim > 1) == is_matrix
             ]
             groups.append({"params": chosen, "base_lr": lr, "lr": lr, "weight_decay": decay})
-    return torch.optim.AdamW(groups)
+    return torch.optim.AdamW(groups, fused=True)
 
 
 def training_memory_format(config: DetectorConfig, device: torch.device) -> torch.memory_format:
