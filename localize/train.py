@@ -31,7 +31,7 @@ from localize.train_inputs import check_pairs, pairs_sha256, set_places, set_sta
 logger = logging.getLogger(__name__)
 WEIGHTS = "localizer.safetensors"
 CONFIG = "localizer.json"
-FILMS_TOGETHER = 32  # films of a batch in memory at a time: SCAN's batch is 128
+FILMS_TOGETHER = 16  # of a batch, for their memory; SCAN's batch is 128
 FREE_TO_CHANGE = ("checkpoint_every",)  # settings that do not touch the result
 
 

@@ -16,6 +16,7 @@ from localize.pairs import Pairs
 
 PLACE_AXES = ("laterality", "zone")
 STATISTICS_FILMS = 512  # films that give the mean and spread of the region features
+FILMS_READ = 32  # of these at a time, for their memory
 
 
 def check_pairs(
@@ -78,18 +79,26 @@ def pairs_sha256(pairs: Pairs) -> str:
 def set_statistics(model: Localizer, store: RoiStore, pairs: Pairs) -> None:
     """Mean and spread of the region features, from evenly spaced training films."""
     rows = pairs.rows[:: max(1, len(pairs) // STATISTICS_FILMS)]
-    batch = store.read(rows)
-    is_sound = np.isfinite(batch.features).all(axis=(1, 2))
-    if not is_sound.all():
-        bad = np.isin(pairs.rows, rows[~is_sound])
-        films = ", ".join(np.array(pairs.image_ids)[bad])
-        raise FloatingPointError(
-            f"{store.folder}: features not finite on films {films}; propose these films again"
-        )
-    features = batch.features[batch.mask]
-    model.fusion.feature_mean.copy_(torch.from_numpy(features.mean(axis=0)))
+    width = len(model.fusion.feature_mean)
+    count, total, squares = 0, np.zeros(width), np.zeros(width)
+    for some in np.array_split(rows, -(-len(rows) // FILMS_READ)):
+        batch = store.read(some)
+        is_sound = np.isfinite(batch.features).all(axis=(1, 2))
+        if not is_sound.all():
+            bad = np.isin(pairs.rows, some[~is_sound])
+            films = ", ".join(np.array(pairs.image_ids)[bad])
+            raise FloatingPointError(
+                f"{store.folder}: features not finite on films {films}; propose these films again"
+            )
+        features = batch.features[batch.mask].astype(np.float64)
+        count += len(features)
+        total += features.sum(axis=0)
+        squares += (features**2).sum(axis=0)
+    mean = total / count
+    spread = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
     # A channel that is always zero (dead ReLU) carries nothing; its spread must not divide by zero.
-    model.fusion.feature_std.copy_(torch.from_numpy(np.maximum(features.std(axis=0), 1e-3)))
+    model.fusion.feature_mean.copy_(torch.from_numpy(mean))
+    model.fusion.feature_std.copy_(torch.from_numpy(np.maximum(spread, 1e-3)))
 
 
 def set_places(model: Localizer, words: WordVectors) -> None:
