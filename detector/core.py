@@ -49,14 +49,12 @@ def run_detector(model: RetinaNet, pixels: Tensor) -> DetectorMaps:
 
 
 def torch_core(model: RetinaNet, precision: Precision = "float32") -> Core:
-    """PyTorch as the core, on a copy of the model that is arranged for speed.
+    """PyTorch as the core, on `fast_copy` of the model.
 
-    Batch norms are folded into their convolutions and channels come last, which on the CPU takes
-    half the time of the model as it is; the maps differ by rounding. With `bfloat16` convolutions
-    are rounded to 8 bits of mantissa.
+    The maps differ from the model's by rounding. With `bfloat16` convolutions are rounded to 8
+    bits of mantissa.
     """
-    fast = copy.deepcopy(model).to(memory_format=torch.channels_last)
-    fold_batch_norms(fast)
+    fast = fast_copy(model)
 
     def core(pixels: Tensor) -> DetectorMaps:
         pixels = pixels.contiguous(memory_format=torch.channels_last)
@@ -72,6 +70,13 @@ def torch_core(model: RetinaNet, precision: Precision = "float32") -> Core:
         )
 
     return core
+
+
+def fast_copy(model: RetinaNet) -> RetinaNet:
+    """A copy that takes half the time on the CPU: batch norms folded, channels last."""
+    fast = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    fold_batch_norms(fast)
+    return fast
 
 
 def fold_batch_norms(module: nn.Module) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from data_manifests.boxes import iou_matrix
 from data_manifests.films import read_film
-from detector.core import torch_core
+from detector.core import fast_copy, torch_core
 from detector.onnx_core import NEEDED, onnx_core
 from detector.prepare import prepare_film
 from detector.proposals import ProposalOptions, best_rois, propose_rois
@@ -134,6 +134,9 @@ def onnx_rows(bench: Bench) -> Iterator[BenchmarkRow]:
 STAGES = {
     "read": "of that: reading and resizing, on threads beside the network",
     "convolutions": "of that: backbone, pyramid and heads",
+    "body": "of the convolutions: the backbone's body",
+    "pyramid": "of the convolutions: the feature pyramid",
+    "heads": "of the convolutions: towers and last layers of both heads",
     "regions": "of that: convolutions, and regions with their features",
     "attention": "of that: region weights, attributes, suppression",
 }
@@ -145,14 +148,36 @@ def _stages(
     """What the command does, one part at a time, on all films."""
     size = bundle.detector_config.image_size
     options = ProposalOptions()
-    pixels = [bundle.detector.transform(batch)[0].tensors for batch in batches]
-    core = torch_core(bundle.detector)
+    pixels = [
+        bundle.detector.transform(batch)[0].tensors.contiguous(memory_format=torch.channels_last)
+        for batch in batches
+    ]
+    core, fast = torch_core(bundle.detector), fast_copy(bundle.detector)
     rois = [best_rois(bundle.detector, batch, options) for batch in batches]
 
     @torch.inference_mode()
     def convolutions() -> None:
         for batch in pixels:
             core(batch)
+
+    with torch.inference_mode():
+        bodies = [fast.backbone.body(batch) for batch in pixels]
+        pyramids = [fast.backbone.fpn(levels) for levels in bodies]
+
+    @torch.inference_mode()
+    def body() -> None:
+        for batch in pixels:
+            fast.backbone.body(batch)
+
+    @torch.inference_mode()
+    def pyramid() -> None:
+        for levels in bodies:
+            fast.backbone.fpn(levels)
+
+    @torch.inference_mode()
+    def heads() -> None:
+        for levels in pyramids:
+            fast.head(list(levels.values()))
 
     def regions() -> None:
         for batch in batches:
@@ -172,6 +197,9 @@ def _stages(
     return {
         "read": lambda: prepared_images(films, size),
         "convolutions": convolutions,
+        "body": body,
+        "pyramid": pyramid,
+        "heads": heads,
         "regions": regions,
         "attention": attention,
     }
