@@ -18,11 +18,18 @@ from data_manifests.atomic import file_sha256
 from data_manifests.join import join_manifests
 from data_manifests.manifest import Manifest, ManifestInfo, make_manifest, read_text_csv
 from data_manifests.split import split_around, split_manifest
+from experiments.zones import ZONE_COLUMNS
 
 MIN_VISIBLE = 0.45  # share of a box that the lung mask must leave, else the opacity is cut away
 OPACITY_KIND = "per_lung_opacity"
 # Further scores of the same films, and days since the first symptom or admission.
-MORE_SCORES = ("covidnet_geographic", "covidnet_opacity", "brixia_S_Global", "offset_days")
+MORE_SCORES = (
+    "covidnet_geographic",
+    "covidnet_opacity",
+    "brixia_S_Global",
+    *ZONE_COLUMNS,
+    "offset_days",
+)
 SPLIT_TABLE = "open_fullframe_split.csv"
 NOT_READ = "not in RSNA train"
 NEGATIVE_CLASSES = ("Normal", "No Lung Opacity / Not Normal")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from experiments.phantom_run import PhantomResult
 from experiments.preset_settings import FilmsPreset, PhantomPreset
 from experiments.severity_figure import SeverityPoints, draw_severity, severity_points
 from experiments.table_rows import estimate_cell
+from experiments.zones import ZoneRow, zone_rows
 from localize.metrics.bootstrap import Estimate
 from localize.prediction import Prediction
 from localize.severity import SeverityFit, evaluate_severity
@@ -58,7 +59,10 @@ class SeverityRow:
 
 @dataclass(frozen=True)
 class Table2:
-    """Both halves of the table, the points of its figure, and what it was made from."""
+    """Both halves of the table, the points of its figure, and what it was made from.
+
+    `zones` is empty where nobody scored zones.
+    """
 
     dataset: str
     severity: list[SeverityRow]
@@ -67,6 +71,7 @@ class Table2:
     attribute_truth: str
     provenance: Mapping[str, Any]
     data: Mapping[str, str]
+    zones: Sequence[ZoneRow] = ()
 
 
 def phantom_table2(result: PhantomResult, method: str, preset: PhantomPreset) -> Table2:
@@ -124,6 +129,7 @@ def open_table2(
         attribute_truth="what the clinical note says (mined from real text; silence counts as no)",
         provenance={"method": method, **preset.model_dump(mode="json")},
         data={"covid": manifest_sha256(found.covid)},
+        zones=zone_rows(prediction, found.covid, seed=0),
     )
 
 
@@ -161,6 +167,7 @@ def write_table2(table: Table2, folder: Path, stem: str, *, command: str) -> str
             "provenance": {**provenance(), **table.provenance, "data_sha256": dict(table.data)},
             "rows": rows,
             "attributes": [asdict(row) for row in table.attributes],
+            "zones": [asdict(row) for row in table.zones],
         },
     )
     draw_severity(table.points, folder / f"{stem}.png")
@@ -224,6 +231,20 @@ def _markdown(table: Table2, stem: str, command: str) -> str:
             _three(fit.mae, top),
             _three(fit.mse, top**2),
         ]
+        lines.append(f"| {' | '.join(cells)} |")
+    if table.zones:
+        lines += [
+            "",
+            "**Zones.** The boxes' extent in each of Brixia's six zones (score times share of the "
+            "film, nothing fitted) against the senior reader's score of it (0-3), and how well the "
+            "junior reader agrees with the senior one.",
+            "",
+            "| zone | films | patients | boxes: Pearson r | second reader: Pearson r |",
+            "|---|---|---|---|---|",
+        ]
+    for zone in table.zones:
+        cells = [f"{zone.zone}, {zone.name}", str(zone.films), str(zone.patients)]
+        cells += [estimate_cell(zone.pearson), estimate_cell(zone.readers)]
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
