@@ -204,9 +204,9 @@ def _markdown(table: Table2, stem: str, command: str) -> str:
         "",
         f"`{command}`",
         "",
-        f"**Severity**, {table.dataset}. Models (`severity`: ten features of boxes and attributes) "
-        "and errors are out of fold, five folds grouped by patient; a single feature is correlated "
-        "as it is. Brackets: 95 % bootstrap over patients. p takes films as independent.",
+        f"**Severity**, {table.dataset}. Models (`severity`: P(pneumonia), its logit, the boxes' "
+        "extent in each half) and errors are out of fold, five folds grouped by patient; a single "
+        "feature is correlated as it is. Brackets: 95 % bootstrap over patients. p takes films as independent.",
         "",
         PAPER_SEVERITY,
         "",
