@@ -206,7 +206,8 @@ def _markdown(table: Table2, stem: str, command: str) -> str:
         "",
         f"**Severity**, {table.dataset}. Models (`severity`: P(pneumonia), its logit, the boxes' "
         "extent in each half) and errors are out of fold, five folds grouped by patient; a single "
-        "feature is correlated as it is. Brackets: 95 % bootstrap over patients. p takes films as independent.",
+        "feature is correlated as it is. Brackets: 95 % bootstrap over patients. p takes films as "
+        "independent.",
         "",
         PAPER_SEVERITY,
         "",
