@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from attributes.vectors import WordVectors, read_word_vectors
 from data_manifests.atomic import file_sha256, write_json, write_text
 from data_manifests.errors import CheckpointError
 from detector.config import DetectorConfig
+from detector.core import Core
 from detector.model import load_detector
 from localize.calibration import Calibration, read_calibration, write_calibration
 from localize.config import LocalizerConfig
@@ -43,7 +44,8 @@ class Bundle:
     """An opened bundle: networks in evaluation mode on the CPU, words, calibration.
 
     `severity` and `guard` are None where the bundle has none. `bundle_id` is the SHA-256 of
-    `bundle.json`, which names the checksum of every other file.
+    `bundle.json`, which names the checksum of every other file. `cores` keeps what prediction made
+    of the detector, by engine, precision and device; its weights do not change any more.
     """
 
     detector: RetinaNet
@@ -56,6 +58,7 @@ class Bundle:
     guard: FilmGuard | None
     description: Mapping[str, Any]  # Any: whatever JSON holds
     bundle_id: str
+    cores: dict[tuple[str, str, str], Core] = field(init=False, repr=False, default_factory=dict)
 
 
 def write_bundle(

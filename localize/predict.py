@@ -216,7 +216,10 @@ def film_results(
         DataError: a film cannot be read and `skip_errors` is false.
     """
     move_bundle(bundle, device)
-    core = _core(bundle, options)
+    kind = options.engine, options.precision, str(device)
+    if kind not in bundle.cores:
+        bundle.cores[kind] = _core(bundle, options)
+    core = bundle.cores[kind]
     stream = stream_films(
         files,
         range(len(files)),

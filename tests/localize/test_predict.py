@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import struct
 import zlib
@@ -15,7 +16,9 @@ from pydicom.data import get_testdata_file
 
 from data_manifests.errors import ConfigError, DataError
 from data_manifests.films import FILM_SUFFIXES
+from detector.core import torch_core
 from detector.proposals import ProposalOptions
+from localize import predict as predict_module
 from localize.bundle import load_bundle
 from localize.predict import PredictOptions, choose_ranking, film_list, film_results, predict_films
 from localize.prediction import BOX_COLUMNS, IMAGE_COLUMNS, read_prediction, write_prediction
@@ -317,3 +320,20 @@ def test_an_unknown_ranking_is_refused():
     assert choose_ranking("detector") == "detector"
     with pytest.raises(ConfigError, match="expected localizer or detector, got 'best'"):
         choose_ranking("best")
+
+
+def test_the_detector_is_arranged_once_for_each_precision(bundle, films, monkeypatch):
+    made = []
+
+    def counted(detector, precision):
+        made.append((detector, precision))
+        return torch_core(detector, precision)
+
+    monkeypatch.setattr(predict_module, "torch_core", counted)
+    fresh, listed = dataclasses.replace(bundle), film_list(films, FILM_SUFFIXES)
+    for precision in ("float32", "bfloat16", "float32", "bfloat16"):
+        predict_films(fresh, listed, PredictOptions(precision=precision), CPU)
+    assert [precision for _, precision in made] == ["float32", "bfloat16"]
+    other = copy.deepcopy(bundle.detector)
+    predict_films(dataclasses.replace(fresh, detector=other), listed, PredictOptions(), CPU)
+    assert made[-1] == (other, "float32")
