@@ -25,7 +25,7 @@ class PairParts:
     """What attention is trained from: folders of the steps before, and films.
 
     `pairs` has films with reports, splits train and val; `validation` films with boxes calibrate
-    the bundle; `severity_films` (None: no severity) have scores in the label `severity`.
+    the bundle. Bundles of experiments have no severity: table 2 fits it out of fold.
     """
 
     detector: Path
@@ -34,7 +34,6 @@ class PairParts:
     words: Path
     pairs: Manifest
     validation: Manifest
-    severity_films: Manifest | None
     training_data: str
 
 
@@ -67,7 +66,7 @@ def attention_bundle(
         words=parts.words,
         lexicon=LEXICON_FOLDER / "en.yaml",
         validation=parts.validation,
-        severity_films=parts.severity_films,
+        severity_films=None,
         severity_column="severity",
         training_data=parts.training_data,
         device=device,

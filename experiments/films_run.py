@@ -142,7 +142,6 @@ def films_road(
             words=out / "words",
             pairs=films.pairs,
             validation=films.boxed.split("val"),
-            severity_films=None,
             training_data=films.training_data,
         ),
         boxed=films.boxed,

@@ -192,8 +192,7 @@ def _by_bundle(road: Road, test: TestSet, bundle: Path, ranking: Ranking) -> Pre
 def _detector_alone(road: Road, test: TestSet) -> Prediction:
     """RetinaNet's own boxes. A bundle needs a localizer: this one is not asked."""
     settings = LocalizerSettings(training=LocalizeTrainConfig(seed=road.seed, epochs=1))
-    parts = replace(road.parts, severity_films=None)
-    bundle = attention_bundle(parts, settings, road.place / "detector_alone", road.device)
+    bundle = attention_bundle(road.parts, settings, road.place / "detector_alone", road.device)
     return _by_bundle(road, test, bundle, "detector")
 
 

@@ -148,7 +148,6 @@ def phantom_road(
             words=folder / "words",
             pairs=pairs,
             validation=boxed.split("val"),
-            severity_films=pairs.split("train"),
             training_data="phantom films",
         ),
         boxed=boxed,
