@@ -26,7 +26,7 @@ from experiments.methods import (
     method_prediction,
 )
 from experiments.phantom_run import planted_attributes
-from experiments.phantom_seed import DATASET, phantom_road, phantom_test, prepare_seed
+from experiments.phantom_work import DATASET, phantom_road, phantom_test, prepare_seed
 from experiments.pooling import pooled_manifest, pooled_prediction
 from experiments.preset_settings import AblationPreset, Variation
 from experiments.table_rows import NOTHING, TableRow, estimate_cell, table_row

@@ -14,6 +14,7 @@ from data_manifests.manifest import Manifest
 from detector.model import load_detector
 from detector.proposals import ProposalOptions
 from detector.propose import Shard, propose_store
+from experiments.kept_settings import refuse_other_settings
 from localize.bundle import read_json
 from localize.make_bundle import make_bundle
 from localize.settings import LocalizerSettings
@@ -86,17 +87,11 @@ def check_settings(bundle: Path, settings: LocalizerSettings) -> None:
         )
     except ValidationError as error:
         raise ConfigError(f"{bundle}: expected readable settings; delete its folder") from error
-    differing = [
-        f"{part}.{name}: {getattr(getattr(made, part), name)} there, {value} asked for"
-        for part in ("localizer", "training")
-        for name, value in getattr(settings, part)
-        if getattr(getattr(made, part), name) != value
-    ]
-    if differing:
-        raise ConfigError(
-            f"{bundle.parent} is finished, but was made with other settings "
-            f"({'; '.join(differing)}); delete the folder to make it anew, or choose another --out"
-        )
+    then, now = (
+        {f"{part}.{name}": value for part, values in one for name, value in values}
+        for one in (made, settings)
+    )
+    refuse_other_settings(bundle.parent, then, now)
 
 
 def propose_films(

@@ -12,7 +12,9 @@ import typer
 if TYPE_CHECKING:
     from experiments.preset_settings import PhantomPreset
 
-Preset = Annotated[str, typer.Option("--preset", help="phantom, open or paper.")]
+Preset = Annotated[
+    str, typer.Option("--preset", help="phantom, open, dictation (table1) or paper (table1).")
+]
 Out = Annotated[Path, typer.Option("--out", help="Work folder; finished parts are kept.")]
 Results = Annotated[
     Path | None, typer.Option("--results", help="Write the results here; default: --out.")
@@ -22,7 +24,8 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", help="Preset setting, such as size.films_a=60.")
 ]
 Data = Annotated[
-    Path | None, typer.Option("--data", help="open: folder of open films, see docs/experiments.md.")
+    Path | None,
+    typer.Option("--data", help="open, dictation: folder of open films, see docs/experiments.md."),
 ]
 Reports = Annotated[
     Path | None, typer.Option("--reports", help="Reports for the word vectors: manifest or CSV.")

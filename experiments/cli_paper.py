@@ -73,17 +73,17 @@ def table1(
         from experiments.preset_settings import FilmsPreset
 
         films_preset = read_preset(FilmsPreset, preset, set_ or ())
-        if preset == "dictation":
-            from experiments.dictation import TEXT, dictation_input
-
-            given = dictation_input(
-                needed(data, "--data"), needed(reports, "--reports"), out, seed=films_preset.seed
-            )
-            notes, told = TEXT, " --data DATA --reports REPORTS"
-        else:
-            given, notes, told = _films_input(
-                preset, out, data, reports, boxed=boxed, pairs=pairs, test=test or [], split=split
-            )
+        given, notes, told = _films_input(
+            preset,
+            films_preset.seed,
+            out,
+            data,
+            reports,
+            boxed=boxed,
+            pairs=pairs,
+            test=test or [],
+            split=split,
+        )
         result = last(
             run_films(
                 given,
@@ -185,6 +185,7 @@ def figures(
 
 def _films_input(
     preset: str,
+    seed: int,
     out: Path,
     data: Path | None,
     reports: Path | None,
@@ -194,12 +195,17 @@ def _films_input(
     test: list[str],
     split: str,
 ) -> tuple[FilmsInput, tuple[str, ...], str]:
-    """Films of the open or the paper's run, notes for the reader, options for the command line."""
+    """Films of a run on films, notes for the reader, options for the command line."""
     if preset == "open":
         from experiments.open_run import TEXT, open_input
 
         found = open_input(needed(data, "--data"), needed(reports, "--reports"), out)
         return found.films, TEXT, " --data DATA --reports REPORTS"
+    if preset == "dictation":
+        from experiments.dictation import TEXT, dictation_input
+
+        half = dictation_input(needed(data, "--data"), needed(reports, "--reports"), out, seed=seed)
+        return half, TEXT, " --data DATA --reports REPORTS"
     from experiments.paper_run import paper_input, split_note
 
     given = paper_input(

@@ -12,7 +12,7 @@ from detector.provenance import manifest_sha256, provenance
 from experiments.drawing import COLOURS, figure_at
 from experiments.methods import BASELINE, build_method
 from experiments.phantom_run import PhantomResult, run_phantom
-from experiments.phantom_seed import DATASET
+from experiments.phantom_work import DATASET
 from experiments.preset_settings import CurvesPreset
 from experiments.table_rows import NOTHING, TableRow, estimate_cell, table_row
 from localize.metrics.bootstrap import Estimate

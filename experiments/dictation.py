@@ -18,7 +18,7 @@ from data_manifests.manifest import Manifest, make_manifest, write_manifest
 from data_manifests.split import split_manifest
 from experiments.films_run import FilmsInput
 from experiments.open_data import open_manifests
-from experiments.open_run import COVID, FULL_FRAMES, open_test
+from experiments.open_run import open_tests
 from localize.box_place import Place, box_place
 from localize.gallery.cards import Corners
 
@@ -53,17 +53,12 @@ def dictation_input(data: Path, reports: Path, out: Path, *, seed: int) -> Films
         with_dictation(halves.split("val")), {"train": 0.85, "val": 0.15}, STRATA, seed=seed
     )
     write_manifest(told, out / "dictated")
-    covid = manifests.covid.split("test")
-    has_box = covid.images["image_id"].isin(set(covid.boxes["image_id"]))
     return FilmsInput(
         boxed=boxed,
         pairs=told,
         pairs_folder=out / "dictated",
         reports=reports,
-        tests=(
-            open_test(FULL_FRAMES, rsna.split("test")),
-            open_test(COVID, covid.subset(has_box)),
-        ),
+        tests=open_tests(manifests),
         training_data="RSNA boxes of half the patients, reports dictated from the others' boxes",
     )
 

@@ -11,7 +11,7 @@ import torch
 from data_manifests.manifest import Manifest, write_manifest
 from experiments.films_run import FilmsInput, FilmsResult, run_films
 from experiments.methods import Road, TestSet, build_method, method_prediction
-from experiments.open_data import open_manifests
+from experiments.open_data import OpenManifests, open_manifests
 from experiments.preset_settings import FilmsPreset
 from localize.prediction import Prediction
 
@@ -41,21 +41,26 @@ def open_input(data: Path, reports: Path, out: Path) -> OpenInput:
     manifests = open_manifests(data)
     for name in ("rsna", "covid"):
         write_manifest(getattr(manifests, name), out / name)
-    covid = manifests.covid.split("test")
-    boxed = covid.images["image_id"].isin(set(covid.boxes["image_id"]))
     return OpenInput(
         FilmsInput(
             boxed=manifests.rsna,
             pairs=manifests.covid,
             pairs_folder=out / "covid",
             reports=reports,
-            tests=(
-                open_test(FULL_FRAMES, manifests.rsna.split("test")),
-                open_test(COVID, covid.subset(boxed)),
-            ),
+            tests=open_tests(manifests),
             training_data="RSNA boxes (full and lung-masked frames), COVID film-note pairs",
         ),
         manifests.covid,
+    )
+
+
+def open_tests(manifests: OpenManifests) -> tuple[TestSet, TestSet]:
+    """RSNA's full frames and the COVID films with opacity boxes, of patients held out."""
+    covid = manifests.covid.split("test")
+    boxed = covid.images["image_id"].isin(set(covid.boxes["image_id"]))
+    return (
+        open_test(FULL_FRAMES, manifests.rsna.split("test")),
+        open_test(COVID, covid.subset(boxed)),
     )
 
 

@@ -16,7 +16,7 @@ from data_manifests.manifest import Manifest
 from experiments.baselines.classifier import ClassifierSettings
 from experiments.judge import judge_methods
 from experiments.methods import Method, method_prediction
-from experiments.phantom_seed import PhantomWork, make_in_processes
+from experiments.phantom_work import PhantomWork, make_in_processes
 from experiments.pooling import pooled_manifest, pooled_prediction
 from experiments.sides import NO_SIDES, SideCount, kept_sides
 from localize.evaluation import Evaluation

@@ -11,7 +11,7 @@ from data_manifests.atomic import write_json, write_text
 from detector.provenance import manifest_sha256, provenance
 from experiments.films_run import FilmsResult
 from experiments.phantom_run import PhantomResult
-from experiments.phantom_seed import DATASET
+from experiments.phantom_work import DATASET
 from experiments.sides import SideCount
 from experiments.table1_figure import draw_table1
 from experiments.table_rows import (

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from data_manifests.atomic import write_bytes
 from data_manifests.columns import BOX_COLUMNS, IMAGE_COLUMNS, REPORT_COLUMNS
 from data_manifests.errors import ConfigError
 from data_manifests.manifest import Manifest, ManifestInfo, make_manifest, write_manifest
+from data_manifests.one_thread import one_thread
 from data_manifests.phantom.case import Case, PhantomOptions, make_case, split_number
 from data_manifests.phantom.truth import KEYWORDS
 
@@ -125,14 +125,8 @@ def _rows(
             yield from bar(map(make, indices))
         return
     context = multiprocessing.get_context("spawn")  # fork is unsafe beside a training's threads
-    with context.Pool(min(workers, len(indices)), initializer=_one_thread) as pool:
+    with context.Pool(min(workers, len(indices)), initializer=one_thread) as pool:
         yield from bar(pool.imap(make, indices, chunksize=8))
-
-
-def _one_thread() -> None:
-    """Worker processes share the cores; threads of their own would only fight over them."""
-    cv2.setNumThreads(1)
-    threadpool_limits(1)
 
 
 def _make_film(out: Path, options: PhantomOptions, shares: SplitShares, index: int) -> _FilmRows:

@@ -14,7 +14,7 @@ from experiments.figures.series import draw_series
 from experiments.figures.source import FigureSource
 from experiments.methods import BASELINE
 from experiments.open_run import COVID, open_input
-from experiments.phantom_seed import phantom_test
+from experiments.phantom_work import phantom_test
 from experiments.preset_settings import FilmsPreset, PhantomPreset
 from experiments.severity_figure import draw_severity, severity_points
 from experiments.table2 import COHEN, OPEN_TARGETS, PHANTOM_TARGET

@@ -14,7 +14,7 @@ from data_manifests.atomic import write_json
 from data_manifests.errors import ConfigError
 from data_manifests.manifest import read_manifest, write_manifest
 from experiments.cli import app
-from experiments.phantom_seed import phantom_road, prepare_seed, with_pairs
+from experiments.phantom_work import phantom_road, prepare_seed, with_pairs
 from localize.prediction import read_prediction
 from localize.quickstart import QuickstartSize
 

@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
-import cv2
 import torch
-from threadpoolctl import threadpool_limits
 
 from data_manifests.atomic import write_json
 from data_manifests.manifest import read_manifest
+from data_manifests.one_thread import one_thread
 from experiments.attention import PairParts
 from experiments.baselines.classifier import ClassifierSettings
 from experiments.kept_settings import refuse_other_settings
@@ -94,10 +93,8 @@ def make_in_processes(work: PhantomWork, seeds: Sequence[int], processes: int) -
 
 
 def _one_thread() -> None:
-    """Processes share the cores; threads of their own would fight over them."""
     torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    threadpool_limits(1)  # of numpy and scipy
+    one_thread()
 
 
 def _prepare(work: PhantomWork, seed: int) -> None:
