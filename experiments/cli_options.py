@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from experiments.preset_settings import PhantomPreset
 
 Preset = Annotated[
-    str, typer.Option("--preset", help="phantom, open, dictation (table1) or paper (table1).")
+    str, typer.Option("--preset", help="phantom or open; table1 also dictation or paper.")
 ]
 Out = Annotated[Path, typer.Option("--out", help="Work folder; finished parts are kept.")]
 Results = Annotated[
@@ -25,7 +25,7 @@ Set = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option("--data", help="open, dictation: folder of open films, see docs/experiments.md."),
+    typer.Option("--data", help="open, dictation: folder of films, see docs/experiments.md."),
 ]
 Reports = Annotated[
     Path | None, typer.Option("--reports", help="Reports for the word vectors: manifest or CSV.")

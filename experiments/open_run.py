@@ -16,7 +16,7 @@ from experiments.preset_settings import FilmsPreset
 from localize.prediction import Prediction
 
 FULL_FRAMES, COVID = "rsna full frames", "covid films with opacity boxes"
-TEXT = (
+TEXT: tuple[str, ...] = (
     "All text is real: the notes of published COVID cases for the pairs, radiology reports for the "
     "word vectors. No text is read at test.",
 )

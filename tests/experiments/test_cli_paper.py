@@ -12,7 +12,7 @@ from experiments.cli import app
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["table1", "--preset", "mars", "--out", "w"], "phantom or open or paper"),
+        (["table1", "--preset", "mars", "--out", "w"], "phantom or open or dictation or paper"),
         (["table1", "--preset", "open", "--out", "w"], "--data"),
         (["table1", "--preset", "paper", "--out", "w"], "--boxed"),
         (["table1", "--preset", "phantom", "--out", "w", "--set", "sizes=1"], "sizes"),
