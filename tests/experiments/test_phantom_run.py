@@ -189,8 +189,10 @@ def test_curves_keep_the_detector_and_change_hospital_b_or_its_pairs(work):
     assert [(row["axis"], row["value"], row["method"]) for row in content["rows"]] == [
         ("shift", 0.0, "retinanet"),
         ("shift", 0.0, "proposed"),
-        ("pairs", 12.0, "retinanet"),
-        ("pairs", 12.0, "proposed"),
+        ("pairs", 12, "retinanet"),
+        ("pairs", 12, "proposed"),
+        ("pairs", 19, "retinanet"),  # all
+        ("pairs", 19, "proposed"),
     ]
     base = work / "work" / "seed_3"
     assert (base / "shift_0.00" / "hospital_b").is_dir()
