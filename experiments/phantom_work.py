@@ -20,8 +20,10 @@ from experiments.methods import Method, Road, TestSet, method_prediction
 from experiments.sides import kept_sides
 from localize.bundle import read_json
 from localize.quickstart import QuickstartSize, learn_boxes, read_pairs
+from localize.shipped import SHIPPED_BUNDLE
 
 CPU = torch.device("cpu")
+SHIPPED_WEIGHTS = SHIPPED_BUNDLE / "detector.safetensors"
 DATASET = "phantom hospital B, test"
 # Either says that the detector and the regions of a folder are finished.
 FINISHED = ("prepared.json", "evaluation.md")
@@ -137,6 +139,7 @@ def phantom_road(
 ) -> Road:
     """The road of a prepared seed: hospital A in `base`, hospital B in `folder`."""
     boxed, pairs = read_manifest(base / "hospital_a"), read_manifest(folder / "hospital_b")
+    classifier = classifier or ClassifierSettings()
     return Road(
         parts=PairParts(
             detector=base / "detector",
@@ -151,7 +154,9 @@ def phantom_road(
         place=folder / "methods",
         seed=seed,
         device=CPU,
-        classifier=classifier or ClassifierSettings(),
+        classifier=classifier,
+        # Both networks start from the same body.
+        backbone_weights=SHIPPED_WEIGHTS if classifier.classifier.is_pretrained else None,
     )
 
 

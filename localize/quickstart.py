@@ -38,6 +38,7 @@ from localize.metrics.bootstrap import Estimate
 from localize.predict import PredictOptions, manifest_films, predict_films
 from localize.prediction import write_prediction
 from localize.settings import LocalizerSettings
+from localize.shipped import SHIPPED_BUNDLE
 from localize.train_folders import train_on_folders
 
 VALIDATION_FILMS = 250  # at most, of each hospital
@@ -51,8 +52,8 @@ class QuickstartSize:
     films_a: int = 300
     films_b: int = 400
     film_px: int = 160
-    model_px: int = 96
-    detector_epochs: int = 16
+    model_px: int = 128
+    detector_epochs: int = 6
     detector_batch: int = 8
     localizer_epochs: int = 25
     shift: float = 1.0  # how far hospital B is from A
@@ -102,24 +103,30 @@ def run_quickstart(out: Path, *, seed: int, size: QuickstartSize | None = None) 
 
 
 def small_detector(size: QuickstartSize, seed: int) -> tuple[DetectorConfig, DetectorTrainConfig]:
-    """The detector of a quickstart and how it is trained, from random weights."""
-    lr = 1e-3 * (size.detector_batch / 8) ** 0.5
+    """The package's detector at the size of the films, and how it is fine-tuned."""
+    lr = 7e-4 * (size.detector_batch / 8) ** 0.5
+    _, shipped, _ = load_detector(SHIPPED_BUNDLE)
     return (
-        DetectorConfig(backbone="resnet10", fpn_width=64, image_size=size.model_px),
+        shipped.model_copy(update={"image_size": size.model_px}),
         DetectorTrainConfig(
             seed=seed,
             epochs=size.detector_epochs,
             batch_size=size.detector_batch,
             lr=lr,
-            lr_backbone=lr,
+            lr_backbone=0.7 * lr,
             ema_decay=0.99,
+            warmup_steps=20,
             precision=size.precision,
         ),
     )
 
 
 def learn_boxes(out: Path, *, seed: int, size: QuickstartSize) -> None:
-    """Hospital A in `out/hospital_a`, and a detector trained on its boxes in `out/detector`."""
+    """Hospital A in `out/hospital_a`, and a detector trained on its boxes in `out/detector`.
+
+    It starts from the package's detector, which knows real chest films: from random weights a few
+    hundred films teach too little.
+    """
     a = build_phantom(
         out / "hospital_a",
         PhantomOptions(size=size.film_px, domain="A", seed=seed),
@@ -133,6 +140,7 @@ def learn_boxes(out: Path, *, seed: int, size: QuickstartSize) -> None:
         out / "detector",
         config=config,
         training=training,
+        initial=SHIPPED_BUNDLE,
         device=torch.device("cpu"),
     )
 

@@ -15,6 +15,8 @@ from detector.backbones import (
     build_backbone,
     load_backbone_weights,
 )
+from detector.config import DetectorConfig
+from detector.model import build_detector
 
 
 def published_lite0_weights() -> Path:
@@ -83,6 +85,17 @@ def test_resnet_weights_come_back_without_their_classifier(tmp_path, suffix):
     target = build_backbone("resnet18", fpn_width=16, pretrained=True)
     load_backbone_weights(target, path)
     for name, tensor in source.body.state_dict().items():
+        assert torch.equal(target.body.state_dict()[name], tensor), name
+
+
+def test_a_body_comes_out_of_a_detectors_file(tmp_path):
+    torch.manual_seed(2)
+    config = DetectorConfig(backbone="resnet18", fpn_width=16, image_size=64, is_pretrained=True)
+    source = build_detector(config)
+    save_file(source.state_dict(), tmp_path / "detector.safetensors")
+    target = build_backbone("resnet18", fpn_width=32, pretrained=True)
+    load_backbone_weights(target, tmp_path / "detector.safetensors")
+    for name, tensor in source.backbone.body.state_dict().items():
         assert torch.equal(target.body.state_dict()[name], tensor), name
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import detector.train as module
-from data_manifests.errors import CheckpointError, DataError, Interrupted
+from data_manifests.errors import CheckpointError, ConfigError, DataError, Interrupted
 from detector.model import load_detector, weights_sha256
 from detector.train import train_detector
 from tests.detector.films import make_films, tiny_config, tiny_training
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")
 
 
-def train(manifest, out, *, backbone_weights=None, config=None, **settings):
+def train(manifest, out, *, backbone_weights=None, initial=None, config=None, **settings):
     return train_detector(
         manifest.split("train"),
         manifest.split("val"),
@@ -28,6 +28,7 @@ def train(manifest, out, *, backbone_weights=None, config=None, **settings):
         config=config or tiny_config(),
         training=tiny_training(**settings),
         backbone_weights=backbone_weights,
+        initial=initial,
         device=CPU,
     )
 
@@ -203,3 +204,21 @@ def test_a_film_that_cannot_be_read_is_named(tmp_path, workers):
     with pytest.raises(DataError) as caught:
         train(films, tmp_path / "run", workers=workers)
     assert str(caught.value).startswith("film2.png: expected PNG, JPEG or DICOM data, got an empty")
+
+
+def test_fine_tuning_starts_from_the_weights_at_any_film_size(films, whole, tmp_path):
+    larger = tiny_config(image_size=96)
+    # Rates so low that nothing moves: what was given comes back.
+    rates = {"lr": 1e-12, "lr_backbone": 1e-12}
+    train(films, tmp_path / "same", initial=whole, config=larger, epochs=1, **rates)
+    given, _, _ = load_detector(whole)
+    found, config, _ = load_detector(tmp_path / "same")
+    assert config == larger
+    for name, tensor in given.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], tensor, atol=1e-5, rtol=0)
+
+
+def test_fine_tuning_refuses_another_network_by_name(films, whole, tmp_path):
+    with pytest.raises(ConfigError, match="another fpn_width; leave out"):
+        train(films, tmp_path / "other", initial=whole, config=tiny_config(fpn_width=32))
+    assert not (tmp_path / "other").exists()
