@@ -24,7 +24,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from data_manifests.errors import CheckpointError
 
 NormLayer = Callable[[int], nn.Module]
-BackboneName = Literal["resnet50", "resnet18", "resnet10", "efficientnet_lite0"]
+BackboneName = Literal["resnet50", "resnet18", "efficientnet_lite0"]
 GROUPS = (
     32  # GroupNorm's own default in the paper (Wu & He 2018); channels here divide by it or by 8
 )
@@ -72,10 +72,7 @@ def build_backbone(name: BackboneName, *, fpn_width: int, pretrained: bool) -> B
         first = ("stem", "stage0", "stage1")
     else:
         norm = FrozenStatisticsBatchNorm2d if pretrained else group_norm
-        if name == "resnet10":  # half of ResNet-18: one block a stage
-            body = resnet.ResNet(resnet.BasicBlock, [1, 1, 1, 1], norm_layer=norm)
-        else:
-            body = getattr(resnet, name)(norm_layer=norm)
+        body = getattr(resnet, name)(norm_layer=norm)
         layers = ("layer2", "layer3", "layer4")
         first = ("conv1", "bn1", "layer1")
         widths = [512, 1024, 2048] if name == "resnet50" else [128, 256, 512]

@@ -47,7 +47,7 @@ def train(
     """Train a detector on the boxes of the training split; runs under torchrun, too."""
     from data_manifests.errors import ConfigError
     from data_manifests.settings import load_settings
-    from detector.config import DetectorConfig, DetectorSettings
+    from detector.config import DetectorSettings
 
     settings = load_settings(DetectorSettings, config, override or ())
 
@@ -63,8 +63,9 @@ def train(
             "another --out"
         )
     detector = settings.detector
-    if initial is not None and detector == DetectorConfig():
-        detector = load_detector(initial)[1]
+    if initial is not None:  # its network, but for what is given
+        given = {name: getattr(detector, name) for name in detector.model_fields_set}
+        detector = load_detector(initial)[1].model_copy(update=given)
     films = _read_manifests(manifest)
     result = train_detector(
         films.split("train"),

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from data_manifests.errors import CheckpointError, ConfigError
 from detector.cli import app
+from detector.model import load_detector
 from detector.roi_store import RoiStore
 from tests.detector.films import make_films, train_command
 
@@ -29,6 +30,14 @@ def test_train_then_propose(tmp_path):
 
     with pytest.raises(ConfigError, match="go on with --resume"):
         run(*command)
+
+    # Fine-tuning takes the network of what it starts from; the film size is the caller's.
+    tune = ["train", "--manifest", str(tmp_path / "m"), "--out", str(tmp_path / "tuned")]
+    tune += ["--initial", str(tmp_path / "run"), "--set", "detector.image_size=96"]
+    tune += ["--set", "training.epochs=1", "--set", "training.batch_size=2", "--device", "cpu"]
+    assert run(*tune).exit_code == 0
+    before, tuned = (load_detector(tmp_path / name)[1] for name in ("run", "tuned"))
+    assert tuned == before.model_copy(update={"image_size": 96})
 
     store = tmp_path / "store"
     propose = ["propose", "--model", str(tmp_path / "run"), "--manifest", str(tmp_path / "m")]

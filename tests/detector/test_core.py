@@ -50,7 +50,7 @@ def test_bfloat16_maps_are_float32_and_near_those_of_float32(model):
             assert (ours - theirs).abs().mean() <= 0.03 * theirs.abs().max(), field.name
 
 
-@pytest.mark.parametrize("name", ["resnet50", "resnet18", "resnet10", "efficientnet_lite0"])
+@pytest.mark.parametrize("name", ["resnet50", "resnet18", "efficientnet_lite0"])
 @pytest.mark.parametrize("pretrained", [True, False])
 @torch.inference_mode()
 def test_the_folded_copy_gives_the_maps_of_the_model(name, pretrained):
