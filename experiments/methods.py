@@ -21,7 +21,11 @@ from experiments.baselines.classifier import ClassifierSettings, load_classifier
 from experiments.baselines.heat_boxes import choose_heat_rule, heat_prediction
 from experiments.baselines.heat_maps import HeatKind, film_heats
 from experiments.baselines.lung_prior import fit_lung_prior, prior_prediction
-from experiments.baselines.region_choice import best_available_prediction, chance_prediction
+from experiments.baselines.region_choice import (
+    best_available_prediction,
+    chance_prediction,
+    score_prediction,
+)
 from experiments.baselines.train_classifier import RESULT, train_classifier
 from experiments.kept_settings import refuse_other_settings
 from localize.bundle import load_bundle, read_json
@@ -88,13 +92,20 @@ class MethodSpec(Frozen):
 
     name: str
     kind: Literal[
-        "heat", "detector", "attention", "adapted", "lung_prior", "roi_chance", "best_available"
+        "heat",
+        "detector",
+        "attention",
+        "adapted",
+        "adapted_detector",
+        "lung_prior",
+        "roi_chance",
+        "best_available",
     ]
     heat: HeatKind = Field("cam", description="kind heat: cam or gradcam")
     preset: str | None = Field(None, description="kind attention: a preset of `localize train`")
     set: tuple[str, ...] = Field((), description="kind attention: settings as --set takes them")
     adaptation: Adaptation = Field(
-        Adaptation(), description="kind adapted: how the detector learns from the pairs first"
+        Adaptation(), description="kinds adapted...: how the detector learns from the pairs first"
     )
     draws: int = Field(5, ge=1, description="kind roi_chance: orders drawn")
 
@@ -117,6 +128,10 @@ def build_method(spec: MethodSpec) -> Method:
         return Method(spec.name, "test_regions", chance, draws=spec.draws)
     if spec.kind == "best_available":
         return Method(spec.name, "test_regions", _best_available)
+    if spec.kind == "adapted_detector":
+        detector = partial(_adapted_detector, name=spec.name, adaptation=spec.adaptation)
+        predict = partial(_by_detector, name=spec.name, detector=detector)
+        return Method(spec.name, spec.name, predict, prepare=detector)
     settings = localizer_settings(spec.preset, None, list(spec.set))
     if spec.kind == "adapted":
         return adapted_method(spec.name, spec.adaptation, settings)
@@ -149,20 +164,35 @@ def _attention(road: Road, *, name: str, settings: LocalizerSettings) -> Path:
 
 def _adapted(road: Road, *, name: str, adaptation: Adaptation, settings: LocalizerSettings) -> Path:
     place, parts = road.place / name, road.parts
-    detector = adapt_detector(
+    detector = _adapted_detector(road, name=name, adaptation=adaptation)
+    rois = propose_films(detector, parts.pairs, place / "rois", road.device)
+    adapted = replace(parts, detector=detector, rois=rois)
+    return attention_bundle(adapted, _seeded(settings, road.seed), place, road.device)
+
+
+def _adapted_detector(road: Road, *, name: str, adaptation: Adaptation) -> Path:
+    parts = road.parts
+    return adapt_detector(
         parts.detector,
         road.boxed,
         parts.pairs,
         parts.rois,
         parts.attributes,
-        place,
+        road.place / name,
         adaptation=adaptation,
         seed=road.seed,
         device=road.device,
     )
-    rois = propose_films(detector, parts.pairs, place / "rois", road.device)
-    adapted = replace(parts, detector=detector, rois=rois)
-    return attention_bundle(adapted, _seeded(settings, road.seed), place, road.device)
+
+
+def _by_detector(
+    road: Road, test: TestSet, *, name: str, detector: Callable[[Road], Path]
+) -> Prediction:
+    """A detector's own boxes, without a bundle."""
+    place = road.place / name / f"regions_{test.folder}"
+    rois = propose_films(detector(road), test.films, place, road.device, road.proposals)
+    with RoiStore(rois) as store:
+        return score_prediction(store, test.films, name)
 
 
 def _by_own_bundle(road: Road, test: TestSet, *, bundle: Callable[[Road], Path]) -> Prediction:

@@ -1,9 +1,9 @@
-"""The detector's regions ranked by chance, and by who knows the truth: floor and ceiling."""
+"""The detector's regions ranked by its score, by chance, and by who knows the truth."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,22 @@ class _Film:
     width: int
     height: int
     xyxy: Floats
+    scores: Floats
+
+
+def score_prediction(store: RoiStore, manifest: Manifest, method: str) -> Prediction:
+    """The detector alone: every film's regions by its own score, suppressed as in prediction.
+
+    P(opacity) is the best score.
+
+    Raises:
+        DataError: a film without regions in the store.
+    """
+    guesses = [
+        _guess(film, film.scores, probability=float(film.scores.max(initial=0)))
+        for film in _films(store, manifest)
+    ]
+    return guess_prediction(guesses, method, {"regions": store.header.count})
 
 
 def chance_prediction(store: RoiStore, manifest: Manifest, *, draws: int, seed: int) -> Prediction:
@@ -48,23 +64,24 @@ def chance_prediction(store: RoiStore, manifest: Manifest, *, draws: int, seed: 
     for draw in range(draws):
         for number, film in enumerate(films):
             values = np.random.default_rng((seed, draw, number)).random(len(film.xyxy))
-            kept = rank_regions(
-                torch.from_numpy(film.xyxy),
-                torch.from_numpy(values),
-                nms_iou=NMS_IOU,
-                limit=MAX_BOXES,
-            ).numpy()
-            guesses.append(
-                FilmGuess(
-                    image_id=_drawn(draw, film.image_id),
-                    width=film.width,
-                    height=film.height,
-                    xyxy=film.xyxy[kept],
-                    scores=values[kept],
-                    probability=None,
-                )
-            )
+            copy = replace(film, image_id=_drawn(draw, film.image_id))
+            guesses.append(_guess(copy, values, probability=None))
     return guess_prediction(guesses, "roi_chance", {"draws": draws, "seed": seed})
+
+
+def _guess(film: _Film, values: Floats, *, probability: float | None) -> FilmGuess:
+    """The regions that stay when they are ranked by `values` (R,), which become their scores."""
+    kept = rank_regions(
+        torch.from_numpy(film.xyxy), torch.from_numpy(values), nms_iou=NMS_IOU, limit=MAX_BOXES
+    ).numpy()
+    return FilmGuess(
+        image_id=film.image_id,
+        width=film.width,
+        height=film.height,
+        xyxy=film.xyxy[kept],
+        scores=values[kept],
+        probability=probability,
+    )
 
 
 def best_available_prediction(store: RoiStore, manifest: Manifest) -> Prediction:
@@ -154,4 +171,7 @@ def _films(store: RoiStore, manifest: Manifest) -> Iterator[_Film]:
             )
         batch = store.read(np.array([row_of[image_id]]))
         width, height = batch.sizes[0]
-        yield _Film(image_id, int(width), int(height), batch.boxes[0][batch.mask[0]].astype(float))
+        boxes, scores = (
+            part[0][batch.mask[0]].astype(float) for part in (batch.boxes, batch.scores)
+        )
+        yield _Film(image_id, int(width), int(height), boxes, scores)
