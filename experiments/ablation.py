@@ -20,7 +20,6 @@ from experiments.methods import (
     BASELINE,
     Method,
     MethodSpec,
-    Road,
     attention_method,
     build_method,
     method_prediction,
@@ -29,6 +28,7 @@ from experiments.phantom_run import planted_attributes
 from experiments.phantom_work import DATASET, phantom_road, phantom_test, prepare_seed
 from experiments.pooling import pooled_manifest, pooled_prediction
 from experiments.preset_settings import AblationPreset, Variation
+from experiments.road import Road
 from experiments.table_rows import NOTHING, TableRow, estimate_cell, table_row
 from localize.metrics.bootstrap import Estimate
 from localize.prediction import Prediction

@@ -17,8 +17,9 @@ from data_manifests.manifest import Manifest
 from detector.train import train_detector
 from experiments.attention import PairParts, propose_films
 from experiments.judge import judge_methods
-from experiments.methods import Method, Road, TestSet, build_method, method_prediction
+from experiments.methods import Method, build_method, method_prediction
 from experiments.preset_settings import FilmsPreset
+from experiments.road import Road, TestSet
 from localize.evaluation import Evaluation
 from localize.prediction import Prediction
 

@@ -10,9 +10,10 @@ import torch
 
 from data_manifests.manifest import Manifest, write_manifest
 from experiments.films_run import FilmsInput, FilmsResult, run_films
-from experiments.methods import Road, TestSet, build_method, method_prediction
+from experiments.methods import build_method, method_prediction
 from experiments.open_data import OpenManifests, open_manifests
 from experiments.preset_settings import FilmsPreset
+from experiments.road import Road, TestSet
 from localize.prediction import Prediction
 
 FULL_FRAMES, COVID = "rsna full frames", "covid films with opacity boxes"

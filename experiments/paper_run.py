@@ -8,7 +8,7 @@ from data_manifests.errors import ConfigError
 from data_manifests.leaks import NIH_RSNA, SHARED_FILMS, SHARED_PATIENTS
 from data_manifests.manifest import read_manifest
 from experiments.films_run import FilmsInput
-from experiments.methods import TestSet
+from experiments.road import TestSet
 
 LEAK_FREE, PAPER = "leak-free", "paper"
 # The paper tests on all 120 NIH pneumonia-box films, most of whose patients are in RSNA's training

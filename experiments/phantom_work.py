@@ -16,7 +16,8 @@ from data_manifests.one_thread import one_thread
 from experiments.attention import PairParts
 from experiments.baselines.classifier import ClassifierSettings
 from experiments.kept_settings import refuse_other_settings
-from experiments.methods import Method, Road, TestSet, method_prediction
+from experiments.methods import Method, method_prediction
+from experiments.road import Road, TestSet
 from experiments.sides import kept_sides
 from localize.bundle import read_json
 from localize.quickstart import QuickstartSize, learn_boxes, read_pairs
