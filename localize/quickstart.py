@@ -53,7 +53,7 @@ class QuickstartSize:
     films_b: int = 400
     film_px: int = 160
     model_px: int = 128
-    detector_epochs: int = 6
+    detector_epochs: int = 12
     detector_batch: int = 8
     localizer_epochs: int = 25
     shift: float = 1.0  # how far hospital B is from A
