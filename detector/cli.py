@@ -34,11 +34,16 @@ def train(
     ] = None,
     backbone_weights: Annotated[
         Path | None,
-        typer.Option("--backbone-weights", help="ImageNet weights: safetensors or state dict."),
+        typer.Option(
+            "--backbone-weights", help="The body's: ImageNet's, or a trained detector's file."
+        ),
     ] = None,
     initial: Annotated[
         Path | None,
-        typer.Option("--initial", help="Fine-tune this detector: run folder or model bundle."),
+        typer.Option(
+            "--initial",
+            help="Fine-tune this detector: run folder or bundle; detector.image_size may differ.",
+        ),
     ] = None,
     device: Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT's checkpoint.")] = False,
