@@ -25,8 +25,6 @@ from experiments.baselines.train_classifier import RESULT, train_classifier
 from experiments.kept_settings import refuse_other_settings
 from experiments.road import Road, TestSet
 from localize.bundle import load_bundle, read_json
-from localize.config import LocalizeTrainConfig
-from localize.film_regions import Ranking
 from localize.predict import PredictOptions, manifest_films, predict_films
 from localize.prediction import Prediction
 from localize.settings import LocalizerSettings
@@ -80,7 +78,8 @@ def by_detector(
 
 def by_bundle(road: Road, test: TestSet, *, bundle: Callable[[Road], Path]) -> Prediction:
     """The boxes of a whole model."""
-    return _predict(road, test, bundle(road), "localizer")
+    model, options = load_bundle(bundle(road)), PredictOptions(proposals=road.proposals)
+    return predict_films(model, manifest_films(test.films), options, road.device)
 
 
 def _seeded(settings: LocalizerSettings, seed: int) -> LocalizerSettings:
@@ -88,16 +87,10 @@ def _seeded(settings: LocalizerSettings, seed: int) -> LocalizerSettings:
     return settings.model_copy(update={"training": training})
 
 
-def _predict(road: Road, test: TestSet, bundle: Path, ranking: Ranking) -> Prediction:
-    options = PredictOptions(ranking=ranking, proposals=road.proposals)
-    return predict_films(load_bundle(bundle), manifest_films(test.films), options, road.device)
-
-
 def by_detector_alone(road: Road, test: TestSet) -> Prediction:
-    """RetinaNet's own boxes. A bundle needs a localizer: this one is not asked."""
-    settings = LocalizerSettings(training=LocalizeTrainConfig(seed=road.seed, epochs=1))
-    bundle = attention_bundle(road.parts, settings, road.place / "detector_alone", road.device)
-    return _predict(road, test, bundle, "detector")
+    """RetinaNet's own boxes."""
+    with RoiStore(_test_regions(road, test)) as store:
+        return score_prediction(store, test.films, "retinanet")
 
 
 def trained_classifier(road: Road) -> Path:

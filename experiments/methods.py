@@ -84,7 +84,7 @@ def build_method(spec: MethodSpec) -> Method:
         predict = partial(by_heat, kind=spec.heat)
         return Method(spec.name, "classifier", predict, prepare=trained_classifier)
     if spec.kind == "detector":
-        return Method(spec.name, "detector_alone", by_detector_alone)
+        return Method(spec.name, "test_regions", by_detector_alone)
     if spec.kind == "lung_prior":
         return Method(spec.name, spec.name, by_lung_prior)
     if spec.kind == "roi_chance":

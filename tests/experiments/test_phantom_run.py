@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from data_manifests.atomic import write_json
 from data_manifests.errors import ConfigError
 from data_manifests.manifest import read_manifest, write_manifest
-from detector.roi_store import RoiStore
-from experiments.baselines.region_choice import score_prediction
 from experiments.cli import app
-from experiments.phantom_work import phantom_road, prepare_seed, with_pairs
+from experiments.phantom_work import CPU, phantom_road, prepare_seed, with_pairs
+from localize.bundle import load_bundle
+from localize.predict import PredictOptions, manifest_films, predict_films
 from localize.prediction import read_prediction
 from localize.quickstart import QuickstartSize
 
@@ -174,10 +174,11 @@ def test_the_ablation_changes_one_thing_and_compares_with_the_reference(work):
 @pytest.mark.slow
 def test_a_detectors_own_boxes_are_those_of_a_bundle_that_asks_the_detector(work):
     base = work / "work" / "seed_3"
-    by_bundle = read_prediction(base / "methods" / "retinanet" / "prediction").boxes
+    own = read_prediction(base / "methods" / "retinanet" / "prediction").boxes
     films = read_manifest(base / "hospital_b").split("test")
-    with RoiStore(base / "methods" / "test_regions" / "prediction") as store:
-        own = score_prediction(store, films, "own").boxes
+    bundle = load_bundle(base / "methods" / "proposed" / "bundle")
+    asked = PredictOptions(ranking="detector")
+    by_bundle = predict_films(bundle, manifest_films(films), asked, CPU).boxes
     assert own["image_id"].tolist() == by_bundle["image_id"].tolist()
     numbers = ["x1", "y1", "x2", "y2", "score"]
     np.testing.assert_allclose(own[numbers], by_bundle[numbers], atol=2e-3)
