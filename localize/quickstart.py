@@ -41,7 +41,7 @@ from localize.settings import LocalizerSettings
 from localize.shipped import SHIPPED_BUNDLE
 from localize.train_folders import train_on_folders
 
-VALIDATION_FILMS = 250  # at most, of each hospital
+VALIDATION_FILMS = 100  # at most, of each hospital
 EXPORTS = (("coco", "boxes.coco.json"), ("label-studio", "boxes.label-studio.json"))
 
 

@@ -33,10 +33,7 @@ PUBLISHED = {
 )
 def test_table_presets_have_the_published_methods(model, name):
     methods = [build_method(spec) for spec in read_preset(model, name).methods]
-    further = {
-        "phantom": {"proposed_frozen"},
-        "open": {"adapted_by_reports", "trained_longer"},
-    }.get(name, set())
+    further = {"open": {"adapted_by_reports", "trained_longer"}}.get(name, set())
     assert {method.name for method in methods} == PUBLISHED | further
     with_bundle = {method.name for method in methods if method.bundle is not None}
     proposed = {"proposed_no_classification", "proposed_printed", "proposed"}
@@ -50,7 +47,7 @@ def test_the_phantoms_presets_share_one_work_folder():
     assert table.size == controlled.size == curves.size == ablation.size
     specs = {spec.name: spec for spec in table.methods}
     shared = [spec for spec in (*controlled.methods, *curves.methods) if spec.name in specs]
-    assert {spec.name for spec in shared} == {"retinanet", "proposed", "proposed_frozen"}
+    assert {spec.name for spec in shared} == {"retinanet", "proposed"}
     assert all(spec == specs[spec.name] for spec in shared)  # else one refuses the other's folder
 
 
