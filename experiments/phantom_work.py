@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 import torch
 
@@ -72,7 +75,7 @@ def make_in_processes(work: PhantomWork, seeds: Sequence[int], processes: int) -
     """Leave the finished parts of all seeds on the disk; each process has one thread."""
     groups = work.groups()
     context = get_context("spawn")  # fork is unsafe beside torch's threads
-    with ProcessPoolExecutor(processes, context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(processes, context, initializer=begin_process) as pool:
         preparing: dict[Future[None], int] = {
             pool.submit(_prepare, work, seed): seed for seed in seeds
         }
@@ -95,9 +98,18 @@ def make_in_processes(work: PhantomWork, seeds: Sequence[int], processes: int) -
             raise
 
 
-def _one_thread() -> None:
+def begin_process() -> None:
+    """What each process of a run does first: one thread, and no life without the run."""
     torch.set_num_threads(1)
     one_thread()
+    Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """Ask this process to stop, as `kill` does, when the run that started it is gone."""
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _prepare(work: PhantomWork, seed: int) -> None:
