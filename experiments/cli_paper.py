@@ -119,7 +119,8 @@ def table2(
     device: Device = "auto",
 ) -> None:
     """Severity and attributes from films alone: the paper's table 2 and its attribute accuracy."""
-    from experiments.table2 import open_table2, phantom_table2, write_table2
+    from experiments.table2 import write_table2
+    from experiments.table2_runs import open_table2, phantom_table2
 
     check_preset(preset, "phantom", "open")
     if preset == "phantom":

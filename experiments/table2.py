@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from data_manifests.atomic import write_json, write_text
-from data_manifests.manifest import Manifest, read_text_csv
-from detector.provenance import manifest_sha256, provenance
-from experiments.attribute_table import AttributeRow, attribute_rows
-from experiments.films_run import films_road, prepare_films
-from experiments.open_run import covid_prediction, open_input
-from experiments.phantom_run import PhantomResult
-from experiments.preset_settings import FilmsPreset, PhantomPreset
-from experiments.severity_figure import SeverityPoints, draw_severity, severity_points
+from detector.provenance import provenance
+from experiments.attribute_table import AttributeRow
+from experiments.severity_figure import SeverityPoints, draw_severity
 from experiments.table_rows import estimate_cell
-from experiments.zones import ZoneRow, zone_rows
+from experiments.zones import ZoneRow
 from localize.metrics.bootstrap import Estimate
-from localize.prediction import Prediction
-from localize.severity import SeverityFit, evaluate_severity
+from localize.severity import SeverityFit
 
 PAPER_ATTRIBUTES = "The paper reports 95.6 % accuracy and AUC .84 on MIMIC-CXR."
 PAPER_SEVERITY = (
@@ -38,15 +30,6 @@ class Target:
     column: str
     name: str
     top: float
-
-
-COHEN = Target("severity", "Cohen, geographic extent", 8.0)
-OPEN_TARGETS = (
-    COHEN,
-    Target("covidnet_geographic", "COVID-Net, geographic extent", 8.0),
-    Target("brixia_S_Global", "Brixia, global", 18.0),
-)
-PHANTOM_TARGET = Target("severity", "planted extent", 8.0)
 
 
 @dataclass(frozen=True)
@@ -72,85 +55,6 @@ class Table2:
     provenance: Mapping[str, Any]
     data: Mapping[str, str]
     zones: Sequence[ZoneRow] = ()
-
-
-def phantom_table2(result: PhantomResult, method: str, preset: PhantomPreset) -> Table2:
-    """Of the pooled test films of hospital B; severity and attributes are known as planted."""
-    from experiments.phantom_run import planted_attributes
-
-    prediction, truth = result.predictions[method], result.truth
-    return Table2(
-        dataset="phantom hospital B, test",
-        severity=_severity(prediction, truth, (PHANTOM_TARGET,)),
-        points=[severity_points(prediction, truth, PHANTOM_TARGET.column, PHANTOM_TARGET.name)],
-        attributes=attribute_rows(prediction, truth, planted_attributes(truth)),
-        attribute_truth="what was planted, whatever the report says",
-        provenance={"method": method, **preset.model_dump(mode="json")},
-        data={"test": manifest_sha256(truth)},
-    )
-
-
-def open_table2(
-    data: Path,
-    reports: Path,
-    out: Path,
-    *,
-    preset: FilmsPreset,
-    method: str,
-    backbone_weights: Path | None,
-    device: torch.device,
-) -> Iterator[str | Table2]:
-    """Of the COVID films: severity of all that are scored, attributes of test films with a note.
-
-    Severity models are judged out of fold. Some scored films are among those whose notes trained
-    the attributes; no score was.
-    """
-    found = open_input(data, reports, out)
-    yield from prepare_films(
-        found.films, out, preset=preset, backbone_weights=backbone_weights, device=device
-    )
-    yield f"prediction of all COVID films: {method}"
-    road = films_road(
-        found.films, out, preset=preset, backbone_weights=backbone_weights, device=device
-    )
-    prediction = covid_prediction(road, found.covid, preset, method)
-    said = found.covid.split("test")
-    said = said.subset(said.images["study_id"].isin(set(said.reports["study_id"])))
-    yield Table2(
-        dataset="COVID films",
-        severity=_severity(prediction, found.covid, OPEN_TARGETS),
-        points=[
-            severity_points(prediction, found.covid, target.column, target.name)
-            for target in OPEN_TARGETS
-        ],
-        attributes=attribute_rows(
-            subset_prediction(prediction, said), said, read_text_csv(out / "mined/attributes.csv")
-        ),
-        attribute_truth="what the clinical note says (mined from real text; silence counts as no)",
-        provenance={"method": method, **preset.model_dump(mode="json")},
-        data={"covid": manifest_sha256(found.covid)},
-        zones=zone_rows(prediction, found.covid, seed=0),
-    )
-
-
-def subset_prediction(prediction: Prediction, films: Manifest) -> Prediction:
-    """The rows of the films of a manifest."""
-    kept = set(films.images["image_id"])
-    images, boxes, attributes = (
-        table[table["image_id"].isin(kept)].reset_index(drop=True)
-        for table in (prediction.images, prediction.boxes, prediction.attributes)
-    )
-    return Prediction(images, boxes, attributes, prediction.info)
-
-
-def _severity(
-    prediction: Prediction, truth: Manifest, targets: tuple[Target, ...]
-) -> list[SeverityRow]:
-    return [
-        SeverityRow(target, fit)
-        for target in targets
-        for fit in evaluate_severity(prediction, truth, column=target.column, seed=0)
-    ]
 
 
 def write_table2(table: Table2, folder: Path, stem: str, *, command: str) -> str:

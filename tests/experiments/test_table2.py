@@ -10,7 +10,8 @@ import pytest
 
 from experiments.attribute_table import OVERALL, POOLED, attribute_rows
 from experiments.severity_figure import severity_points
-from experiments.table2 import Table2, Target, _severity, write_table2
+from experiments.table2 import Table2, Target, write_table2
+from experiments.table2_runs import severity_rows
 from localize import severity as severity_module
 from localize.evaluate import evaluate
 from localize.severity import evaluate_severity
@@ -45,7 +46,7 @@ def table(films):
     severity_module.REPLICATES = 50
     return Table2(
         dataset="films",
-        severity=_severity(prediction, truth, (TARGET,)),
+        severity=severity_rows(prediction, truth, (TARGET,)),
         points=[severity_points(prediction, truth, "severity", "expert")],
         attributes=attribute_rows(prediction, truth, said),
         attribute_truth="what was said",
