@@ -43,12 +43,16 @@ READINGS = {
     "any ranking of these regions (no false positives, so its AP is its recall)",
 }
 ADAPTED = {
-    "sides": "our form on a detector that was fine-tuned on the regions that the new hospital's "
-    "reports vouch for: the best on every side they name, none where they deny an opacity",
-    "finding": "the same with the best region of every film with a finding, whatever its side",
-    "own": "the same without text: the best region of the half of the films that score highest",
-    "none": "the same number of steps on the old hospital's boxes alone",
-    "truth": "the same on the new hospital's true boxes, which no report can better",
+    "adapted": "our form on a detector that went on learning from",
+    "adapted_detector": "the own score of a detector that went on learning from",
+}
+LEARNED_FROM = {
+    "sides": "the regions that the new films' reports vouch for: the best on every side they name, "
+    "none where they deny an opacity",
+    "finding": "the best region of every new film whose report states a finding, whatever its side",
+    "own": "the best region of the half of the new films that score highest: no text",
+    "none": "the old boxes alone, for as many steps",
+    "truth": "the new films' true boxes, which no report can better",
 }
 
 
@@ -157,14 +161,16 @@ def _markdown(table: Table1, stem: str, title: str, command: str) -> str:
         lines.append(f"| {row.method} | {' | '.join(cells)} | {side} |")
     used = dict.fromkeys(row.method for row in table.rows)
     lines += ["", "**Methods.**", ""]
-    readings = {**READINGS, **_adapted_readings(table.provenance.get("methods", ()))}
-    lines += [f"- `{name}`: {readings[name]}" for name in used if name in readings]
+    said = method_readings(table.provenance.get("methods", ()))
+    lines += [f"- `{name}`: {said[name]}" for name in used if name in said]
     return "\n".join(lines) + "\n"
 
 
-def _adapted_readings(methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    return {
-        spec["name"]: ADAPTED[spec["adaptation"]["source"]]
+def method_readings(methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What each method is, for the reader; `methods` are specifications as a preset has them."""
+    adapted = {
+        spec["name"]: f"{ADAPTED[spec['kind']]} {LEARNED_FROM[spec['adaptation']['source']]}"
         for spec in methods
-        if spec["kind"] == "adapted"
+        if spec["kind"] in ADAPTED
     }
+    return READINGS | adapted

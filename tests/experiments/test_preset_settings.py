@@ -14,6 +14,7 @@ from experiments.preset_settings import (
     PhantomPreset,
     read_preset,
 )
+from experiments.table1 import LEARNED_FROM, method_readings
 
 PUBLISHED = {
     "cam",
@@ -38,6 +39,25 @@ def test_table_presets_have_the_published_methods(model, name):
     with_bundle = {method.name for method in methods if method.bundle is not None}
     proposed = {"proposed_no_classification", "proposed_printed", "proposed"}
     assert with_bundle == proposed | further
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (PhantomPreset, "phantom"),
+        (PhantomPreset, "controlled"),
+        (FilmsPreset, "open"),
+        (FilmsPreset, "dictation"),
+        (FilmsPreset, "paper"),
+    ],
+)
+def test_the_table_explains_every_method(model, name):
+    specs = [spec.model_dump(mode="json") for spec in read_preset(model, name).methods]
+    readings = method_readings(specs)
+    assert {spec["name"] for spec in specs} <= set(readings)
+    for spec in specs:
+        if spec["kind"].startswith("adapted"):  # its own source, not a fixed sentence
+            assert LEARNED_FROM[spec["adaptation"]["source"]] in readings[spec["name"]]
 
 
 def test_the_phantoms_presets_share_one_work_folder():
