@@ -141,8 +141,8 @@ def write_ablation(result: AblationResult, folder: Path, stem: str, *, command: 
         "differences are paired.",
         "",
         "| variation | IoU@.25 | IoU@.5 | IoU@.75 | IoU@.5 minus RetinaNet | minus reference "
-        "| attribute AUC |",
-        "|---|---|---|---|---|---|---|",
+        "| AP@.5 | attribute AUC | pooled |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for one in result.rows:
         cells = [
@@ -152,7 +152,10 @@ def write_ablation(result: AblationResult, folder: Path, stem: str, *, command: 
         has_difference = one.row.method != BASELINE
         gained = one.row.differences.get("iou_at_0.5", NOTHING) if has_difference else NOTHING
         cells += [estimate_cell(gained), estimate_cell(one.against_reference)]
-        cells.append(estimate_cell(one.row.number("attribute_macro_auc")))
+        cells += [
+            estimate_cell(one.row.number(key))
+            for key in ("ap_at_0.5", "attribute_macro_auc", "attribute_pooled_auc")
+        ]
         lines.append(f"| {one.variation.name} | {' | '.join(cells)} |")
     text = "\n".join([*lines, "", f"![IoU@.5 of every variation]({stem}.png)"]) + "\n"
     write_text(folder / f"{stem}.md", text)

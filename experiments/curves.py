@@ -111,17 +111,19 @@ def write_curves(result: CurvesResult, folder: Path, stem: str, *, command: str)
             "",
             f"**Against the {LABELS[axis]}**",
             "",
-            f"| {axis} | method | films | boxes | IoU@.5 | IoU@.5 minus RetinaNet |",
-            "|---|---|---|---|---|---|",
+            f"| {axis} | method | films | boxes | IoU@.5 | IoU@.5 minus RetinaNet | AP@.5 |",
+            "|---|---|---|---|---|---|---|",
         ]
         for point in result.points:
             if point.axis == axis:
                 row = point.row
                 gain = "-" if row.method == BASELINE else estimate_cell(_gain(row))
-                number = estimate_cell(row.number("iou_at_0.5"))
+                number, precision = (
+                    estimate_cell(row.number(key)) for key in ("iou_at_0.5", "ap_at_0.5")
+                )
                 lines.append(
                     f"| {point.value:g} | {row.method} | {row.films} | {row.boxes} | {number} "
-                    f"| {gain} |"
+                    f"| {gain} | {precision} |"
                 )
     text = "\n".join([*lines, "", f"![Gain against shift and pairs]({stem}.png)"]) + "\n"
     write_text(folder / f"{stem}.md", text)
