@@ -24,9 +24,10 @@ from detector.train import train_detector
 from experiments.attention import propose_films
 from experiments.kept_settings import refuse_other_settings
 from localize.bundle import read_json
-from localize.report_boxes import report_boxes, vote_box, with_boxes
+from localize.report_boxes import Evidence, report_boxes, vote_box, with_boxes
 
-Source = Literal["sides", "finding", "own", "none", "truth"]
+Source = Literal["words", "sides", "finding", "own", "none", "truth"]
+EVIDENCE: dict[Source, Evidence] = {"words": "words", "sides": "sides", "finding": "finding"}
 # What `own` calls positive: the share of films with an opacity of the old hospital is not known of
 # the new one, so half of the films are.
 OWN_SHARE = 0.5
@@ -35,11 +36,11 @@ OWN_SHARE = 0.5
 class Adaptation(Frozen):
     """How a detector is adapted; `rounds` choose boxes anew with the detector of the round before.
 
-    `source`: sides and finding, as `report_boxes`; own, none: the controls; truth: the new
+    `source`: words, sides and finding, as `report_boxes`; own, none: the controls; truth: the new
     hospital's true boxes, which no report can better.
     """
 
-    source: Source = "sides"
+    source: Source = "words"
     rounds: int = Field(1, ge=1)
     training: DetectorTrainConfig = DetectorTrainConfig(
         epochs=2, batch_size=16, lr=7e-4, lr_backbone=7e-4, ema_decay=0.99, warmup_steps=10
@@ -75,9 +76,12 @@ def adapt_detector(
             if number > 1:
                 rois = propose_films(current, pairs, place / f"rois_{number}", device)
             with RoiStore(rois) as store:
-                choose = _chooser(adaptation.source, store, mined)
-                train, val = (choose(pairs.split(split)) for split in ("train", "val"))
-            films = join_manifests([boxed.split("train"), train])
+                trained = pairs.subset(pairs.images["split"].isin(("train", "val")))
+                new = _chooser(adaptation.source, store, mined)(trained)
+            films, val = (
+                join_manifests([boxed.split("train"), new.split("train")]),
+                new.split("val"),
+            )
             changed: dict[str, int] = {"seed": seed}
             if adaptation.source == "none":  # as many steps
                 changed["epoch_films"] = adaptation.training.epoch_films or len(films.images)
@@ -103,9 +107,8 @@ def _keep_settings(place: Path, adaptation: Adaptation) -> None:
 
 
 def _chooser(source: Source, store: RoiStore, mined: Path) -> Callable[[Manifest], Manifest]:
-    if source in ("sides", "finding"):
-        evidence: Literal["sides", "finding"] = "sides" if source == "sides" else "finding"
-        return lambda films: report_boxes(films, store, mined, evidence=evidence).manifest
+    if source in EVIDENCE:
+        return lambda films: report_boxes(films, store, mined, evidence=EVIDENCE[source]).manifest
     if source == "truth":
         return lambda films: films
     return lambda films: own_boxes(films, store)

@@ -36,7 +36,6 @@ READINGS = {
     "proposed_no_classification": "the paper's form without the attribute loss",
     "proposed_printed": "the paper's form, `--preset paper`",
     "proposed": "our form",
-    "proposed_frozen": "our form, the detector as it is",
     "lung_prior": "the two median boxes of the training films on every film: no pixel is looked at",
     "roi_chance": "the detector's regions in random order, mean of the draws",
     "best_available": "the detector's regions chosen by who knows the true boxes: the ceiling of "
@@ -47,8 +46,10 @@ ADAPTED = {
     "adapted_detector": "the own score of a detector that went on learning from",
 }
 LEARNED_FROM = {
-    "sides": "the regions that the new films' reports vouch for: the best on every side they name, "
-    "none where they deny an opacity",
+    "words": "the regions that the new films' reports vouch for: on every side they name the one "
+    "that its score and all words of place and size fit best, none where they deny an opacity",
+    "sides": "the region that scores best on every side that the new films' reports name, none "
+    "where they deny an opacity",
     "finding": "the best region of every new film whose report states a finding, whatever its side",
     "own": "the best region of the half of the new films that score highest: no text",
     "none": "the old boxes alone, for as many steps",

@@ -65,8 +65,12 @@ def report_boxes_command(
     attributes: Mined,
     out: Annotated[Path, typer.Option("--out", help="Manifest folder to write.")],
     evidence: Annotated[
-        str, typer.Option(help="sides: the sides that a report names; finding: no sides.")
-    ] = "sides",
+        str,
+        typer.Option(
+            help="words: all that a report says of place and size; sides: the sides it names; "
+            "finding: that there is one."
+        ),
+    ] = "words",
 ) -> None:
     """Boxes that reports vouch for, to go on training a detector with: a manifest.
 

@@ -67,7 +67,7 @@ def test_true_boxes_of_the_new_hospital_change_nothing(hospitals, tmp_path):
     b = read_manifest(hospitals / "b")
     blind = with_boxes(b, [])
     (_, seeing), (_, not_seeing) = (
-        adapt(hospitals, tmp_path / name, "sides", films)
+        adapt(hospitals, tmp_path / name, "words", films)
         for name, films in (("one", b), ("two", blind))
     )
     assert seeing["data"]["train_sha256"] == not_seeing["data"]["train_sha256"]

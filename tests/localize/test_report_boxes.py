@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from data_manifests.errors import DataError
 from detector.roi_store import RoiStore
-from localize.report_boxes import ANNOTATOR, choose_regions, report_boxes, vote_box
+from localize.film_words import FilmWords
+from localize.report_boxes import ANNOTATOR, film_candidates, report_boxes, vote_box
 from tests.localize.models import KEYWORDS, plant_store
 
 LEFT_GOOD, LEFT_POOR = [60.0, 10.0, 80.0, 40.0], [55.0, 50.0, 75.0, 90.0]
@@ -18,18 +20,47 @@ BOXES = np.array([RIGHT_BEST, LEFT_POOR, LEFT_GOOD])
 SCORES = np.array([0.9, 0.2, 0.4])
 
 
+def words(*sides):
+    return FilmWords(True, sides, np.zeros(0, bool), np.zeros(0, bool))
+
+
+class OneFilm:
+    """A store of one film, 100 wide."""
+
+    def __init__(self, boxes, scores):
+        self.boxes, self.scores = boxes, scores
+
+    def read(self, rows):
+        assert rows.tolist() == [0]
+        return SimpleNamespace(
+            boxes=self.boxes[None],
+            scores=self.scores[None],
+            mask=np.ones((1, len(self.boxes)), bool),
+            sizes=np.array([[100, 100]]),
+        )
+
+
 @pytest.mark.parametrize(
     ("sides", "expected"),
     [((), [0]), (("right",), [0]), (("left",), [2]), (("left", "right"), [2, 0])],
 )
 def test_the_best_region_on_each_side_is_chosen(sides, expected):
-    # The patient's left is the right half of the film, which is 100 wide.
-    assert choose_regions(BOXES, SCORES, 100, sides) == expected
+    # The patient's left is the right half of the film.
+    found = film_candidates(OneFilm(BOXES, SCORES), 0, "film", words(*sides), by_side=True)
+    best = [one.boxes[one.scores.argmax()].tolist() for one in found]
+    assert best == [BOXES[index].tolist() for index in expected]
+
+
+def test_without_sides_the_whole_film_is_asked():
+    found = film_candidates(OneFilm(BOXES, SCORES), 0, "film", words("left"), by_side=False)
+    assert [one.scores.tolist() for one in found] == [SCORES.tolist()]
 
 
 def test_a_side_without_a_region_decides_nothing():
-    assert choose_regions(BOXES[:1], SCORES[:1], 100, ("left", "right")) is None
-    assert choose_regions(BOXES[:0], SCORES[:0], 100, ()) is None
+    both = words("left", "right")
+    assert film_candidates(OneFilm(BOXES[:1], SCORES[:1]), 0, "film", both, by_side=True) == []
+    nothing = OneFilm(BOXES[:0], SCORES[:0])
+    assert film_candidates(nothing, 0, "film", words(), by_side=True) == []
 
 
 def slow_vote(boxes, scores, chosen):
