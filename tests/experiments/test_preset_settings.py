@@ -76,6 +76,7 @@ def test_the_controls_differ_from_proposed_in_what_they_read():
     proposed = specs["proposed"].adaptation
     controls = [spec for spec in specs.values() if spec.kind.startswith("adapted")]
     assert [one.adaptation.source for one in controls] == [
+        "words",
         "sides",
         "finding",
         "own",
