@@ -6,7 +6,6 @@ detector's word for which films have an opacity, and `none` trains as many steps
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -77,7 +76,7 @@ def adapt_detector(
                 rois = propose_films(current, pairs, place / f"rois_{number}", device)
             with RoiStore(rois) as store:
                 trained = pairs.subset(pairs.images["split"].isin(("train", "val")))
-                new = _chooser(adaptation.source, store, mined)(trained)
+                new = chosen_films(adaptation.source, trained, store, mined)
             films, val = (
                 join_manifests([boxed.split("train"), new.split("train")]),
                 new.split("val"),
@@ -106,12 +105,14 @@ def _keep_settings(place: Path, adaptation: Adaptation) -> None:
     write_json(file, wanted)
 
 
-def _chooser(source: Source, store: RoiStore, mined: Path) -> Callable[[Manifest], Manifest]:
+def chosen_films(source: Source, films: Manifest, store: RoiStore, mined: Path) -> Manifest:
+    """The films that a source decides, with the boxes that it chooses among the store's regions.
+
+    `truth` leaves the films their own boxes, and so does `none`, which only counts the films.
+    """
     if source in EVIDENCE:
-        return lambda films: report_boxes(films, store, mined, evidence=EVIDENCE[source]).manifest
-    if source == "truth":
-        return lambda films: films
-    return lambda films: own_boxes(films, store)
+        return report_boxes(films, store, mined, evidence=EVIDENCE[source]).manifest
+    return own_boxes(films, store) if source == "own" else films
 
 
 def own_boxes(films: Manifest, store: RoiStore) -> Manifest:

@@ -35,13 +35,20 @@ def controlled(
 
     The work folder of the phantom's table 1 serves here too. `--set` as there.
     """
+    from dataclasses import replace
+
+    from experiments.chosen_boxes import chosen_boxes
+    from experiments.phantom_work import phantom_road
     from experiments.table1 import phantom_table, write_table1
 
     preset = phantom_preset("controlled", seed, set_)
     result = last(phantom_steps(out, preset, processes))
+    places = [(number, out / f"seed_{number}") for number in preset.seeds]
+    chosen = chosen_boxes([phantom_road(place, place, seed=number) for number, place in places])
+    table = phantom_table(result, preset.model_dump(mode="json"))
     typer.echo(
         write_table1(
-            phantom_table(result, preset.model_dump(mode="json")),
+            replace(table, chosen=chosen),
             results or out,
             "controlled",
             title="The controlled question: does text from hospital B move the boxes?",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from data_manifests.atomic import write_json, write_text
 from detector.provenance import manifest_sha256, provenance
+from experiments.chosen_boxes import ChosenBoxes
 from experiments.films_run import FilmsResult
 from experiments.phantom_run import PhantomResult
 from experiments.phantom_work import DATASET
@@ -62,7 +63,7 @@ class Table1:
     """Rows, how often side words found their side, and what it was made from.
 
     `provenance` says seeds and settings, `data` the checksum of each set of films; `notes` are
-    sentences for the reader.
+    sentences for the reader; `chosen` what the sources of adaptations choose, where that is known.
     """
 
     rows: list[TableRow]
@@ -70,6 +71,7 @@ class Table1:
     data: Mapping[str, str]
     notes: tuple[str, ...] = ()
     sides: Mapping[str, SideCount] = field(default_factory=dict)
+    chosen: Sequence[ChosenBoxes] = ()
 
 
 def phantom_table(result: PhantomResult, settings: Mapping[str, Any]) -> Table1:
@@ -125,6 +127,7 @@ def write_table1(table: Table1, folder: Path, stem: str, *, title: str, command:
             "command": command,
             "provenance": {**provenance(), **table.provenance, "data_sha256": dict(table.data)},
             "rows": rows,
+            **({"chosen_boxes": [asdict(row) for row in table.chosen]} if table.chosen else {}),
         },
     )
     draw_table1(table.rows, folder / f"{stem}.png")
@@ -160,6 +163,18 @@ def _markdown(table: Table1, stem: str, title: str, command: str) -> str:
         ]
         side = "-" if share is None else f"{share:.3f}"
         lines.append(f"| {row.method} | {' | '.join(cells)} | {side} |")
+    if table.chosen:
+        lines += [
+            "",
+            "**Chosen boxes** on hospital B's training films: the share that overlaps a true box. "
+            "Only `adapted_by_truth` trains on true ones.",
+            "",
+            "| source | boxes | IoU .25 | IoU .5 | IoU .75 |",
+            "|---|---|---|---|---|",
+        ]
+    for chosen in table.chosen:
+        shares = " | ".join(f"{share:.3f}" for share in chosen.shares)
+        lines.append(f"| {chosen.source} | {chosen.boxes} | {shares} |")
     used = dict.fromkeys(row.method for row in table.rows)
     lines += ["", "**Methods.**", ""]
     said = method_readings(table.provenance.get("methods", ()))
