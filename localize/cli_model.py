@@ -86,7 +86,7 @@ def report_boxes_command(
 
     if evidence not in get_args(Evidence):
         raise ConfigError(
-            f"--evidence: expected {' or '.join(get_args(Evidence))}, got {evidence!r}"
+            f"--evidence: expected one of {', '.join(get_args(Evidence))}; got {evidence!r}"
         )
     if (out / "images.csv").exists():
         raise ConfigError(f"{out}: holds a manifest; choose another --out")
