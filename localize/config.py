@@ -74,7 +74,7 @@ class LocalizeTrainConfig(Frozen):
         1.0,
         ge=0,
         description="times KL(detector's distribution || alpha): without it a few hundred pairs "
-        "make alpha forget the detector within ten epochs (docs/results/table1-phantom.md)",
+        "make alpha forget the detector within ten epochs (docs/method.md, ablation)",
     )
     balance: bool = Field(False, description="weight rare attributes up in the BCE")
     negatives: Negatives = Field(
