@@ -103,21 +103,22 @@ def table_row(dataset: str, method: Method, evaluation: Evaluation) -> TableRow:
 
 
 def rows_markdown(rows: list[TableRow]) -> list[str]:
-    """A table a test set: the main numbers and the difference, with 95 % intervals."""
+    """A table a test set: boxes, the difference and films, with 95 % intervals."""
     lines: list[str] = []
     for dataset in dict.fromkeys(row.dataset for row in rows):
         part = [row for row in rows if row.dataset == dataset]
         lines += [
             f"**{dataset}**: {part[0].films} films, {part[0].boxes} true boxes.",
             "",
-            f"| method | {' | '.join(HEADS)} | IoU@.5 minus RetinaNet |",
-            "|---" * (len(HEADS) + 2) + "|",
+            f"| method | {' | '.join(HEADS)} | IoU@.5 minus RetinaNet | film AUC |",
+            "|---" * (len(HEADS) + 3) + "|",
         ]
         for row in part:
             cells = [estimate_cell(row.number(key)) for key in KEYS.values()]
             has_difference = row.method != BASELINE
             difference = row.differences.get(KEYS["iou_50"], NOTHING)
             cells.append(estimate_cell(difference) if has_difference else "-")
+            cells.append(estimate_cell(row.number("film_auc")))
             lines.append(f"| {row.method} | {' | '.join(cells)} |")
         lines.append("")
     return lines
