@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,12 @@ import torch
 from numpy.typing import NDArray
 
 from data_manifests.atomic import write_json
-from data_manifests.errors import CheckpointError, ConfigError, DataError
+from data_manifests.errors import CheckpointError, ConfigError, DataError, Problem
 from detector.proposals import FilmRois, ProposalOptions
 
 FORMAT_VERSION = 1
 HEADER = "store.json"
-TODO, DONE, SKIPPED = 0, 1, 2
+PENDING, DONE, SKIPPED = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,29 @@ class RoiStore:
         """The film of each row."""
         ids = self._arrays["image_ids"].read_all()
         return [bytes(image_id).decode("utf-8") for image_id in ids]
+
+    def rows_of(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
+        """The rows of films, in the order asked for; skipped films have one, without regions.
+
+        Raises:
+            DataError: names every film that is not in the store or still to be done.
+        """
+        known = {image_id: row for row, image_id in enumerate(self.image_ids())}
+        status = self.status()
+        problems = [
+            Problem(
+                file=str(self.folder),
+                field="status" if image_id in known else "image_ids",
+                expected="the regions of every film of the manifest",
+                got=f"{image_id} still to be done" if image_id in known else f"no {image_id}",
+                fix="run `pneumoloc detector propose` on this manifest",
+            )
+            for image_id in image_ids
+            if image_id not in known or status[known[image_id]] == PENDING
+        ]
+        if problems:
+            raise DataError.from_problems(problems)
+        return np.array([known[image_id] for image_id in image_ids], np.int64)
 
     def status(self) -> NDArray[np.uint8]:
         """For each row: 0 to do, 1 done, 2 skipped because the film could not be read."""

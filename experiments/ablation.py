@@ -135,8 +135,8 @@ def write_ablation(result: AblationResult, folder: Path, stem: str, *, command: 
         "",
         f"`{command}`",
         "",
-        f"{first.dataset}: {first.films} films, {first.boxes} true boxes, seeds "
-        f"{', '.join(map(str, result.preset.seeds))} pooled. Brackets: 95 % bootstrap over "
+        f"{first.dataset}: {first.films} films, {first.boxes} true boxes, all films of seed "
+        f"{', '.join(map(str, result.preset.seeds))} together. Brackets: 95 % bootstrap over "
         "patients; "
         "differences are paired.",
         "",

@@ -77,10 +77,8 @@ def adapt_detector(
             with RoiStore(rois) as store:
                 trained = pairs.subset(pairs.images["split"].isin(("train", "val")))
                 new = chosen_films(adaptation.source, trained, store, mined)
-            films, val = (
-                join_manifests([boxed.split("train"), new.split("train")]),
-                new.split("val"),
-            )
+            films = join_manifests([boxed.split("train"), new.split("train")])
+            val = new.split("val")
             changed: dict[str, int] = {"seed": seed}
             if adaptation.source == "none":  # as many steps
                 changed["epoch_films"] = adaptation.training.epoch_films or len(films.images)
@@ -117,9 +115,8 @@ def chosen_films(source: Source, films: Manifest, store: RoiStore, mined: Path) 
 
 def own_boxes(films: Manifest, store: RoiStore) -> Manifest:
     """Self-training without text: the best region of the OWN_SHARE of films that score highest."""
-    row_of = {image_id: row for row, image_id in enumerate(store.image_ids())}
     ids = films.images["image_id"].tolist()
-    batch = store.read(np.array([row_of[image_id] for image_id in ids]))
+    batch = store.read(store.rows_of(ids))
     scores = np.where(batch.mask, batch.scores, 0.0).astype(np.float64)
     top = scores.max(axis=1)
     bar = np.quantile(top, 1 - OWN_SHARE)

@@ -10,10 +10,8 @@ import torch
 from data_manifests.atomic import write_json
 from data_manifests.manifest import Manifest
 from localize.bundle import Bundle, load_bundle, read_json
-from localize.grounding import is_on_side
+from localize.grounding import SIDES, is_on_side
 from localize.predict import PredictOptions, film_results
-
-SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)

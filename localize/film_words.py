@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from attributes.targets import Targets, read_studies_with_finding, read_targets
 from data_manifests.manifest import Manifest
-
-SIDES = ("left", "right")
+from localize.grounding import SIDES
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+SIDES = ("left", "right")  # the patient's
 EPS = 1e-8
 LEAKY_SLOPE = 0.1  # as in the cross-attention
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from attributes.targets import Targets, get_policy
 from data_manifests.errors import DataError, Problem
 from data_manifests.manifest import Manifest
-from detector.roi_store import DONE, TODO, RoiStore
+from detector.roi_store import DONE, RoiStore
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,6 @@ def make_pairs(
     Raises:
         DataError: no film is left, or a film is not in the store or still to be done there.
     """
-    row_of = {image_id: row for row, image_id in enumerate(store.image_ids())}
-    status = store.status()
     study_row = targets.row_of
     true_boxes = manifest.boxes_by_image()
     # Attributes belong to findings, so an attribute says that there is one. `has_finding` knows
@@ -60,37 +58,14 @@ def make_pairs(
     named = targets.has_attribute
     is_normal = ~named if targets.has_finding is None else ~named & ~targets.has_finding
     wanted = named | is_normal if include_normal else named
-    rows, image_ids, patient_ids, studies, boxes, problems = [], [], [], [], [], []
-    for image_id, patient_id, study_id in zip(
-        manifest.images["image_id"],
-        manifest.images["patient_id"],
-        manifest.images["study_id"],
-        strict=True,
-    ):
-        study = study_row.get(study_id)
-        if study is None or not wanted[study]:
-            continue
-        row = row_of.get(image_id)
-        if row is None or status[row] == TODO:
-            problems.append(
-                Problem(
-                    file=str(store.folder),
-                    field="image_ids" if row is None else "status",
-                    expected="the regions of every film of the manifest",
-                    got=f"no {image_id}" if row is None else f"{image_id} still to be done",
-                    fix="run `pneumoloc detector propose` on this manifest",
-                )
-            )
-            continue
-        if status[row] == DONE:
-            rows.append(row)
-            image_ids.append(image_id)
-            patient_ids.append(patient_id)
-            studies.append(study)
-            boxes.append(true_boxes.get(image_id))
-    if problems:
-        raise DataError.from_problems(problems)
-    if not rows:
+    films = manifest.images[["image_id", "patient_id", "study_id"]]
+    studies = np.array([study_row.get(study, -1) for study in films["study_id"]], np.int64)
+    films, studies = films[studies >= 0], studies[studies >= 0]
+    films, studies = films[wanted[studies]], studies[wanted[studies]]
+    rows = store.rows_of(films["image_id"].tolist())
+    is_done = store.status()[rows] == DONE
+    films, studies, rows = films[is_done], studies[is_done], rows[is_done]
+    if not len(rows):
         raise DataError.from_problems(
             [
                 Problem(
@@ -101,16 +76,15 @@ def make_pairs(
                 )
             ]
         )
-    chosen = np.array(studies)
     known = targets.mask
     if get_policy(targets.policy).unmentioned is None:
         # Silence about a finding's attributes is no evidence; a report without findings is.
         known = np.where(named[:, None], known, np.float32(1))
     return Pairs(
-        rows=np.array(rows, np.int64),
-        image_ids=tuple(image_ids),
-        patient_ids=tuple(patient_ids),
-        targets=targets.targets[chosen],
-        mask=known[chosen],
-        boxes=tuple(boxes),
+        rows=rows,
+        image_ids=tuple(films["image_id"]),
+        patient_ids=tuple(films["patient_id"]),
+        targets=targets.targets[studies],
+        mask=known[studies],
+        boxes=tuple(true_boxes.get(image_id) for image_id in films["image_id"]),
     )

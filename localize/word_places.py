@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from localize.grounding import SIDES
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 # These choose the side on which a region is looked for; place within the side is asked of the rest.
-SIDE_WORDS = ("left", "right", "bilateral")
+SIDE_WORDS = (*SIDES, "bilateral")
 MIN_SAID = 8  # a keyword said, or not said, of fewer boxes teaches nothing
 INVERSE_PENALTY = 0.3  # LogisticRegression's C, on standardised features
 SURE = 0.99  # no word excludes a box

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from data_manifests.boxes import iou_matrix
-from data_manifests.errors import DataError
 from data_manifests.manifest import Manifest, make_manifest
 from detector.roi_store import RoiStore
 from experiments.baselines.film_guesses import FilmGuess, guess_prediction
@@ -162,14 +161,9 @@ def _drawn(draw: int, image_id: str) -> str:
 
 def _films(store: RoiStore, manifest: Manifest) -> Iterator[_Film]:
     """The regions of the manifest's films, best first."""
-    row_of = {image_id: row for row, image_id in enumerate(store.image_ids())}
-    for image_id in manifest.images["image_id"]:
-        if image_id not in row_of:
-            raise DataError(
-                f"{store.folder}: expected regions of {image_id}, got none; run "
-                "`pneumoloc detector propose` on these films"
-            )
-        batch = store.read(np.array([row_of[image_id]]))
+    image_ids = manifest.images["image_id"].tolist()
+    for image_id, row in zip(image_ids, store.rows_of(image_ids), strict=True):
+        batch = store.read(np.array([row]))
         width, height = batch.sizes[0]
         boxes, scores = (
             part[0][batch.mask[0]].astype(float) for part in (batch.boxes, batch.scores)

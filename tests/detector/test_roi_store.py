@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_manifests.errors import CheckpointError
+from data_manifests.errors import CheckpointError, DataError
 from detector.proposals import FilmRois, ProposalOptions, Rois
 from detector.roi_store import RoiStore, StoreHeader, create_store
 
@@ -69,6 +69,22 @@ def test_rows_come_in_the_order_asked_for(store):
     rows = np.array([3, 0, 3])
     found = store.read(rows).scores
     np.testing.assert_array_equal(found, np.stack([rois(int(k)).scores.numpy() for k in rows]))
+
+
+def test_rows_of_films_in_the_order_asked_for_skipped_ones_too(store):
+    for row in (0, 1, 3):
+        store.write(row, FilmRois(rois(row), rois(row)), 10, 10, (1.0, 1.0))
+    store.skip(2)
+    assert store.rows_of(["d", "a", "c", "a"]).tolist() == [3, 0, 2, 0]
+    assert store.rows_of([]).tolist() == []
+
+
+def test_films_that_are_missing_or_still_to_be_done_are_named(store):
+    store.skip(0)
+    with pytest.raises(DataError) as caught:
+        store.rows_of(["a", "c", "x"])
+    assert [problem.got for problem in caught.value.problems] == ["c still to be done", "no x"]
+    assert "detector propose" in str(caught.value)
 
 
 def test_geometry_is_a_share_of_the_film_and_zero_where_there_is_none(store):
