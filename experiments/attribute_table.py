@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -59,6 +59,47 @@ def attribute_rows(
     sums = int(films.sum()), int(positives.sum())
     rows.append(_row(OVERALL, numbers, "macro", *sums))
     rows.append(_row(POOLED, numbers, "pooled", *sums))
+    return rows
+
+
+@dataclass(frozen=True)
+class AttributeReference:
+    """Who knows how often each keyword is said and, of a film, no more than `knows`: AUC and
+    average precision, mean over the keywords and pooled."""
+
+    knows: str
+    auc: Estimate
+    ap: Estimate
+    pooled_auc: Estimate
+    pooled_ap: Estimate
+
+
+def attribute_references(
+    prediction: Prediction, manifest: Manifest, targets: pd.DataFrame
+) -> list[AttributeReference]:
+    """What remains without any attribute of a film: the answer to every keyword is its mean answer
+    times P(pneumonia), or times whether the film truly has any keyword at all.
+
+    A method below the first reads no attribute; one below the second may lack the finding only.
+    """
+    keywords = prediction.keywords()
+    known = target_matrix(targets, manifest, keywords)
+    has_any = dict(zip(manifest.images["image_id"], (known == 1).any(axis=1), strict=True))
+    images = prediction.images.set_index("image_id")["p_pneumonia"]
+    answers = prediction.attributes
+    ids = answers["image_id"]
+    knowledge = {
+        "P(pneumonia)": ids.map(images).to_numpy(np.float64),
+        "whether it has any keyword": ids.map(has_any).to_numpy(np.float64),
+    }
+    usual = answers[list(keywords)].mean().to_numpy(np.float64)
+    rows = []
+    for knows, worth in knowledge.items():
+        table = answers.copy()
+        table[list(keywords)] = worth[:, None] * usual
+        found = attribute_rows(replace(prediction, attributes=table), manifest, targets)
+        mean, pooled = found[-2:]
+        rows.append(AttributeReference(knows, mean.auc, mean.ap, pooled.auc, pooled.ap))
     return rows
 
 

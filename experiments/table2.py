@@ -9,7 +9,7 @@ from typing import Any
 
 from data_manifests.atomic import write_json, write_text
 from detector.provenance import provenance
-from experiments.attribute_table import AttributeRow
+from experiments.attribute_table import AttributeReference, AttributeRow
 from experiments.severity_figure import SeverityPoints, draw_severity
 from experiments.table_rows import estimate_cell
 from experiments.zones import ZoneRow
@@ -51,6 +51,7 @@ class Table2:
     severity: list[SeverityRow]
     points: list[SeverityPoints]
     attributes: list[AttributeRow]
+    references: list[AttributeReference]
     attribute_truth: str
     provenance: Mapping[str, Any]
     data: Mapping[str, str]
@@ -71,6 +72,7 @@ def write_table2(table: Table2, folder: Path, stem: str, *, command: str) -> str
             "provenance": {**provenance(), **table.provenance, "data_sha256": dict(table.data)},
             "rows": rows,
             "attributes": [asdict(row) for row in table.attributes],
+            "attribute_references": [asdict(row) for row in table.references],
             "zones": [asdict(row) for row in table.zones],
         },
     )
@@ -170,6 +172,16 @@ def _markdown(table: Table2, stem: str, command: str) -> str:
         ]
         cells.append(_three(attribute.always_no, 1.0))
         lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "Who reads no attribute, but knows of every film",
+        "",
+        "| | AUC | AP | AUC, pooled | AP, pooled |",
+        "|---|---|---|---|---|",
+    ]
+    for one in table.references:
+        cells = [estimate_cell(part) for part in (one.auc, one.ap, one.pooled_auc, one.pooled_ap)]
+        lines.append(f"| {one.knows} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

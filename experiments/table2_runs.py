@@ -9,7 +9,7 @@ import torch
 
 from data_manifests.manifest import Manifest, read_text_csv
 from detector.provenance import manifest_sha256
-from experiments.attribute_table import attribute_rows
+from experiments.attribute_table import attribute_references, attribute_rows
 from experiments.films_run import films_road, prepare_films
 from experiments.open_run import covid_prediction, open_input
 from experiments.phantom_run import PhantomResult, planted_attributes
@@ -32,11 +32,13 @@ PHANTOM_TARGET = Target("severity", "planted extent", 8.0)
 def phantom_table2(result: PhantomResult, method: str, preset: PhantomPreset) -> Table2:
     """Of the pooled test films of hospital B; severity and attributes are known as planted."""
     prediction, truth = result.predictions[method], result.truth
+    planted = planted_attributes(truth)
     return Table2(
         dataset="phantom hospital B, test",
         severity=severity_rows(prediction, truth, (PHANTOM_TARGET,)),
         points=[severity_points(prediction, truth, PHANTOM_TARGET.column, PHANTOM_TARGET.name)],
-        attributes=attribute_rows(prediction, truth, planted_attributes(truth)),
+        attributes=attribute_rows(prediction, truth, planted),
+        references=attribute_references(prediction, truth, planted),
         attribute_truth="what was planted, whatever the report says",
         provenance={"method": method, **preset.model_dump(mode="json")},
         data={"test": manifest_sha256(truth)},
@@ -69,6 +71,7 @@ def open_table2(
     prediction = covid_prediction(road, found.covid, preset, method)
     said = found.covid.split("test")
     said = said.subset(said.images["study_id"].isin(set(said.reports["study_id"])))
+    told, states = subset_prediction(prediction, said), read_text_csv(out / "mined/attributes.csv")
     yield Table2(
         dataset="COVID films",
         severity=severity_rows(prediction, found.covid, OPEN_TARGETS),
@@ -76,9 +79,8 @@ def open_table2(
             severity_points(prediction, found.covid, target.column, target.name)
             for target in OPEN_TARGETS
         ],
-        attributes=attribute_rows(
-            subset_prediction(prediction, said), said, read_text_csv(out / "mined/attributes.csv")
-        ),
+        attributes=attribute_rows(told, said, states),
+        references=attribute_references(told, said, states),
         attribute_truth="what the clinical note says (mined from real text; silence counts as no)",
         provenance={"method": method, **preset.model_dump(mode="json")},
         data={"covid": manifest_sha256(found.covid)},

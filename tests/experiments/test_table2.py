@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from experiments.attribute_table import OVERALL, POOLED, attribute_rows
+from experiments.attribute_table import OVERALL, POOLED, attribute_references, attribute_rows
 from experiments.severity_figure import severity_points
 from experiments.table2 import Table2, Target, write_table2
 from experiments.table2_runs import severity_rows
@@ -49,6 +50,7 @@ def table(films):
         severity=severity_rows(prediction, truth, (TARGET,)),
         points=[severity_points(prediction, truth, "severity", "expert")],
         attributes=attribute_rows(prediction, truth, said),
+        references=attribute_references(prediction, truth, said),
         attribute_truth="what was said",
         provenance={"seeds": [0]},
         data={"films": "abc"},
@@ -96,3 +98,22 @@ def test_attribute_rows_are_those_of_the_evaluation(films, table):
     assert rows["severe"].auc.value is None
     assert (rows["severe"].positives, rows["severe"].always_no) == (0, 1.0)
     assert rows["left"].positives == said["left"].sum()
+
+
+def test_references_know_the_finding_alone(films, table, tmp_path):
+    prediction, _, said = films
+    by_chance, by_truth = table.references
+    true, chance = said[list(KEYWORDS)].to_numpy(), prediction.images["p_pneumonia"].to_numpy()
+    usual = prediction.attributes[list(KEYWORDS)].mean().to_numpy()
+    occur = [k for k, name in enumerate(KEYWORDS) if name != "severe"]
+    for found, worth in ((by_chance, chance), (by_truth, true.max(axis=1))):
+        aucs = [roc_auc_score(true[:, k], worth) for k in occur]
+        assert found.auc.value == pytest.approx(np.mean(aucs))
+        answers = (worth[:, None] * usual).ravel()
+        assert found.pooled_auc.value == pytest.approx(roc_auc_score(true.ravel(), answers))
+        expected = average_precision_score(true.ravel(), answers)
+        assert found.pooled_ap.value == pytest.approx(expected)
+    write_table2(table, tmp_path, "table2-x", command="pneumoloc x")
+    assert "| whether it has any keyword | " in (tmp_path / "table2-x.md").read_text()
+    content = json.loads((tmp_path / "table2-x.json").read_text())
+    assert content["attribute_references"][0]["knows"] == "P(pneumonia)"
