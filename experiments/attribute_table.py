@@ -64,14 +64,10 @@ def attribute_rows(
 
 @dataclass(frozen=True)
 class AttributeReference:
-    """Who knows how often each keyword is said and, of a film, no more than `knows`: AUC and
-    average precision, mean over the keywords and pooled."""
+    """The rows of who knows how often each keyword is said and, of a film, no more than `knows`."""
 
     knows: str
-    auc: Estimate
-    ap: Estimate
-    pooled_auc: Estimate
-    pooled_ap: Estimate
+    rows: list[AttributeRow]
 
 
 def attribute_references(
@@ -90,17 +86,16 @@ def attribute_references(
     ids = answers["image_id"]
     knowledge = {
         "P(pneumonia)": ids.map(images).to_numpy(np.float64),
-        "whether it has any keyword": ids.map(has_any).to_numpy(np.float64),
+        "the finding": ids.map(has_any).to_numpy(np.float64),
     }
     usual = answers[list(keywords)].mean().to_numpy(np.float64)
-    rows = []
+    references = []
     for knows, worth in knowledge.items():
         table = answers.copy()
         table[list(keywords)] = worth[:, None] * usual
         found = attribute_rows(replace(prediction, attributes=table), manifest, targets)
-        mean, pooled = found[-2:]
-        rows.append(AttributeReference(knows, mean.auc, mean.ap, pooled.auc, pooled.ap))
-    return rows
+        references.append(AttributeReference(knows, found))
+    return references
 
 
 def _row(
