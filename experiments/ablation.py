@@ -135,10 +135,9 @@ def write_ablation(result: AblationResult, folder: Path, stem: str, *, command: 
         "",
         f"`{command}`",
         "",
-        f"{first.dataset}: {first.films} films, {first.boxes} true boxes, all films of seed "
-        f"{', '.join(map(str, result.preset.seeds))} together. Brackets: 95 % bootstrap over "
-        "patients; "
-        "differences are paired.",
+        f"{first.dataset}: {first.films} films, {first.boxes} true boxes, the films of all seeds "
+        f"({', '.join(map(str, result.preset.seeds))}) together. Brackets: 95 % bootstrap over "
+        "patients; differences are paired.",
         "",
         "| variation | IoU@.25 | IoU@.5 | IoU@.75 | IoU@.5 minus RetinaNet | minus reference "
         "| AP@.5 | attribute AUC | pooled |",
