@@ -36,7 +36,7 @@ READINGS = {
     "retinanet": "the detector's own score",
     "proposed_no_classification": "the paper's form without the attribute loss",
     "proposed_printed": "the paper's form, `--preset paper`",
-    "proposed": "our form",
+    "proposed_frozen": "our form of the attention, the detector as it is",
     "lung_prior": "the two median boxes of the training films on every film: no pixel is looked at",
     "roi_chance": "the detector's regions in random order, mean of the draws",
     "best_available": "the detector's regions chosen by who knows the true boxes: the ceiling of "
