@@ -1,7 +1,8 @@
 """`adapt_detector`: a detector taught a new hospital by boxes that its reports vouch for.
 
-Pseudo-labels after Inoue et al. 2018. Two controls tell what the text gives: `own` takes the
-detector's word for which films have an opacity, and `none` trains as many steps on the old boxes.
+Pseudo-labels after Inoue et al. 2018. Controls tell what the text gives: `own` takes the detector's
+word for which films have an opacity, `none` trains as many steps on the old boxes, and `regions`
+knows which regions are right: the most that any text could say by choosing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 from pydantic import Field
 
 from data_manifests.atomic import write_json
+from data_manifests.boxes import iou_matrix
 from data_manifests.join import join_manifests
 from data_manifests.manifest import Manifest
 from detector.config import DetectorTrainConfig, Frozen
@@ -25,7 +27,7 @@ from experiments.kept_settings import refuse_other_settings
 from localize.bundle import read_json
 from localize.report_boxes import Evidence, report_boxes, vote_box, with_boxes
 
-Source = Literal["words", "sides", "finding", "own", "none", "truth"]
+Source = Literal["words", "sides", "finding", "own", "none", "regions", "truth"]
 EVIDENCE: dict[Source, Evidence] = {"words": "words", "sides": "sides", "finding": "finding"}
 # What `own` calls positive: the share of films with an opacity of the old hospital is not known of
 # the new one, so half of the films are.
@@ -35,8 +37,8 @@ OWN_SHARE = 0.5
 class Adaptation(Frozen):
     """How a detector is adapted; `rounds` choose boxes anew with the detector of the round before.
 
-    `source`: words, sides and finding, as `report_boxes`; own, none: the controls; truth: the new
-    hospital's true boxes, which no report can better.
+    `source`: words, sides and finding, as `report_boxes`; own, none: the controls; regions: the
+    regions that lie best on the new hospital's true boxes; truth: these boxes themselves.
     """
 
     source: Source = "words"
@@ -110,7 +112,30 @@ def chosen_films(source: Source, films: Manifest, store: RoiStore, mined: Path) 
     """
     if source in EVIDENCE:
         return report_boxes(films, store, mined, evidence=EVIDENCE[source]).manifest
+    if source == "regions":
+        return region_boxes(films, store)
     return own_boxes(films, store) if source == "own" else films
+
+
+def region_boxes(films: Manifest, store: RoiStore) -> Manifest:
+    """For each true box the region that overlaps it most: a perfect choice with a detector's edges.
+
+    The corners are voted on as in `report_boxes`. True boxes that no region touches are lost.
+    """
+    ids = films.images["image_id"].tolist()
+    true, batch = films.boxes_by_image(), store.read(store.rows_of(ids))
+    rows = []
+    for image_id, boxes, scores, mask in zip(
+        ids, batch.boxes, batch.scores, batch.mask, strict=True
+    ):
+        regions, worth = boxes[mask].astype(np.float64), scores[mask].astype(np.float64)
+        overlaps = iou_matrix(true.get(image_id, np.zeros((0, 4))), regions)
+        rows += [
+            (image_id, *vote_box(regions, worth, int(overlap.argmax())))
+            for overlap in overlaps
+            if overlap.any()
+        ]
+    return with_boxes(films, rows)
 
 
 def own_boxes(films: Manifest, store: RoiStore) -> Manifest:

@@ -1,6 +1,6 @@
 """`chosen_boxes`: how many of the boxes that each source of an adaptation chooses are right.
 
-The phantom knows the true boxes of hospital B, which no adaptation but `truth` reads.
+The phantom knows the true boxes of hospital B, which no adaptation but `regions` and `truth` reads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from experiments.adapt import Source, chosen_films
 from experiments.road import Road
 
 THRESHOLDS = (0.25, 0.5, 0.75)
-SOURCES: tuple[Source, ...] = ("words", "sides", "finding", "own")
+SOURCES: tuple[Source, ...] = ("words", "sides", "finding", "own", "regions")
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from data_manifests.phantom.generate import SplitShares, build_phantom
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.roi_store import RoiStore
 from detector.train import train_detector
-from experiments.adapt import Adaptation, adapt_detector, own_boxes
+from experiments.adapt import Adaptation, adapt_detector, own_boxes, region_boxes
 from experiments.attention import propose_films
 from localize.report_boxes import vote_box, with_boxes
+from tests.localize.metrics.slow_loops import slow_iou
 
 pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")
@@ -113,3 +114,28 @@ def test_own_boxes_are_the_best_regions_of_the_half_that_scores_highest(hospital
         there = batch.mask[0]
         boxes, scores = batch.boxes[0][there].astype(float), batch.scores[0][there].astype(float)
         np.testing.assert_allclose(corners, vote_box(boxes, scores, int(scores.argmax())))
+
+
+def test_region_boxes_are_voted_from_the_region_that_overlaps_each_true_box_most(
+    hospitals, tmp_path
+):
+    b = read_manifest(hospitals / "b").split("train")
+    rois = propose_films(hospitals / "detector", b, tmp_path / "rois", CPU)
+    true = b.boxes[["image_id", "x1", "y1", "x2", "y2"]].itertuples(index=False)
+    expected = []
+    with RoiStore(rois) as store:
+        chosen = region_boxes(b, store).boxes
+        rows = {image_id: row for row, image_id in enumerate(store.image_ids())}
+        for name, *corners in true:
+            batch = store.read(np.array([rows[name]]))
+            there = batch.mask[0]
+            boxes = batch.boxes[0][there].astype(float)
+            scores = batch.scores[0][there].astype(float)
+            overlaps = [slow_iou(corners, box) for box in boxes]
+            if max(overlaps) > 0:
+                expected.append((name, *vote_box(boxes, scores, int(np.argmax(overlaps)))))
+    assert len(expected) > 5
+    found = list(chosen[["image_id", "x1", "y1", "x2", "y2"]].itertuples(index=False, name=None))
+    for one, other in zip(sorted(found), sorted(expected), strict=True):
+        assert one[0] == other[0]
+        np.testing.assert_allclose(one[1:], other[1:])

@@ -7,14 +7,8 @@ import pytest
 
 from experiments.chosen_boxes import best_overlaps
 from localize.report_boxes import with_boxes
+from tests.localize.metrics.slow_loops import slow_iou
 from tests.localize.predictions import make_truth
-
-
-def slow_iou(a, b):
-    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
-    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    areas = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
-    return width * height / (areas - width * height)
 
 
 def test_the_best_overlap_is_that_with_a_true_box_of_the_same_film():

@@ -98,7 +98,7 @@ def test_the_controls_differ_from_proposed_in_what_they_read():
     proposed = specs["proposed"].adaptation
     controls = [spec for spec in specs.values() if spec.kind.startswith("adapted")]
     sources = [one.adaptation.source for one in controls]
-    assert sources == ["words", "own", "none", "truth"]
+    assert sources == ["words", "own", "none", "regions", "truth"]
     assert all(one.adaptation.training == proposed.training for one in controls)
 
 
