@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,8 +16,9 @@ from data_manifests.leaks import refuse_overlap_leaks
 from data_manifests.manifest import Manifest
 from detector.train import train_detector
 from experiments.attention import PairParts, propose_films
-from experiments.judge import judge_methods
-from experiments.methods import Method, build_method, method_prediction
+from experiments.draws import joined_draws
+from experiments.judge import ControlDifference, control_differences, judge_methods
+from experiments.methods import Method, MethodSpec, build_method, method_prediction
 from experiments.preset_settings import FilmsPreset
 from experiments.road import Road, TestSet
 from localize.evaluation import Evaluation
@@ -44,10 +45,12 @@ class FilmsInput:
 
 @dataclass(frozen=True)
 class FilmsResult:
-    """Evaluations and predictions by (test set, method), each against the detector alone."""
+    """Evaluations and predictions by (test set, method), each against the detector alone; by test
+    set how far `proposed` is from its controls."""
 
     evaluations: Mapping[tuple[str, str], Evaluation]
     predictions: Mapping[tuple[str, str], Prediction]
+    controls: Mapping[str, Sequence[ControlDifference]]
     tests: tuple[TestSet, ...]
     methods: tuple[Method, ...]
     road: Road
@@ -76,17 +79,39 @@ def run_films(
         films, out, preset=preset, backbone_weights=backbone_weights, device=device
     )
     road = films_road(films, out, preset=preset, backbone_weights=backbone_weights, device=device)
-    methods = tuple(build_method(spec) for spec in preset.methods)
+    methods = tuple(film_method(spec, preset.trainings) for spec in preset.methods)
     predictions: dict[tuple[str, str], Prediction] = {}
     evaluations: dict[tuple[str, str], Evaluation] = {}
+    controls: dict[str, list[ControlDifference]] = {}
     for test in films.tests:
         for method in methods:
             yield f"{method.name}, {test.name}"
-            predictions[test.name, method.name] = method_prediction(method, road, test)
+            predictions[test.name, method.name] = film_prediction(method, road, test)
         own = {method.name: predictions[test.name, method.name] for method in methods}
         for name, evaluation in judge_methods(own, methods, test.films).items():
             evaluations[test.name, name] = evaluation
-    yield FilmsResult(evaluations, predictions, films.tests, methods, road)
+        controls[test.name] = control_differences(own, methods, test.films)
+    yield FilmsResult(evaluations, predictions, controls, films.tests, methods, road)
+
+
+def film_method(spec: MethodSpec, trainings: int) -> Method:
+    """The method of a specification; each training of an adaptation is a draw."""
+    method = build_method(spec)
+    return replace(method, draws=trainings) if method.adapts else method
+
+
+def film_prediction(method: Method, road: Road, test: TestSet) -> Prediction:
+    """A method's prediction of a test set; of an adaptation that of all its trainings.
+
+    The first training lies in the road's place, the others in `training_1`, ... of it.
+    """
+    if not method.adapts or method.draws == 1:
+        return method_prediction(method, road, test)
+    roads = [road] + [
+        replace(road, seed=road.seed + number, place=road.place / f"training_{number}")
+        for number in range(1, method.draws)
+    ]
+    return joined_draws([method_prediction(method, one, test) for one in roads])
 
 
 def prepare_films(

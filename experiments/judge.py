@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pandas as pd
 
 from data_manifests.manifest import Manifest
-from experiments.baselines.region_choice import repeated_manifest, repeated_prediction
-from experiments.methods import BASELINE, Method
+from experiments.draws import repeated_manifest, repeated_prediction
+from experiments.methods import BASELINE, PROPOSED, Method
 from localize.evaluate import evaluate
 from localize.evaluation import Evaluation
+from localize.metrics.bootstrap import Estimate
 from localize.prediction import Prediction
 
 
@@ -44,3 +46,32 @@ def judge_methods(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # most of the time is numpy's
         return dict(zip((one.name for one in methods), pool.map(judge, methods), strict=True))
+
+
+@dataclass(frozen=True)
+class ControlDifference:
+    """`proposed` minus a control, paired, by metric."""
+
+    control: str
+    differences: Mapping[str, Estimate]
+
+
+def control_differences(
+    predictions: Mapping[str, Prediction], methods: Sequence[Method], truth: Manifest
+) -> list[ControlDifference]:
+    """`proposed` against each other method that trains the detector further: what its reports give.
+
+    Empty where `proposed` is not among the methods, or adapts nothing.
+    """
+    ours = next((one for one in methods if one.name == PROPOSED and one.adapts), None)
+    if ours is None:
+        return []
+    films = repeated_manifest(truth, ours.draws) if ours.draws > 1 else truth
+    found = []
+    for method in methods:
+        if not method.adapts or method.name == PROPOSED:
+            continue
+        rows = evaluate(predictions[PROPOSED], films, baseline=predictions[method.name]).rows
+        differences = {row.key: row.difference for row in rows if row.difference is not None}
+        found.append(ControlDifference(method.name, differences))
+    return found

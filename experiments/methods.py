@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -31,6 +31,7 @@ from localize.prediction import Prediction, read_prediction, write_prediction
 from localize.settings import LocalizerSettings, localizer_settings
 
 BASELINE = "retinanet"  # what every other method is compared with
+PROPOSED = "proposed"  # ours, compared with its controls, too
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Method:
     `predict` makes the prediction of a test set. With `draws` > 1 it is a prediction of as many
     copies of the films (`repeated_manifest`). `bundle` gives the model bundle, None without one.
     `prepare` trains what is trained for this method; of what is there it refuses other settings.
-    Methods of one `part` write a common folder: only one of them may run at a time.
+    Methods of one `part` write a common folder: only one of them may run at a time. One that
+    `adapts` trains the detector further; beside `PROPOSED` these are its controls.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Method:
     draws: int = 1
     bundle: Callable[[Road], Path] | None = None
     prepare: Callable[[Road], Path] | None = None
+    adapts: bool = False
 
 
 class MethodSpec(Frozen):
@@ -95,7 +98,7 @@ def build_method(spec: MethodSpec) -> Method:
     if spec.kind == "adapted_detector":
         detector = partial(adapted_detector, name=spec.name, adaptation=spec.adaptation)
         predict = partial(by_detector, name=spec.name, detector=detector)
-        return Method(spec.name, spec.name, predict, prepare=detector)
+        return Method(spec.name, spec.name, predict, prepare=detector, adapts=True)
     settings = localizer_settings(spec.preset, None, list(spec.set))
     if spec.kind == "adapted":
         return adapted_method(spec.name, spec.adaptation, settings)
@@ -109,9 +112,8 @@ def attention_method(name: str, settings: LocalizerSettings) -> Method:
 
 def adapted_method(name: str, adaptation: Adaptation, settings: LocalizerSettings) -> Method:
     """The detector adapted to the films with reports, then attention on its regions."""
-    return _bundle_method(
-        name, partial(adapted_attention, name=name, adaptation=adaptation, settings=settings)
-    )
+    bundle = partial(adapted_attention, name=name, adaptation=adaptation, settings=settings)
+    return replace(_bundle_method(name, bundle), adapts=True)
 
 
 def _bundle_method(name: str, bundle: Callable[[Road], Path]) -> Method:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from data_manifests.manifest import Manifest
 from experiments.baselines.classifier import ClassifierSettings
-from experiments.judge import judge_methods
+from experiments.judge import ControlDifference, control_differences, judge_methods
 from experiments.methods import Method, method_prediction
 from experiments.phantom_work import PhantomWork, make_in_processes
 from experiments.pooling import pooled_manifest, pooled_prediction
@@ -28,10 +28,12 @@ from localize.quickstart import QuickstartSize
 class PhantomResult:
     """All methods on the pooled test films, and the share of side words that found their side.
 
-    `pairs` is the mean number of training films of hospital B.
+    `controls`: how far `proposed` is from its controls. `pairs` is the mean number of training
+    films of hospital B.
     """
 
     evaluations: Mapping[str, Evaluation]
+    controls: Sequence[ControlDifference]
     predictions: Mapping[str, Prediction]
     sides: Mapping[str, SideCount]
     truth: Manifest
@@ -77,6 +79,7 @@ def run_phantom(
     }
     yield PhantomResult(
         evaluations=judge_methods(pooled, methods, truth, planted_attributes(truth)),
+        controls=control_differences(pooled, methods, truth),
         predictions=pooled,
         sides=sides,
         truth=truth,

@@ -39,6 +39,12 @@ class FilmsPreset(Frozen):
     """Films from manifests: one seed, one detector."""
 
     seed: int = 0
+    trainings: int = Field(
+        1,
+        ge=1,
+        description="of every adaptation (and its attention), each with a seed of its own and from "
+        "the one detector; their numbers are the mean",
+    )
     detector: DetectorConfig
     detector_training: DetectorTrainConfig
     vectors: Vectors = Vectors()

@@ -11,12 +11,15 @@ from data_manifests.atomic import write_json, write_text
 from detector.provenance import manifest_sha256, provenance
 from experiments.chosen_boxes import ChosenBoxes
 from experiments.films_run import FilmsResult
+from experiments.judge import ControlDifference
 from experiments.phantom_run import PhantomResult
 from experiments.phantom_work import DATASET
 from experiments.sides import SideCount
 from experiments.table1_figure import draw_table1
 from experiments.table_rows import (
+    HEADS,
     HUMAN,
+    KEYS,
     NOTHING,
     TableRow,
     estimate_cell,
@@ -65,7 +68,8 @@ class Table1:
     """Rows, how often side words found their side, and what it was made from.
 
     `provenance` says seeds and settings, `data` the checksum of each set of films; `notes` are
-    sentences for the reader; `chosen` what the sources of adaptations choose, where that is known.
+    sentences for the reader; `controls` by set of films how far `proposed` is from its controls;
+    `chosen` what the sources of adaptations choose, where that is known.
     """
 
     rows: list[TableRow]
@@ -73,6 +77,7 @@ class Table1:
     data: Mapping[str, str]
     notes: tuple[str, ...] = ()
     sides: Mapping[str, SideCount] = field(default_factory=dict)
+    controls: Mapping[str, Sequence[ControlDifference]] = field(default_factory=dict)
     chosen: Sequence[ChosenBoxes] = ()
 
 
@@ -92,6 +97,7 @@ def phantom_table(result: PhantomResult, settings: Mapping[str, Any]) -> Table1:
             "Text and films are simulated.",
         ),
         sides={name: count for name, count in result.sides.items() if count.asked},
+        controls={DATASET: result.controls},
     )
 
 
@@ -111,6 +117,7 @@ def films_table(result: FilmsResult, settings: Mapping[str, Any], notes: tuple[s
             **{test.name: manifest_sha256(test.films) for test in result.tests},
         },
         notes=notes,
+        controls=result.controls,
     )
 
 
@@ -129,6 +136,7 @@ def write_table1(table: Table1, folder: Path, stem: str, *, title: str, command:
             "command": command,
             "provenance": {**provenance(), **table.provenance, "data_sha256": dict(table.data)},
             "rows": rows,
+            **_controls_json(table),
             **({"chosen_boxes": [asdict(row) for row in table.chosen]} if table.chosen else {}),
         },
     )
@@ -141,6 +149,7 @@ def write_table1(table: Table1, folder: Path, stem: str, *, title: str, command:
 def _markdown(table: Table1, stem: str, title: str, command: str) -> str:
     lines = [f"# {title}", "", f"`{command}`", "", *table.notes, "", INTERVALS, "", HUMAN, ""]
     lines += rows_markdown(table.rows)
+    lines += _controls_markdown(table)
     lines += [f"![IoU@T of every method]({stem}.png)", ""]
     attributes = [row for row in table.rows if "attribute_macro_auc" in row.numbers]
     if attributes or table.sides:
@@ -177,11 +186,55 @@ def _markdown(table: Table1, stem: str, title: str, command: str) -> str:
     for chosen in table.chosen:
         shares = " | ".join(f"{share:.3f}" for share in chosen.shares)
         lines.append(f"| {chosen.source} | {chosen.boxes} | {shares} |")
-    used = dict.fromkeys(row.method for row in table.rows)
+    used = {row.method: row.draws for row in table.rows}
     lines += ["", "**Methods.**", ""]
-    said = method_readings(table.provenance.get("methods", ()))
-    lines += [f"- `{name}`: {said[name]}" for name in used if name in said]
+    specs = table.provenance.get("methods", ())
+    said = method_readings(specs)
+    adapts = {spec["name"] for spec in specs if spec["kind"] in ADAPTED}
+    for name, draws in used.items():
+        if name in said:
+            several = name in adapts and draws > 1
+            mean = f"; the mean of {draws} trainings from the one detector" if several else ""
+            lines.append(f"- `{name}`: {said[name]}{mean}")
     return "\n".join(lines) + "\n"
+
+
+def _controls_json(table: Table1) -> dict[str, Any]:
+    rows = [
+        {
+            "dataset": dataset,
+            "control": one.control,
+            **{
+                f"diff_{short}": {"mean": each.value, "low": each.low, "high": each.high}
+                for short, each in (
+                    (short, one.differences.get(key, NOTHING)) for short, key in KEYS.items()
+                )
+            },
+        }
+        for dataset, found in table.controls.items()
+        for one in found
+    ]
+    return {"proposed_minus_controls": rows} if rows else {}
+
+
+def _controls_markdown(table: Table1) -> list[str]:
+    rows = [
+        f"| {dataset} | {one.control} | "
+        + " | ".join(estimate_cell(one.differences.get(key, NOTHING)) for key in KEYS.values())
+        + " |"
+        for dataset, found in table.controls.items()
+        for one in found
+    ]
+    if not rows:
+        return []
+    return [
+        "**Proposed minus its controls**, paired: what the reports give beyond more training.",
+        "",
+        f"| films | control | {' | '.join(HEADS)} |",
+        "|---" * (len(HEADS) + 2) + "|",
+        *rows,
+        "",
+    ]
 
 
 def method_readings(methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from data_manifests.boxes import iou_matrix
-from data_manifests.manifest import Manifest, make_manifest
+from data_manifests.manifest import Manifest
 from detector.roi_store import RoiStore
 from experiments.baselines.film_guesses import FilmGuess, guess_prediction
+from experiments.draws import drawn_id
 from localize.prediction import Prediction
 from localize.ranking import rank_regions
 
@@ -63,7 +63,7 @@ def chance_prediction(store: RoiStore, manifest: Manifest, *, draws: int, seed: 
     for draw in range(draws):
         for number, film in enumerate(films):
             values = np.random.default_rng((seed, draw, number)).random(len(film.xyxy))
-            copy = replace(film, image_id=_drawn(draw, film.image_id))
+            copy = replace(film, image_id=drawn_id(draw, film.image_id))
             guesses.append(_guess(copy, values, probability=None))
     return guess_prediction(guesses, "roi_chance", {"draws": draws, "seed": seed})
 
@@ -119,44 +119,6 @@ def best_regions(regions: Floats, true: Floats) -> tuple[Floats, Floats]:
         worth = worth + value * (overlap >= threshold)
     rows, columns = linear_sum_assignment(worth, maximize=True)
     return regions[rows], overlap[rows, columns]
-
-
-def repeated_manifest(manifest: Manifest, draws: int) -> Manifest:
-    """The films `draws` times under new ids; patients stay, so a bootstrap draws all copies."""
-    tables = {}
-    for name in ("images", "boxes", "labels"):
-        table: pd.DataFrame = getattr(manifest, name)
-        tables[name] = _repeated(table, draws)
-    return make_manifest(
-        tables["images"],
-        tables["boxes"],
-        None,
-        tables["labels"],
-        info=manifest.info,
-        root=manifest.root,
-    )
-
-
-def repeated_prediction(prediction: Prediction, draws: int) -> Prediction:
-    """The same prediction for each copy of `repeated_manifest`."""
-    return Prediction(
-        _repeated(prediction.images, draws),
-        _repeated(prediction.boxes, draws),
-        _repeated(prediction.attributes, draws),
-        prediction.info,
-    )
-
-
-def _repeated(table: pd.DataFrame, draws: int) -> pd.DataFrame:
-    parts = [
-        table.assign(image_id=[_drawn(draw, str(image_id)) for image_id in table["image_id"]])
-        for draw in range(draws)
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _drawn(draw: int, image_id: str) -> str:
-    return f"draw-{draw}:{image_id}"
 
 
 def _films(store: RoiStore, manifest: Manifest) -> Iterator[_Film]:

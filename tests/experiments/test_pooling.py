@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from experiments.baselines.region_choice import repeated_manifest, repeated_prediction
+from experiments.draws import repeated_manifest, repeated_prediction
 from experiments.pooling import pooled_manifest, pooled_prediction
 from localize.evaluate import evaluate
 from tests.localize.predictions import random_pair

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from experiments.baselines.region_choice import repeated_prediction
+from experiments.draws import repeated_prediction
 from experiments.judge import judge_methods
 from experiments.methods import BASELINE, Method
 from experiments.sides import SideCount

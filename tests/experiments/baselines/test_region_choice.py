@@ -19,11 +19,9 @@ from experiments.baselines.region_choice import (
     best_available_prediction,
     best_regions,
     chance_prediction,
-    repeated_manifest,
-    repeated_prediction,
 )
+from experiments.draws import repeated_manifest
 from localize.evaluate import evaluate
-from tests.localize.predictions import random_pair
 
 SIDE = 100
 # Four corners of a film: regions that do not overlap, of which one is right.
@@ -110,15 +108,3 @@ def test_a_film_without_regions_is_refused(corners):
     images = films.images.assign(image_id=films.images["image_id"] + "-other")
     with pytest.raises(DataError, match="film-0-other"):
         best_available_prediction(store, make_manifest(images))
-
-
-def test_repeating_changes_no_number_and_no_interval():
-    prediction, truth = random_pair(0)
-    once = evaluate(prediction, truth, replicates=50)
-    thrice = evaluate(
-        repeated_prediction(prediction, 3), repeated_manifest(truth, 3), replicates=50
-    )
-    for key in ("iou_at_0.25", "iou_at_0.5", "pointing_hit_rate", "film_auc"):
-        assert thrice.row(key).estimate.value == pytest.approx(once.row(key).estimate.value)
-        assert thrice.row(key).estimate.low == pytest.approx(once.row(key).estimate.low)
-        assert thrice.row(key).estimate.high == pytest.approx(once.row(key).estimate.high)
