@@ -10,6 +10,7 @@ from typing import Any
 from data_manifests.atomic import write_json, write_text
 from detector.provenance import manifest_sha256, provenance
 from experiments.chosen_boxes import ChosenBoxes
+from experiments.control_table import controls_json, controls_markdown
 from experiments.films_run import FilmsResult
 from experiments.judge import ControlDifference
 from experiments.phantom_run import PhantomResult
@@ -17,9 +18,7 @@ from experiments.phantom_work import DATASET
 from experiments.sides import SideCount
 from experiments.table1_figure import draw_table1
 from experiments.table_rows import (
-    HEADS,
     HUMAN,
-    KEYS,
     NOTHING,
     TableRow,
     estimate_cell,
@@ -136,7 +135,7 @@ def write_table1(table: Table1, folder: Path, stem: str, *, title: str, command:
             "command": command,
             "provenance": {**provenance(), **table.provenance, "data_sha256": dict(table.data)},
             "rows": rows,
-            **_controls_json(table),
+            **controls_json(table.controls),
             **({"chosen_boxes": [asdict(row) for row in table.chosen]} if table.chosen else {}),
         },
     )
@@ -149,7 +148,7 @@ def write_table1(table: Table1, folder: Path, stem: str, *, title: str, command:
 def _markdown(table: Table1, stem: str, title: str, command: str) -> str:
     lines = [f"# {title}", "", f"`{command}`", "", *table.notes, "", INTERVALS, "", HUMAN, ""]
     lines += rows_markdown(table.rows)
-    lines += _controls_markdown(table)
+    lines += controls_markdown(table.controls)
     lines += [f"![IoU@T of every method]({stem}.png)", ""]
     attributes = [row for row in table.rows if "attribute_macro_auc" in row.numbers]
     if attributes or table.sides:
@@ -197,44 +196,6 @@ def _markdown(table: Table1, stem: str, title: str, command: str) -> str:
             mean = f"; the mean of {draws} trainings from the one detector" if several else ""
             lines.append(f"- `{name}`: {said[name]}{mean}")
     return "\n".join(lines) + "\n"
-
-
-def _controls_json(table: Table1) -> dict[str, Any]:
-    rows = [
-        {
-            "dataset": dataset,
-            "control": one.control,
-            **{
-                f"diff_{short}": {"mean": each.value, "low": each.low, "high": each.high}
-                for short, each in (
-                    (short, one.differences.get(key, NOTHING)) for short, key in KEYS.items()
-                )
-            },
-        }
-        for dataset, found in table.controls.items()
-        for one in found
-    ]
-    return {"proposed_minus_controls": rows} if rows else {}
-
-
-def _controls_markdown(table: Table1) -> list[str]:
-    rows = [
-        f"| {dataset} | {one.control} | "
-        + " | ".join(estimate_cell(one.differences.get(key, NOTHING)) for key in KEYS.values())
-        + " |"
-        for dataset, found in table.controls.items()
-        for one in found
-    ]
-    if not rows:
-        return []
-    return [
-        "**Proposed minus its controls**, paired: what the reports give beyond more training.",
-        "",
-        f"| films | control | {' | '.join(HEADS)} |",
-        "|---" * (len(HEADS) + 2) + "|",
-        *rows,
-        "",
-    ]
 
 
 def method_readings(methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -7,11 +7,12 @@ import json
 import pytest
 
 from experiments.draws import repeated_prediction
-from experiments.judge import judge_methods
+from experiments.judge import ControlDifference, judge_methods
 from experiments.methods import BASELINE, Method
 from experiments.sides import SideCount
 from experiments.table1 import Table1, write_table1
 from experiments.table_rows import rows_markdown, table_row
+from localize.metrics.bootstrap import Estimate
 from tests.localize.predictions import random_pair
 
 KEYS = ["dataset", "method", "films", "boxes", "iou_25", "iou_50", "iou_75", "ap_50", "diff_iou_50"]
@@ -88,6 +89,25 @@ def test_the_written_table_says_command_provenance_and_side_counts(rows, tmp_pat
     assert ".842/.579/.079" in text
     assert (tmp_path / "table1-x.md").read_text() == text
     assert (tmp_path / "table1-x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_differences_to_controls_stand_in_page_and_json(rows, tmp_path):
+    difference = {
+        "iou_at_0.5": Estimate(0.031, -0.01, 0.07),
+        "film_auc": Estimate(None, None, None),
+    }
+    controls = {"films": [ControlDifference("by_itself", difference)]}
+    specs = [
+        {"name": "twin", "kind": "adapted_detector", "adaptation": {"source": "own"}},
+    ]
+    table = Table1(rows, {"methods": specs}, {}, controls=controls)
+    text = write_table1(table, tmp_path, "table1-x", title="Title", command="pneumoloc x")
+    assert "| films | by_itself | - | 0.031 [-0.010, 0.070] | - | - | - |" in text
+    assert "no text; the mean of 3 trainings from the one detector" in text
+    (row,) = json.loads((tmp_path / "table1-x.json").read_text())["proposed_minus_controls"]
+    assert (row["dataset"], row["control"]) == ("films", "by_itself")
+    assert row["diff_iou_50"] == {"mean": 0.031, "low": -0.01, "high": 0.07}
+    assert row["diff_film_auc"]["mean"] is None
 
 
 def test_the_figure_is_the_same_every_time(rows, tmp_path):
