@@ -16,7 +16,8 @@ THRESHOLDS = ("0.25", "0.5", "0.75")
 def draw_table1(rows: list[TableRow], path: Path) -> None:
     """Write a PNG: methods along the axis, a bar for each threshold, the human ceiling dotted."""
     datasets = list(dict.fromkeys(row.dataset for row in rows))
-    with figure_at(path, 8.0, 3.2 * len(datasets)) as figure:
+    width = max(8.0, 1.5 + 0.65 * len({row.method for row in rows}))  # room for each name
+    with figure_at(path, width, 3.2 * len(datasets)) as figure:
         panels = figure.subplots(len(datasets), 1, squeeze=False)[:, 0]
         for panel, dataset in zip(panels, datasets, strict=True):
             part = [row for row in rows if row.dataset == dataset]
