@@ -25,10 +25,9 @@ from detector.train import train_detector
 from experiments.attention import propose_films
 from experiments.kept_settings import refuse_other_settings
 from localize.bundle import read_json
-from localize.film_words import film_words
 from localize.report_boxes import Evidence, report_boxes, vote_box, with_boxes
 
-Source = Literal["words", "sides", "finding", "share", "own", "none", "regions", "truth"]
+Source = Literal["words", "sides", "finding", "own", "none", "regions", "truth"]
 EVIDENCE: dict[Source, Evidence] = {"words": "words", "sides": "sides", "finding": "finding"}
 # What `own` calls positive: the share of films with an opacity of the old hospital is not known of
 # the new one, so half of the films are.
@@ -38,9 +37,8 @@ OWN_SHARE = 0.5
 class Adaptation(Frozen):
     """How a detector is adapted; `rounds` choose boxes anew with the detector of the round before.
 
-    `source`: words, sides and finding, as `report_boxes`; own, none: the controls; share: own, told
-    by the reports how many films have an opacity but not which; regions: the regions that lie best
-    on the new hospital's true boxes; truth: these boxes themselves.
+    `source`: words, sides and finding, as `report_boxes`; own, none: the controls; regions: the
+    regions that lie best on the new hospital's true boxes; truth: these boxes themselves.
     """
 
     source: Source = "words"
@@ -116,9 +114,7 @@ def chosen_films(source: Source, films: Manifest, store: RoiStore, mined: Path) 
         return report_boxes(films, store, mined, evidence=EVIDENCE[source]).manifest
     if source == "regions":
         return region_boxes(films, store)
-    if source in ("own", "share"):
-        return own_boxes(films, store, OWN_SHARE if source == "own" else told_share(films, mined))
-    return films
+    return own_boxes(films, store) if source == "own" else films
 
 
 def region_boxes(films: Manifest, store: RoiStore) -> Manifest:
@@ -142,19 +138,13 @@ def region_boxes(films: Manifest, store: RoiStore) -> Manifest:
     return with_boxes(films, rows)
 
 
-def told_share(films: Manifest, mined: Path) -> float:
-    """The share of films with an opacity among those that their reports decide."""
-    decided = [one.has_opacity for one in film_words(films, mined).films]
-    return float(np.mean([known for known in decided if known is not None]))
-
-
-def own_boxes(films: Manifest, store: RoiStore, share: float = OWN_SHARE) -> Manifest:
-    """Self-training: the best region of the `share` of films that score highest, no other box."""
+def own_boxes(films: Manifest, store: RoiStore) -> Manifest:
+    """Self-training without text: the best region of the OWN_SHARE of films that score highest."""
     ids = films.images["image_id"].tolist()
     batch = store.read(store.rows_of(ids))
     scores = np.where(batch.mask, batch.scores, 0.0).astype(np.float64)
     top = scores.max(axis=1)
-    bar = np.quantile(top, 1 - share)
+    bar = np.quantile(top, 1 - OWN_SHARE)
     rows = [
         (image_id, *vote_box(boxes.astype(np.float64), values, int(values.argmax())))
         for image_id, boxes, values in zip(ids, batch.boxes, scores, strict=True)

@@ -55,8 +55,6 @@ LEARNED_FROM = {
     "where they deny an opacity",
     "finding": "the best region of every new film whose report states a finding, whatever its side",
     "own": "the best region of the half of the new films that score highest: no text",
-    "share": "the best region of the new films that score highest, as many as have an opacity by "
-    "their reports: all that is read of the text is this number",
     "none": "the old boxes alone, for as many steps",
     "regions": "the regions that lie best on the new films' true boxes, with the detector's edges: "
     "what a perfect choice of regions could give, by whatever text",

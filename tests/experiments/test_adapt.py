@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from attributes.lexicon import load_lexicon
 from attributes.mine import mine_reports
-from attributes.targets import PNEUMONIA_LIKE
 from data_manifests.errors import ConfigError
 from data_manifests.manifest import read_manifest
 from data_manifests.phantom.case import PhantomOptions
@@ -19,7 +17,7 @@ from data_manifests.phantom.generate import SplitShares, build_phantom
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.roi_store import RoiStore
 from detector.train import train_detector
-from experiments.adapt import Adaptation, adapt_detector, chosen_films, own_boxes, region_boxes
+from experiments.adapt import Adaptation, adapt_detector, own_boxes, region_boxes
 from experiments.attention import propose_films
 from localize.report_boxes import vote_box, with_boxes
 from tests.localize.metrics.slow_loops import slow_iou
@@ -116,27 +114,6 @@ def test_own_boxes_are_the_best_regions_of_the_half_that_scores_highest(hospital
         there = batch.mask[0]
         boxes, scores = batch.boxes[0][there].astype(float), batch.scores[0][there].astype(float)
         np.testing.assert_allclose(corners, vote_box(boxes, scores, int(scores.argmax())))
-
-
-def test_a_told_share_boxes_as_many_films_as_the_reports_say(hospitals, tmp_path):
-    b = read_manifest(hospitals / "b")
-    rois = propose_films(hospitals / "detector", b, tmp_path / "rois", CPU)
-    findings = pd.read_csv(hospitals / "mined" / "findings.csv")
-    is_opacity = findings["finding"].isin(PNEUMONIA_LIKE)
-    stated = set(findings["study_id"][is_opacity & (findings["assertion"] == "present")])
-    hedged = set(findings["study_id"][is_opacity & (findings["assertion"] == "uncertain")])
-    said = [study in stated for study in b.images["study_id"] if study not in hedged - stated]
-    share = sum(said) / len(said)
-    with RoiStore(rois) as store:
-        chosen = chosen_films("share", b, store, hospitals / "mined")
-        half = chosen_films("own", b, store, hospitals / "mined")
-    with RoiStore(rois) as store:
-        batch = store.read(store.rows_of(b.images["image_id"].tolist()))
-    tops = np.where(batch.mask, batch.scores, 0).max(axis=1)
-    last = np.sort(tops)[-round(share * len(tops))]  # films of the same score stand together
-    assert chosen.boxes["image_id"].nunique() == (tops >= last).sum()
-    assert half.boxes["image_id"].nunique() < (tops >= last).sum()
-    assert len(chosen.images) == len(b.images)
 
 
 def test_region_boxes_are_voted_from_the_region_that_overlaps_each_true_box_most(

@@ -27,13 +27,7 @@ PUBLISHED = {
     "roi_chance",
     "best_available",
 }
-FURTHER = {
-    "proposed_frozen",
-    "adapted_by_sides",
-    "adapted_by_itself",
-    "adapted_by_share",
-    "trained_longer",
-}
+FURTHER = {"proposed_frozen", "adapted_by_sides", "adapted_by_itself", "trained_longer"}
 WITH_ATTENTION = {
     "proposed_no_classification",
     "proposed_printed",
