@@ -1,8 +1,8 @@
 """Words of a text with their places.
 
 A hyphen separates words ("ground-glass" is two), accents and case are folded, so that a lexicon
-entry has one form. Anonymisation marks ("XXXX", "___") are
-ordinary words here; the grammar drops them.
+entry has one form. Anonymisation marks ("XXXX", "___") are ordinary words here; the grammar drops
+them.
 """
 
 from __future__ import annotations

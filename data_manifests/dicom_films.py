@@ -116,7 +116,7 @@ def read_dicom_film(path: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     try:
         dataset = pydicom.dcmread(path)
         levels = dataset.pixel_array
-    except (
+    except (  # what pydicom and its decoders raise for pixels that they cannot decode
         ValueError,
         RuntimeError,
         AttributeError,

@@ -24,7 +24,7 @@ from localize.predict import PredictOptions, manifest_films, predict_films
 from localize.prediction import Prediction
 from localize.severity import SeverityFit, evaluate_severity
 
-METHOD = "proposed_frozen"  # whose attention is shipped: full frames are not the notes' films
+METHOD = "proposed_frozen"  # whose attention is shipped, with the detector of RSNA's boxes
 GUARD_SOURCES = ("rsna_nih_fullframe",)  # masked films are no films as they come
 OTHERS_OF_A_KIND = 100
 PHOTO_CUTS = 100
