@@ -74,7 +74,9 @@ class DetectorTrainConfig(Frozen):
     patience: int = Field(8, ge=1, description="epochs without a better validation AP")
     checkpoint_every: int = Field(100, ge=1, description="steps; each epoch's end saves too")
     workers: int = Field(0, ge=0, description="loader processes")
-    precision: Precision = Field("auto", description="auto: bf16 on a GPU")
+    precision: Precision = Field(
+        "auto", description="auto: bf16 on a GPU and on a CPU with instructions for it"
+    )
 
 
 class DetectorSettings(Frozen):

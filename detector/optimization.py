@@ -11,6 +11,7 @@ from torchvision.models.detection import RetinaNet
 
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import TrainingFilm
+from detector.device import has_bfloat16
 
 
 def build_optimizer(model: RetinaNet, training: DetectorTrainConfig) -> torch.optim.AdamW:
@@ -108,8 +109,8 @@ def _backward(
 
 
 def use_bfloat16(training: DetectorTrainConfig, device: torch.device) -> bool:
-    """Whether the forward pass runs in bfloat16: asked for, or `auto` on a GPU."""
-    auto = training.precision == "auto" and device.type == "cuda"
+    """Whether the forward pass runs in bfloat16: asked for, or `auto` where it is quick."""
+    auto = training.precision == "auto" and has_bfloat16(device)
     return auto or training.precision == "bfloat16"
 
 

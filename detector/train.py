@@ -31,6 +31,7 @@ from data_manifests.manifest import Manifest
 from detector.backbones import load_backbone_weights
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read, draw_weights
+from detector.device import warn_of_slow_bfloat16
 from detector.model import CONFIG, WEIGHTS, build_detector, load_detector
 from detector.optimization import (
     average_weights,
@@ -87,6 +88,8 @@ def train_detector(
         FloatingPointError: a loss that is not finite; names its part and the films.
     """
     _check_data(train, val)
+    if training.precision == "bfloat16":
+        warn_of_slow_bfloat16(device)
     if backbone_weights is not None and initial is not None:
         raise ConfigError("give backbone weights or an initial detector, not both")
     start = None if initial is None else load_detector(initial)

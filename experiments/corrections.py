@@ -75,7 +75,6 @@ class CorrectionsSize:
             lr_backbone=5e-4,
             warmup_steps=10,
             ema_decay=0.95,
-            precision="bfloat16",
         )
 
 

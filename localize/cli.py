@@ -57,7 +57,10 @@ def predict(
         str, typer.Option(help="torch; onnx: faster on some CPUs; ray: a cluster.")
     ] = "torch",
     precision: Annotated[
-        str, typer.Option(help="float32, or bfloat16: faster; boxes move a little.")
+        str,
+        typer.Option(
+            help="float32, or bfloat16: faster where the CPU has it; boxes move a little."
+        ),
     ] = "float32",
     shard: Annotated[
         str, typer.Option(help="This process's share i/n, for example 0/4; the last one joins.")

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from data_manifests.errors import ConfigError, DataError, Problem
 from data_manifests.manifest import Manifest
 from detector.core import Core, Precision, torch_core
+from detector.device import warn_of_slow_bfloat16
 from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
 from detector.proposals import ProposalOptions, best_rois
 from detector.provenance import provenance
@@ -218,6 +219,8 @@ def film_results(
     move_bundle(bundle, device)
     kind = options.engine, options.precision, str(device)
     if kind not in bundle.cores:
+        if options.precision == "bfloat16":
+            warn_of_slow_bfloat16(device)
         bundle.cores[kind] = _core(bundle, options)
     core = bundle.cores[kind]
     stream = stream_films(

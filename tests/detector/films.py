@@ -27,8 +27,14 @@ def tiny_config(**changes) -> DetectorConfig:
 
 
 def tiny_training(**changes) -> DetectorTrainConfig:
-    settings = {"epochs": 2, "batch_size": 2, "warmup_steps": 2, "checkpoint_every": 1, **changes}
-    return DetectorTrainConfig(**settings)
+    settings = {
+        "epochs": 2,
+        "batch_size": 2,
+        "warmup_steps": 2,
+        "checkpoint_every": 1,
+        "precision": "float32",  # the same on every CPU
+    }
+    return DetectorTrainConfig(**{**settings, **changes})
 
 
 def make_detector(**changes) -> RetinaNet:

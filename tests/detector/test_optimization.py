@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from detector.dataset import FilmDataset, FilmKey
+from detector.dataset import FilmDataset, FilmKey, TrainingFilm
 from detector.model import build_detector
 from detector.optimization import average_weights, build_optimizer, learning_rate, training_step
 from tests.detector.films import make_detector, make_films, tiny_config, tiny_training
@@ -85,15 +85,17 @@ def gradients(model, batches):
 
 @pytest.mark.parametrize("cut", [[1, 1, 1, 1], [3, 1], [2, 2]])
 def test_micro_batches_add_up_to_the_batch(films, cut):
-    whole, parts = gradients(make_detector(), [films])
+    # In double precision: a rounding that depends on the batch moves values over ReLU6's corners.
+    films = [TrainingFilm(film.image.double(), film.boxes.double(), film.image_id) for film in films]
+    whole, parts = gradients(make_detector().double(), [films])
     pieces, start = [], 0
     for size in cut:
         pieces.append(films[start : start + size])
         start += size
-    found, found_parts = gradients(make_detector(), pieces)
+    found, found_parts = gradients(make_detector().double(), pieces)
     scale = max(float(gradient.abs().max()) for gradient in whole.values())
     for name, gradient in whole.items():
-        torch.testing.assert_close(found[name], gradient, atol=1e-5 * scale, rtol=1e-4)
+        torch.testing.assert_close(found[name], gradient, atol=1e-6 * scale, rtol=1e-5)
     for name, value in parts.items():
         assert found_parts[name] == pytest.approx(value, rel=1e-4)
 
