@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 from threading import Thread
 
@@ -72,7 +72,10 @@ class PhantomWork:
 
 
 def make_in_processes(work: PhantomWork, seeds: Sequence[int], processes: int) -> Iterator[str]:
-    """Leave the finished parts of all seeds on the disk; each process has one thread."""
+    """Leave the finished parts of all seeds on the disk; each process has one thread.
+
+    An error in one of them, Ctrl-C or SIGTERM stops all.
+    """
     groups = work.groups()
     context = get_context("spawn")  # fork is unsafe beside torch's threads
     with ProcessPoolExecutor(processes, context, initializer=begin_process) as pool:
@@ -94,7 +97,9 @@ def make_in_processes(work: PhantomWork, seeds: Sequence[int], processes: int) -
                         names = ", ".join(method.name for method in group)
                         making[pool.submit(work.make, seed, group)] = f"seed {seed}: {names}"
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # what has not begun
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun
+            for process in active_children():
+                process.terminate()  # a training saves its state first
             raise
 
 

@@ -23,6 +23,68 @@ if __name__ == "__main__":
 """
 
 
+STOPPED_RUN = """
+import os, sys, time
+from experiments.phantom_work import make_in_processes
+from pneumoloc import main
+
+class Work:
+    def groups(self):
+        return []
+
+    def road(self, seed):
+        print(os.getpid(), flush=True)
+        if seed == {broken}:
+            raise ValueError("a broken seed")
+        time.sleep(120)
+
+if __name__ == "__main__":
+    import typer, pneumoloc
+    pneumoloc.app = typer.Typer()
+
+    @pneumoloc.app.command()
+    def run():
+        list(make_in_processes(Work(), [0, 1], 2))
+
+    main()
+"""
+
+
+def ends(run: subprocess.Popen[bytes], children: list[int]) -> bool:
+    """Whether all processes of a run are gone soon: all write to its pipe, which then ends."""
+    assert run.stdout is not None
+    ended, _, _ = select.select([run.stdout], [], [], 20)
+    if not ended:
+        run.kill()
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+    run.communicate()
+    return bool(ended)
+
+
+@pytest.mark.slow
+def test_a_terminated_run_does_not_wait_for_its_processes(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(STOPPED_RUN.format(broken="None"))
+    run = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert run.stdout is not None
+    children = [int(run.stdout.readline()) for _ in range(2)]
+    run.terminate()
+    assert ends(run, children)
+    assert run.returncode == 128 + signal.SIGTERM
+
+
+@pytest.mark.slow
+def test_a_broken_seed_does_not_wait_for_the_others(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(STOPPED_RUN.format(broken="1"))
+    run = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert run.stdout is not None
+    children = [int(run.stdout.readline()) for _ in range(2)]
+    assert ends(run, children)
+    assert run.returncode not in (0, None)
+
+
 @pytest.mark.slow
 def test_a_killed_run_leaves_no_process(tmp_path):
     script = tmp_path / "run.py"
@@ -31,9 +93,4 @@ def test_a_killed_run_leaves_no_process(tmp_path):
     assert run.stdout is not None
     child = int(run.stdout.readline())
     run.kill()
-    # All processes of the run write to this pipe: it ends when the last of them is gone.
-    ended, _, _ = select.select([run.stdout], [], [], 20)
-    if not ended:
-        os.kill(child, signal.SIGKILL)
-    run.communicate()
-    assert ended
+    assert ends(run, [child])
