@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from data_manifests.atomic import write_json
 from data_manifests.boxes import iou_matrix
 from data_manifests.join import join_manifests
 from data_manifests.manifest import Manifest
@@ -23,8 +22,7 @@ from detector.model import load_detector
 from detector.roi_store import RoiStore
 from detector.train import train_detector
 from experiments.attention import propose_films
-from experiments.kept_settings import refuse_other_settings
-from localize.bundle import read_json
+from experiments.kept_settings import keep_settings
 from localize.report_boxes import Evidence, report_boxes, vote_box, with_boxes
 
 Source = Literal["words", "sides", "finding", "own", "none", "regions", "truth"]
@@ -69,7 +67,7 @@ def adapt_detector(
     Raises:
         ConfigError: `place` was made with another adaptation.
     """
-    _keep_settings(place, adaptation)
+    keep_settings(place / "adaptation.json", adaptation.model_dump(mode="json"))
     current = detector
     for number in range(1, adaptation.rounds + 1):
         run = place / f"detector_{number}"
@@ -96,13 +94,6 @@ def adapt_detector(
             )
         current = run
     return current
-
-
-def _keep_settings(place: Path, adaptation: Adaptation) -> None:
-    file, wanted = place / "adaptation.json", adaptation.model_dump(mode="json")
-    if file.exists():
-        refuse_other_settings(place, read_json(file), wanted)
-    write_json(file, wanted)
 
 
 def chosen_films(source: Source, films: Manifest, store: RoiStore, mined: Path) -> Manifest:

@@ -18,6 +18,7 @@ from detector.train import train_detector
 from experiments.attention import PairParts, propose_films
 from experiments.draws import joined_draws
 from experiments.judge import ControlDifference, control_differences, judge_methods
+from experiments.kept_settings import keep_settings
 from experiments.methods import Method, MethodSpec, build_method, method_prediction
 from experiments.preset_settings import FilmsPreset
 from experiments.road import Road, TestSet
@@ -122,7 +123,17 @@ def prepare_films(
     backbone_weights: Path | None,
     device: torch.device,
 ) -> Iterator[str]:
-    """Detector, attributes, word vectors and regions in `out`; finished parts are kept."""
+    """Detector, attributes, word vectors and regions in `out`; finished parts are kept.
+
+    Raises:
+        ConfigError: `out` was made with another seed, detector or word vectors.
+    """
+    made_with = preset.model_dump(mode="json")
+    parts = ("detector", "detector_training", "vectors")
+    settings = {
+        f"{part}.{name}": made_with[part][name] for part in parts for name in made_with[part]
+    }
+    keep_settings(out / "settings.json", {"seed": preset.seed, **settings})
     if not (out / "detector" / "detector.safetensors").exists():
         yield "detector on the boxes"
         train_detector(

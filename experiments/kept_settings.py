@@ -1,4 +1,4 @@
-"""`refuse_other_settings`: a finished part of a work folder serves only who asks for the same."""
+"""`keep_settings`: a finished part of a work folder serves only who asks for the same."""
 
 from __future__ import annotations
 
@@ -6,9 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from data_manifests.atomic import write_json
 from data_manifests.errors import ConfigError
+from localize.bundle import read_json
 
 Settings = Mapping[str, Any]  # Any: whatever JSON holds
+
+
+def keep_settings(file: Path, wanted: Settings) -> None:
+    """Write what a folder is made with into `file`, or compare with what is there.
+
+    Raises:
+        ConfigError: the folder was made with other settings.
+    """
+    if file.exists():
+        refuse_other_settings(file.parent, read_json(file), wanted)
+    else:
+        write_json(file, wanted)
 
 
 def refuse_other_settings(place: Path, made: Settings, wanted: Settings) -> None:

@@ -13,6 +13,7 @@ from pydantic import Field
 from detector.config import Frozen
 from experiments.adapt import Adaptation
 from experiments.baselines.heat_maps import HeatKind
+from experiments.kept_settings import keep_settings
 from experiments.method_predictions import (
     adapted_attention,
     adapted_detector,
@@ -38,14 +39,16 @@ PROPOSED = "proposed"  # ours, compared with its controls, too
 class Method:
     """One row of a table.
 
-    `predict` makes the prediction of a test set. With `draws` > 1 it is a prediction of as many
-    copies of the films (`repeated_manifest`). `bundle` gives the model bundle, None without one.
-    `prepare` trains what is trained for this method; of what is there it refuses other settings.
-    Methods of one `part` write a common folder: only one of them may run at a time. One that
-    `adapts` trains the detector further; beside `PROPOSED` these are its controls.
+    `kind` is what the name stands for: a finished prediction serves this kind alone. `predict`
+    makes the prediction of a test set. With `draws` > 1 it is a prediction of as many copies of the
+    films (`repeated_manifest`). `bundle` gives the model bundle, None without one. `prepare` trains
+    what is trained for this method; of what is there it refuses other settings. Methods of one
+    `part` write a common folder: only one of them may run at a time. One that `adapts` trains the
+    detector further; beside `PROPOSED` these are its controls.
     """
 
     name: str
+    kind: str
     part: str
     predict: Callable[[Road, TestSet], Prediction]
     draws: int = 1
@@ -85,20 +88,21 @@ def build_method(spec: MethodSpec) -> Method:
     """
     if spec.kind == "heat":
         predict = partial(by_heat, kind=spec.heat)
-        return Method(spec.name, "classifier", predict, prepare=trained_classifier)
+        return Method(spec.name, spec.heat, "classifier", predict, prepare=trained_classifier)
     if spec.kind == "detector":
-        return Method(spec.name, "test_regions", by_detector_alone)
+        return Method(spec.name, spec.kind, "test_regions", by_detector_alone)
     if spec.kind == "lung_prior":
-        return Method(spec.name, spec.name, by_lung_prior)
+        return Method(spec.name, spec.kind, spec.name, by_lung_prior)
     if spec.kind == "roi_chance":
         chance = partial(by_chance, draws=spec.draws)
-        return Method(spec.name, "test_regions", chance, draws=spec.draws)
+        kind = f"{spec.kind}, draws {spec.draws}"
+        return Method(spec.name, kind, "test_regions", chance, draws=spec.draws)
     if spec.kind == "best_available":
-        return Method(spec.name, "test_regions", by_best_available)
+        return Method(spec.name, spec.kind, "test_regions", by_best_available)
     if spec.kind == "adapted_detector":
         detector = partial(adapted_detector, name=spec.name, adaptation=spec.adaptation)
         predict = partial(by_detector, name=spec.name, detector=detector)
-        return Method(spec.name, spec.name, predict, prepare=detector, adapts=True)
+        return Method(spec.name, spec.kind, spec.name, predict, prepare=detector, adapts=True)
     settings = localizer_settings(spec.preset, None, list(spec.set))
     if spec.kind == "adapted":
         return adapted_method(spec.name, spec.adaptation, settings)
@@ -107,23 +111,30 @@ def build_method(spec: MethodSpec) -> Method:
 
 def attention_method(name: str, settings: LocalizerSettings) -> Method:
     """The method of the paper under some settings; each run trains it with its own seed."""
-    return _bundle_method(name, partial(attention_of_road, name=name, settings=settings))
+    bundle = partial(attention_of_road, name=name, settings=settings)
+    return _bundle_method(name, "attention", bundle)
 
 
 def adapted_method(name: str, adaptation: Adaptation, settings: LocalizerSettings) -> Method:
     """The detector adapted to the films with reports, then attention on its regions."""
     bundle = partial(adapted_attention, name=name, adaptation=adaptation, settings=settings)
-    return replace(_bundle_method(name, bundle), adapts=True)
+    return replace(_bundle_method(name, "adapted", bundle), adapts=True)
 
 
-def _bundle_method(name: str, bundle: Callable[[Road], Path]) -> Method:
+def _bundle_method(name: str, kind: str, bundle: Callable[[Road], Path]) -> Method:
     predict = partial(by_bundle, bundle=bundle)
-    return Method(name, name, predict, bundle=bundle, prepare=bundle)
+    return Method(name, kind, name, predict, bundle=bundle, prepare=bundle)
 
 
 def method_prediction(method: Method, road: Road, test: TestSet) -> Prediction:
-    """A method's prediction of a test set, made where it is not there yet."""
-    folder = road.place / method.name / test.folder
+    """A method's prediction of a test set, made where it is not there yet.
+
+    Raises:
+        ConfigError: what is there was made by another kind of method, or with other settings.
+    """
+    place = road.place / method.name
+    keep_settings(place / "method.json", {"kind": method.kind})
+    folder = place / test.folder
     if not (folder / "prediction.json").exists():
         write_prediction(method.predict(road, test), folder)
     elif method.prepare is not None:

@@ -86,7 +86,7 @@ def gradients(model, batches):
 @pytest.mark.parametrize("cut", [[1, 1, 1, 1], [3, 1], [2, 2]])
 def test_micro_batches_add_up_to_the_batch(films, cut):
     # In double precision: a rounding that depends on the batch moves values over ReLU6's corners.
-    films = [TrainingFilm(film.image.double(), film.boxes.double(), film.image_id) for film in films]
+    films = [TrainingFilm(one.image.double(), one.boxes.double(), one.image_id) for one in films]
     whole, parts = gradients(make_detector().double(), [films])
     pieces, start = [], 0
     for size in cut:

@@ -29,9 +29,9 @@ def rows():
     other = random_pair(0)[0]
     other.boxes["score"] = 1 - other.boxes["score"]
     methods = [
-        Method(BASELINE, BASELINE, nothing),
-        Method("other", "other", nothing),
-        Method("twin", "twin", nothing, draws=3),
+        Method(BASELINE, "given", BASELINE, nothing),
+        Method("other", "given", "other", nothing),
+        Method("twin", "given", "twin", nothing, draws=3),
     ]
     predictions = {BASELINE: baseline, "other": other, "twin": repeated_prediction(baseline, 3)}
     found = judge_methods(predictions, methods, truth)
