@@ -1,4 +1,4 @@
-"""`provenance`: what a run needs to be told apart and repeated: versions, commit, threads, time."""
+"""`provenance`: what a run needs to be told apart and repeated: versions, commit, CPU, time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from pathlib import Path
 import torch
 
 from data_manifests.manifest import Manifest
+from detector.device import has_bfloat16
 
 PACKAGES = ("pneumoloc", "torch", "torchvision", "numpy", "opencv-python-headless", "pillow")
 
 
 def provenance() -> dict[str, str | int]:
-    """Package versions, git commit where the code lies in a repository, threads, UTC time."""
+    """Package versions, git commit where the code lies in a repository, CPU, threads, UTC time.
+
+    Sums are rounded in another order on a CPU with other instructions, and `precision: auto` asks
+    for bfloat16: numbers repeat to the bit on a like CPU alone.
+    """
     found: dict[str, str | int] = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -25,6 +30,8 @@ def provenance() -> dict[str, str | int]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     found["git_commit"] = _git_commit()
+    found["cpu"] = torch.backends.cpu.get_cpu_capability()
+    found["cpu_bfloat16"] = has_bfloat16(torch.device("cpu"))
     found["threads"] = torch.get_num_threads()
     found["time_utc"] = datetime.now(UTC).isoformat(timespec="seconds")
     return found

@@ -12,7 +12,8 @@ from tests.detector.films import make_films
 def test_provenance_names_versions_threads_and_time():
     found = provenance()
     json.dumps(found)
-    assert {"python", "torch", "torchvision", "numpy", "git_commit", "threads"} <= found.keys()
+    names = {"python", "torch", "torchvision", "numpy", "git_commit", "threads", "cpu"}
+    assert names <= found.keys()
     assert found["time_utc"].endswith("+00:00")
 
 
