@@ -15,7 +15,6 @@ WITHOUT = "flags\t\t: fpu sse2 avx avx2 fma avx512f avx512vl\nbugs\t\t: none\n"
 WITH = (
     "flags\t\t: fpu avx2 avx512f avx512_bf16 amx_tile\n",
     "flags\t\t: fpu amx_bf16 amx_tile\n",
-    "Features\t: fp asimd sve bf16 i8mm\n",
 )
 
 
