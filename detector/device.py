@@ -45,7 +45,7 @@ def warn_of_slow_bfloat16(device: torch.device) -> None:
     """Tell who asked for bfloat16 that float32 would be quicker, where it would."""
     if not has_bfloat16(device):
         logger.warning(
-            "precision bfloat16: this CPU has no AVX-512 bf16 and no AMX; float32 is much faster here"
+            "precision bfloat16: this CPU has neither AVX-512 bf16 nor AMX; float32 is much faster"
         )
 
 
