@@ -16,7 +16,7 @@ from pathlib import Path
 setup = RawConfigParser()
 setup.read("setup.cfg")
 extras = dict(setup["options.extras_require"])
-dev = extras.pop("dev").replace("pneumoloc[dicom]", "")
+dev = extras.pop("dev").replace("pneumoloc[dicom,cam]", "")
 Path("build/requirements-dev.txt").write_text(dev)
 Path("build/requirements.txt").write_text("\n".join([setup["options"]["install_requires"], *extras.values()]))
 endef
@@ -93,7 +93,7 @@ $(READERS)/.installed: tests/localize/formats/readers.txt
 	@touch $@
 
 $(VENV)/.installed: setup.cfg pyproject.toml | $(VENV)/.torch
-	$(BIN)/pip install -e .
+	$(BIN)/pip install -e ".[cam]"
 	@touch $@
 
 $(VENV)/.dev: setup.cfg pyproject.toml | $(VENV)/.torch

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from detector.config import Frozen
 from experiments.adapt import Adaptation
-from experiments.baselines.heat_maps import HeatKind
+from experiments.baselines.heat_maps import HeatKind, require_heat
 from experiments.kept_settings import keep_settings
 from experiments.method_predictions import (
     adapted_attention,
@@ -84,9 +84,10 @@ def build_method(spec: MethodSpec) -> Method:
     """The method of a specification.
 
     Raises:
-        ConfigError: bad settings.
+        ConfigError: bad settings, or a package that is not installed.
     """
     if spec.kind == "heat":
+        require_heat(spec.heat)
         predict = partial(by_heat, kind=spec.heat)
         return Method(spec.name, spec.heat, "classifier", predict, prepare=trained_classifier)
     if spec.kind == "detector":

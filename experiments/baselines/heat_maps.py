@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Literal
 
 import cv2
@@ -47,6 +48,19 @@ def class_activation_maps(maps: Tensor, weights: Tensor) -> Tensor:
     return torch.einsum("bdhw,d->bhw", maps, weights)
 
 
+def require_heat(kind: HeatKind) -> None:
+    """For the beginning of a run: an hour later the user would have trained for nothing.
+
+    Raises:
+        ConfigError: `kind` needs a package that is not installed.
+    """
+    if kind == "gradcam" and find_spec("pytorch_grad_cam") is None:
+        raise ConfigError(
+            "Grad-CAM: expected the package grad-cam, which is not installed; "
+            "`pip install pneumoloc[cam]`"
+        )
+
+
 def cam_heats(classifier: FilmClassifier, images: Tensor) -> Heat:
     """CAM of films (B, 3, S, S), bilinear in the films' frame, not yet scaled; (B, S, S)."""
     with torch.inference_mode():
@@ -63,14 +77,10 @@ def gradcam_heats(classifier: FilmClassifier, images: Tensor) -> Heat:
     Raises:
         ConfigError: the package `grad-cam` is not installed.
     """
-    try:
-        from pytorch_grad_cam import GradCAM
-        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-    except ImportError as error:
-        raise ConfigError(
-            "Grad-CAM: expected the package grad-cam, which is not installed; "
-            "`pip install pneumoloc[cam]`, or leave the method gradcam out"
-        ) from error
+    require_heat("gradcam")
+    from pytorch_grad_cam import GradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
     with GradCAM(model=classifier, target_layers=[classifier.body]) as cam:
         found = cam(input_tensor=images, targets=[ClassifierOutputTarget(0)] * len(images))
     heats: Heat = np.asarray(found, np.float32)

@@ -19,6 +19,7 @@ from experiments.baselines.heat_maps import (
     gradcam_heats,
     scaled_heat,
 )
+from experiments.methods import MethodSpec, build_method
 from tests.localize.models import film_manifest
 
 CPU = torch.device("cpu")
@@ -71,6 +72,10 @@ def test_without_the_package_gradcam_says_how_to_get_it(classifier, monkeypatch)
     monkeypatch.setitem(sys.modules, "pytorch_grad_cam", None)
     with pytest.raises(ConfigError, match=r"pneumoloc\[cam\]"):
         gradcam_heats(classifier, random_films(1))
+    # Before anything is trained.
+    build_method(MethodSpec(name="cam", kind="heat"))
+    with pytest.raises(ConfigError, match=r"pneumoloc\[cam\]"):
+        build_method(MethodSpec(name="gradcam", kind="heat", heat="gradcam"))
 
 
 def test_scaled_heat_fills_zero_to_one_and_a_flat_map_is_cold():
