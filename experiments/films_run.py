@@ -71,16 +71,17 @@ def run_films(
 
     Raises:
         DataError: a test patient or film that training has seen, unless its leak is allowed.
+        ConfigError: bad settings, a package that is not installed, or `out` is of other settings.
     """
     for test in films.tests:
         for trained in (films.boxed, films.pairs):
             seen = trained.subset(trained.images["split"].isin(("train", "val")))
             refuse_overlap_leaks(seen, test.films, allow=films.allow)
+    methods = tuple(film_method(spec, preset.trainings) for spec in preset.methods)
     yield from prepare_films(
         films, out, preset=preset, backbone_weights=backbone_weights, device=device
     )
     road = films_road(films, out, preset=preset, backbone_weights=backbone_weights, device=device)
-    methods = tuple(film_method(spec, preset.trainings) for spec in preset.methods)
     predictions: dict[tuple[str, str], Prediction] = {}
     evaluations: dict[tuple[str, str], Evaluation] = {}
     controls: dict[str, list[ControlDifference]] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pandas as pd
 import pytest
 
@@ -59,6 +61,16 @@ def test_a_patient_of_training_in_the_test_stops_the_leak_free_run(folders, tmp_
     films = given(folders, [f"nih={folders['leaky']}"])
     with pytest.raises(DataError, match="patient"):
         next(steps(films, tmp_path))
+
+
+def test_a_package_that_a_method_needs_is_missed_before_anything_is_trained(
+    folders, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "pytorch_grad_cam", None)
+    films = given(folders, [f"mimic={folders['test']}"])
+    with pytest.raises(ConfigError, match=r"pneumoloc\[cam\]"):
+        next(steps(films, tmp_path))
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_papers_split_accepts_the_leak_by_name(folders, tmp_path):
