@@ -15,7 +15,7 @@ TABLES = ("images", "boxes", "reports", "labels")
 def pooled_manifest(parts: Sequence[tuple[int, Manifest]]) -> Manifest:
     """The films of all (seed, manifest), under ids such as `3:phB-s3-000012`.
 
-    File paths are absolute, so that each film is still found.
+    Films are not read from it: they lie in several folders, and its root is that of the first.
     """
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     for seed, manifest in parts:
