@@ -16,8 +16,8 @@ from pathlib import Path
 setup = RawConfigParser()
 setup.read("setup.cfg")
 extras = dict(setup["options.extras_require"])
-dev = extras.pop("dev").replace("pneumoloc[dicom,cam]", "")
-Path("build/requirements-dev.txt").write_text(dev)
+dev = [line for line in extras.pop("dev").splitlines() if not line.startswith("pneumoloc[")]
+Path("build/requirements-dev.txt").write_text("\n".join(dev))
 Path("build/requirements.txt").write_text("\n".join([setup["options"]["install_requires"], *extras.values()]))
 endef
 export WRITE_REQUIREMENTS

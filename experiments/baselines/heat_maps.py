@@ -57,7 +57,7 @@ def require_heat(kind: HeatKind) -> None:
     if kind == "gradcam" and find_spec("pytorch_grad_cam") is None:
         raise ConfigError(
             "Grad-CAM: expected the package grad-cam, which is not installed; "
-            "`pip install pneumoloc[cam]`"
+            "pip install 'pneumoloc[cam]'"
         )
 
 

@@ -4,7 +4,10 @@ import dataclasses
 import json
 import subprocess
 
+import torch
+
 import detector.provenance as module
+from detector.device import has_bfloat16
 from detector.provenance import manifest_sha256, provenance
 from tests.detector.films import make_films
 
@@ -12,8 +15,10 @@ from tests.detector.films import make_films
 def test_provenance_names_versions_threads_and_time():
     found = provenance()
     json.dumps(found)
-    names = {"python", "torch", "torchvision", "numpy", "git_commit", "threads", "cpu"}
+    names = {"python", "torch", "torchvision", "numpy", "git_commit", "threads"}
     assert names <= found.keys()
+    assert found["cpu"] == torch.backends.cpu.get_cpu_capability()
+    assert found["cpu_bfloat16"] == has_bfloat16(torch.device("cpu"))
     assert found["time_utc"].endswith("+00:00")
 
 

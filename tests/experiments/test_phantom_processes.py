@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,8 @@ if __name__ == "__main__":
 
 
 STOPPED_RUN = """
-import os, sys, time
+import os, time
+from pathlib import Path
 from experiments.phantom_work import make_in_processes
 from pneumoloc import main
 
@@ -34,6 +36,10 @@ class Work:
 
     def road(self, seed):
         print(os.getpid(), flush=True)
+        begun = Path(__file__).parent
+        (begun / f"begun_{{seed}}").touch()
+        while len(list(begun.glob("begun_*"))) < 2:
+            time.sleep(0.05)
         if seed == {broken}:
             raise ValueError("a broken seed")
         time.sleep(120)
@@ -50,6 +56,15 @@ if __name__ == "__main__":
 """
 
 
+def begin(folder: Path, script: str, children: int) -> tuple[subprocess.Popen[bytes], list[int]]:
+    """A run of a script, and its processes, each of which prints its id when it has begun."""
+    file = folder / "run.py"
+    file.write_text(script)
+    run = subprocess.Popen([sys.executable, file], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert run.stdout is not None
+    return run, [int(run.stdout.readline()) for _ in range(children)]
+
+
 def ends(run: subprocess.Popen[bytes], children: list[int]) -> bool:
     """Whether all processes of a run are gone soon: all write to its pipe, which then ends."""
     assert run.stdout is not None
@@ -64,11 +79,7 @@ def ends(run: subprocess.Popen[bytes], children: list[int]) -> bool:
 
 @pytest.mark.slow
 def test_a_terminated_run_does_not_wait_for_its_processes(tmp_path):
-    script = tmp_path / "run.py"
-    script.write_text(STOPPED_RUN.format(broken="None"))
-    run = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert run.stdout is not None
-    children = [int(run.stdout.readline()) for _ in range(2)]
+    run, children = begin(tmp_path, STOPPED_RUN.format(broken="None"), 2)
     run.terminate()
     assert ends(run, children)
     assert run.returncode == 128 + signal.SIGTERM
@@ -76,21 +87,13 @@ def test_a_terminated_run_does_not_wait_for_its_processes(tmp_path):
 
 @pytest.mark.slow
 def test_a_broken_seed_does_not_wait_for_the_others(tmp_path):
-    script = tmp_path / "run.py"
-    script.write_text(STOPPED_RUN.format(broken="1"))
-    run = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert run.stdout is not None
-    children = [int(run.stdout.readline()) for _ in range(2)]
+    run, children = begin(tmp_path, STOPPED_RUN.format(broken="1"), 2)
     assert ends(run, children)
-    assert run.returncode not in (0, None)
+    assert run.returncode == 1
 
 
 @pytest.mark.slow
 def test_a_killed_run_leaves_no_process(tmp_path):
-    script = tmp_path / "run.py"
-    script.write_text(RUN)
-    run = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE)
-    assert run.stdout is not None
-    child = int(run.stdout.readline())
+    run, children = begin(tmp_path, RUN, 1)
     run.kill()
-    assert ends(run, [child])
+    assert ends(run, children)
