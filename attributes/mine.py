@@ -219,6 +219,7 @@ def _write_summary(
             "reports": {"file": reader.path.name, "sha256": file_sha256(reader.path)},
             "lexicon": {"language": lexicon.language, "sha256": lexicon.sha256},
             "keywords": list(lexicon.keyword_names),
+            "axes": {keyword.name: keyword.axis for keyword in lexicon.keywords},
             "pneumonia_like": sorted(lexicon.pneumonia_like),
             "studies": summary.reports,
             "findings": summary.findings,

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from attributes.targets import POLICIES, Targets, read_targets
+from attributes.target_policies import POLICIES
+from attributes.targets import Targets, read_targets
 from data_manifests.errors import DataError, Problem
 
 

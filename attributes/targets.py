@@ -6,6 +6,7 @@ Reading needs neither spaCy nor gensim nor a lexicon: the folder of `attributes 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,88 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attributes.study_states import STATES
-from data_manifests.errors import ConfigError, DataError, Problem
+from attributes.target_policies import DEFAULT_POLICY, get_policy
+from data_manifests.errors import DataError, Problem
 
 PNEUMONIA_LIKE = frozenset(
     {"pneumonia", "consolidation", "infiltrate", "opacity", "airspace_disease"}
 )
-
-
-@dataclass(frozen=True)
-class TargetPolicy:
-    """What each state becomes: 1.0, 0.0, or None for "not known, no loss here".
-
-    `mask_sides_of_bilateral`: a bilateral finding lies on both sides, so an unmentioned "left" is
-    then no negative; it is masked.
-    """
-
-    name: str
-    present: float | None
-    uncertain: float | None
-    resolved: float | None
-    absent: float | None
-    unmentioned: float | None
-    mask_sides_of_bilateral: bool
-    reason: str
-
-    def value(self, state: str) -> float | None:
-        """The target of a state, None where it is masked."""
-        values: Mapping[str, float | None] = {
-            "present": self.present,
-            "uncertain": self.uncertain,
-            "resolved": self.resolved,
-            "absent": self.absent,
-            "unmentioned": self.unmentioned,
-        }
-        return values[state]
-
-
-POLICIES: Mapping[str, TargetPolicy] = {
-    policy.name: policy
-    for policy in (
-        TargetPolicy(
-            "closed-world",
-            1.0,
-            None,
-            0.0,
-            0.0,
-            0.0,
-            True,
-            "Reports name what is there, so silence is a no; a hedge is no evidence either way.",
-        ),
-        TargetPolicy(
-            "open-world",
-            1.0,
-            None,
-            0.0,
-            0.0,
-            None,
-            True,
-            "Only what is said counts: silence is no evidence. Few negatives remain.",
-        ),
-        TargetPolicy(
-            "uncertain-positive",
-            1.0,
-            1.0,
-            0.0,
-            0.0,
-            0.0,
-            True,
-            "A hedged opacity is usually seen, only its cause is in doubt.",
-        ),
-        TargetPolicy(
-            "keyword",
-            1.0,
-            0.0,
-            0.0,
-            0.0,
-            0.0,
-            False,
-            "The paper's text read literally: the attributes a report has are 1, all others 0.",
-        ),
-    )
-}
-DEFAULT_POLICY = "closed-world"
 
 
 @dataclass(frozen=True)
@@ -143,22 +68,19 @@ class Targets:
         return {study_id: row for row, study_id in enumerate(self.study_ids)}
 
 
-def get_policy(name: str) -> TargetPolicy:
-    """A policy by name. Raises ConfigError for an unknown one."""
-    if name not in POLICIES:
-        raise ConfigError(f"target policy: expected one of {', '.join(POLICIES)}, got `{name}`")
-    return POLICIES[name]
-
-
 def targets_from_states(
     study_ids: Sequence[str],
     states: Iterable[Sequence[str]],
     keywords: Sequence[str],
     *,
+    axes: Sequence[str] = (),
     policy: str = DEFAULT_POLICY,
     has_finding: Sequence[bool] | None = None,
 ) -> Targets:
-    """Targets from keyword states (each one of `STATES`), one row a study."""
+    """Targets from keyword states (each one of `STATES`), one row a study.
+
+    `axes`, one a keyword, are needed by a policy that masks silent ones.
+    """
     rules = get_policy(policy)
     values = np.array([rules.value(state) or 0.0 for state in STATES], dtype=np.float32)
     known = np.array([rules.value(state) is not None for state in STATES], dtype=np.float32)
@@ -172,19 +94,39 @@ def targets_from_states(
         for side in ("left", "right"):
             column = order.index(side)
             mask[both & (codes[:, column] == code_of["unmentioned"]), column] = 0.0
+    if rules.mask_silent_axes:
+        if len(axes) != len(keywords):
+            raise ValueError(f"axes: expected one for each of {len(keywords)}, got {len(axes)}")
+        mask *= _is_known_by_axis(codes, code_of, np.array(axes))
     found = None if has_finding is None else np.array(has_finding, dtype=np.bool_)
     return Targets(tuple(study_ids), tuple(keywords), targets, mask, policy, found)
 
 
+def _is_known_by_axis(
+    codes: NDArray[np.int64], code_of: Mapping[str, int], axes: NDArray[np.str_]
+) -> NDArray[np.bool_]:
+    """(S, K): false on the axes without a word, of studies in which something is there, or may be.
+
+    A report that says of nothing that it is there is about a clear film: its silence is a no.
+    """
+    is_there = np.isin(codes, [code_of["present"], code_of["uncertain"]]).any(axis=1)
+    spoken = codes != code_of["unmentioned"]
+    known = np.ones(codes.shape, dtype=np.bool_)
+    for axis in np.unique(axes):
+        of_axis = axes == axis
+        known[:, of_axis] = (spoken[:, of_axis].any(axis=1) | ~is_there)[:, None]
+    return known
+
+
 def read_targets(folder: Path, *, policy: str = DEFAULT_POLICY) -> Targets:
     """Targets from the `attributes.csv` (and `findings.csv`, where it is there) of `attributes
-    mine`.
+    mine`; a policy that masks silent axes reads them from `mining.json`.
 
     Raises:
         DataError: no such file, a missing column, an unknown state or a repeated study, all at
         once. ConfigError: an unknown policy.
     """
-    get_policy(policy)
+    rules = get_policy(policy)
     path = Path(folder) / "attributes.csv"
     problems: list[Problem] = []
     study_ids: list[str] = []
@@ -245,7 +187,26 @@ def read_targets(folder: Path, *, policy: str = DEFAULT_POLICY) -> Targets:
         else None
     )
     has_finding = None if found is None else [study_id in found for study_id in study_ids]
-    return targets_from_states(study_ids, states, keywords, policy=policy, has_finding=has_finding)
+    axes = _read_axes(Path(folder), keywords) if rules.mask_silent_axes else ()
+    return targets_from_states(
+        study_ids, states, keywords, axes=axes, policy=policy, has_finding=has_finding
+    )
+
+
+def _read_axes(folder: Path, keywords: Sequence[str]) -> list[str]:
+    """The axis of each keyword as the mining noted it."""
+    path = folder / "mining.json"
+    try:
+        axes = json.loads(path.read_text(encoding="utf-8"))["axes"]
+        return [str(axes[name]) for name in keywords]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        problem = Problem(
+            str(path),
+            "the axis of each keyword, as `attributes mine` writes it",
+            f"{type(error).__name__}: {error}",
+            fix="mine the reports again, or choose the target policy closed-world",
+        )
+        raise DataError.from_problems([problem]) from error
 
 
 def read_studies_with_finding(

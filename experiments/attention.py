@@ -16,6 +16,7 @@ from detector.proposals import ProposalOptions
 from detector.propose import Shard, propose_store
 from experiments.kept_settings import refuse_other_settings
 from localize.bundle import read_json
+from localize.config import LocalizerConfig
 from localize.make_bundle import make_bundle
 from localize.settings import LocalizerSettings
 from localize.train_folders import train_on_folders
@@ -83,7 +84,10 @@ def check_settings(bundle: Path, settings: LocalizerSettings) -> None:
     stored = read_json(bundle / "localizer.json")
     try:
         made = LocalizerSettings.model_validate(
-            {"localizer": stored.get("localizer"), "training": stored.get("training")}
+            {
+                "localizer": LocalizerConfig.stored(stored.get("localizer")),
+                "training": stored.get("training"),
+            }
         )
     except ValidationError as error:
         raise ConfigError(f"{bundle}: expected readable settings; delete its folder") from error

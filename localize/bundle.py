@@ -181,7 +181,7 @@ def load_bundle(folder: Path) -> Bundle:
     words = read_word_vectors(folder)
     content = read_json(folder / "localizer.json")
     try:
-        config = LocalizerConfig(**content["localizer"])
+        config = LocalizerConfig.stored(content["localizer"])
         sizes = {name: int(content["sizes"][name]) for name in SIZES}
         keywords = tuple(content["keywords"])
         # Without memory: a hostile size shows when the weights are compared with it.

@@ -44,6 +44,11 @@ class LocalizerConfig(Frozen):
         "reads each region, and the film's answer is the alpha-weighted mean of theirs: a region's "
         "own attributes mean something, and alpha is rewarded for the region the words fit",
     )
+    film_evidence: bool = Field(
+        True,
+        description="the film's attributes are also asked of the scores and extents of its regions "
+        "together, fitted before training; a box's are its own region's in any case",
+    )
     lambda_a: float = Field(9.0, gt=0, description="SCAN's inverse temperature, text to image")
     lambda_b: float = Field(4.0, gt=0, description="SCAN's inverse temperature, image to text")
     softmax_axis: SoftmaxAxis = Field(
@@ -56,6 +61,16 @@ class LocalizerConfig(Frozen):
         0.3,
         description="overlap above which the lower box goes; RSNA boxes of one lung rarely touch",
     )
+
+    @classmethod
+    def stored(cls, content: object) -> LocalizerConfig:
+        """The configuration kept with weights; those older than `film_evidence` do without it.
+
+        Raises:
+            ValidationError: no such configuration.
+        """
+        known = {"film_evidence": False, **content} if isinstance(content, dict) else content
+        return cls.model_validate(known)
 
 
 class LocalizeTrainConfig(Frozen):
@@ -82,7 +97,9 @@ class LocalizeTrainConfig(Frozen):
         description="lowest: the film's lowest-ranking regions and each word's negative, as "
         "printed; batch: other films and reports of the batch, as SCAN",
     )
-    target_policy: str = Field("closed-world", description="states to targets: attributes.targets")
+    target_policy: str = Field(
+        "axis-world", description="states to targets: attributes.target_policies"
+    )
     include_normal: bool = Field(
         True, description="also train the attribute head on films whose report has no finding"
     )

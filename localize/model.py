@@ -14,6 +14,8 @@ from data_manifests.errors import CheckpointError
 from detector.model import check_tensors
 from detector.roi_store import RoiBatch
 from localize.config import LocalizerConfig, Pooling
+from localize.film_answer import FilmAnswer
+from localize.film_evidence import film_evidence
 from localize.fusion import Fusion
 from localize.roi_weights import RoiWeights, masked_softmax
 
@@ -50,11 +52,16 @@ class Regions:
 
 @dataclass(frozen=True)
 class LocalizerOutput:
-    """`fused` phi (B, R, W), `alpha_logits` and `alpha` (B, R), `attribute_logits` (B, K)."""
+    """`fused` phi (B, R, W), `alpha_logits` and `alpha` (B, R), `attribute_logits` (B, K).
+
+    `attended_logits` (B, K) are the answers of the regions under alpha alone, the paper's; where
+    the film's evidence is not asked they are the same.
+    """
 
     fused: Tensor
     alpha_logits: Tensor
     alpha: Tensor
+    attended_logits: Tensor
     attribute_logits: Tensor
 
 
@@ -71,6 +78,7 @@ class Localizer(nn.Module):
         fusion: Fusion,
         roi_weights: RoiWeights,
         attribute_head: nn.Module,
+        film_answer: FilmAnswer | None,
         *,
         uses_logit: bool,
         pooling: Pooling,
@@ -81,6 +89,7 @@ class Localizer(nn.Module):
         self.fusion = fusion
         self.roi_weights = roi_weights
         self.attribute_head = attribute_head
+        self.film_answer = film_answer
         self.uses_logit = uses_logit
         self.pooling = pooling
 
@@ -97,9 +106,15 @@ class Localizer(nn.Module):
         alpha = masked_softmax(logits, regions.mask, dim=1)
         if self.pooling == "features":
             pooled = torch.einsum("br,brw->bw", alpha, fused.float())  # v
-            return LocalizerOutput(fused, logits, alpha, self.attribute_head(pooled))
-        mean = torch.einsum("br,brk->bk", alpha, self.region_attributes(regions, fused))
-        return LocalizerOutput(fused, logits, alpha, mean.logit(LOGIT_EPS))
+            attended: Tensor = self.attribute_head(pooled)
+        else:
+            mean = torch.einsum("br,brk->bk", alpha, self.region_attributes(regions, fused))
+            attended = mean.logit(LOGIT_EPS)
+        answer = attended
+        if self.film_answer is not None:
+            evidence = film_evidence(regions.geometry, regions.score_logits(), regions.mask)
+            answer = self.film_answer(attended, evidence)
+        return LocalizerOutput(fused, logits, alpha, attended, answer)
 
     def region_attributes(self, regions: Regions, fused: Tensor) -> Tensor:
         """The head's answer to each region alone, probabilities (B, R, K).
@@ -135,6 +150,7 @@ def build_localizer(
         nn.Sequential(
             nn.Linear(word_width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, keywords)
         ),
+        FilmAnswer(keywords) if config.film_evidence else None,
         uses_logit=config.score_input == "logit",
         pooling=config.pooling,
         keywords=keywords,

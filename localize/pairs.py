@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attributes.targets import Targets, get_policy
+from attributes.target_policies import get_policy
+from attributes.targets import Targets
 from data_manifests.errors import DataError, Problem
 from data_manifests.manifest import Manifest
 from detector.roi_store import DONE, RoiStore

@@ -26,7 +26,13 @@ from localize.config import LocalizerConfig, LocalizeTrainConfig
 from localize.model import Localizer, Regions, build_localizer
 from localize.objective import LocalizerScores, Objective, make_objective, validate_localizer
 from localize.pairs import Pairs
-from localize.train_inputs import check_pairs, pairs_sha256, set_places, set_statistics
+from localize.train_inputs import (
+    check_pairs,
+    pairs_sha256,
+    set_film_answer,
+    set_places,
+    set_statistics,
+)
 
 logger = logging.getLogger(__name__)
 WEIGHTS = "localizer.safetensors"
@@ -114,6 +120,8 @@ def train_localizer(
             model = build_localizer(config, **sizes)
         set_statistics(model, train_store, train)
         set_places(model, words)
+        if training.bce_weight > 0:  # without the attribute loss no attribute is learned
+            set_film_answer(model, train_store, train)
         model.to(device)
         objective = make_objective(words, train, config, training, device)
         optimizer = torch.optim.AdamW(

@@ -11,7 +11,9 @@ from attributes.vectors import WordVectors
 from data_manifests.errors import DataError, Problem
 from detector.roi_store import RoiStore
 from localize.config import LocalizeTrainConfig
-from localize.model import Localizer
+from localize.film_answer import fit_film_answer
+from localize.film_evidence import film_evidence
+from localize.model import Localizer, Regions
 from localize.pairs import Pairs
 
 PLACE_AXES = ("laterality", "zone")
@@ -99,6 +101,18 @@ def set_statistics(model: Localizer, store: RoiStore, pairs: Pairs) -> None:
     # A channel that is always zero (dead ReLU) carries nothing; its spread must not divide by zero.
     model.fusion.feature_mean.copy_(torch.from_numpy(mean))
     model.fusion.feature_std.copy_(torch.from_numpy(np.maximum(spread, 1e-3)))
+
+
+def set_film_answer(model: Localizer, store: RoiStore, pairs: Pairs) -> None:
+    """Fit what the regions of a film together say of its keywords, from all training films."""
+    if model.film_answer is None:
+        return
+    evidence = []
+    for rows in np.array_split(pairs.rows, -(-len(pairs) // FILMS_READ)):
+        regions = Regions.from_batch(store.read(rows), torch.device("cpu"))
+        found = film_evidence(regions.geometry, regions.score_logits(), regions.mask)
+        evidence.append(found.double().numpy())
+    fit_film_answer(model.film_answer, np.concatenate(evidence), pairs.targets, pairs.mask)
 
 
 def set_places(model: Localizer, words: WordVectors) -> None:

@@ -10,10 +10,9 @@ import pytest
 from attributes.lexicon import load_lexicon
 from attributes.structure import Structurer
 from attributes.study_states import STATES, keyword_states
+from attributes.target_policies import POLICIES, get_policy
 from attributes.targets import (
-    POLICIES,
     Targets,
-    get_policy,
     read_studies_with_finding,
     read_targets,
     targets_from_states,

@@ -1,0 +1,109 @@
+"""`TargetPolicy`: what the state of a keyword is worth as a training target, under a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from data_manifests.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TargetPolicy:
+    """What each state becomes: 1.0, 0.0, or None for "not known, no loss here".
+
+    `mask_sides_of_bilateral`: a bilateral finding lies on both sides, so an unmentioned "left" is
+    then no negative; it is masked. `mask_silent_axes`: of a finding with attributes, those of an
+    axis (zone, texture, ...) of which the report says nothing at all are masked.
+    """
+
+    name: str
+    present: float | None
+    uncertain: float | None
+    resolved: float | None
+    absent: float | None
+    unmentioned: float | None
+    mask_sides_of_bilateral: bool
+    mask_silent_axes: bool
+    reason: str
+
+    def value(self, state: str) -> float | None:
+        """The target of a state, None where it is masked."""
+        values: Mapping[str, float | None] = {
+            "present": self.present,
+            "uncertain": self.uncertain,
+            "resolved": self.resolved,
+            "absent": self.absent,
+            "unmentioned": self.unmentioned,
+        }
+        return values[state]
+
+
+POLICIES: Mapping[str, TargetPolicy] = {
+    policy.name: policy
+    for policy in (
+        TargetPolicy(
+            "closed-world",
+            1.0,
+            None,
+            0.0,
+            0.0,
+            0.0,
+            True,
+            False,
+            "Reports name what is there, so silence is a no; a hedge is no evidence either way.",
+        ),
+        TargetPolicy(
+            "axis-world",
+            1.0,
+            None,
+            0.0,
+            0.0,
+            0.0,
+            True,
+            True,
+            "Who names a zone would name the others; of an axis that is left out nothing is known.",
+        ),
+        TargetPolicy(
+            "open-world",
+            1.0,
+            None,
+            0.0,
+            0.0,
+            None,
+            True,
+            False,
+            "Only what is said counts: silence is no evidence. Few negatives remain.",
+        ),
+        TargetPolicy(
+            "uncertain-positive",
+            1.0,
+            1.0,
+            0.0,
+            0.0,
+            0.0,
+            True,
+            False,
+            "A hedged opacity is usually seen, only its cause is in doubt.",
+        ),
+        TargetPolicy(
+            "keyword",
+            1.0,
+            0.0,
+            0.0,
+            0.0,
+            0.0,
+            False,
+            False,
+            "The paper's text read literally: the attributes a report has are 1, all others 0.",
+        ),
+    )
+}
+DEFAULT_POLICY = "closed-world"
+
+
+def get_policy(name: str) -> TargetPolicy:
+    """A policy by name. Raises ConfigError for an unknown one."""
+    if name not in POLICIES:
+        raise ConfigError(f"target policy: expected one of {', '.join(POLICIES)}, got `{name}`")
+    return POLICIES[name]

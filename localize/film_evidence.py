@@ -1,0 +1,69 @@
+"""`film_evidence`: what the detector's best regions say of a film as a whole.
+
+A region alone cannot know that there is one on the other side: `bilateral`, `multifocal` and
+`severe` are said of films. The fields are those of the severity score, parted into zones.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from localize.box_place import LOWER_STARTS, UPPER_ENDS
+
+COUNT = 4  # regions of a film that are looked at, each apart from the better ones
+TOLD = 3  # of these the scores themselves are told
+MAX_IOU = 0.3  # `nms_iou`: RSNA boxes of one lung rarely touch
+LEAST_LOGIT = -6.0  # a score of .0025: all that is lower says nothing
+COLUMNS = ((0.0, 0.5), (0.5, 1.0))  # of the film's width: the patient's right and left
+ROWS = ((0.0, UPPER_ENDS), (UPPER_ENDS, LOWER_STARTS), (LOWER_STARTS, 1.0))  # of its height
+WIDTH = TOLD + 1 + len(COLUMNS) * len(ROWS)
+
+
+@torch.no_grad()
+def film_evidence(geometry: Tensor, score_logits: Tensor, mask: Tensor) -> Tensor:
+    """Numbers of B films, (B, WIDTH): the logits of the TOLD best separate regions, the log of the
+    summed odds of all regions, and the expected extent (its square root, as in the severity score)
+    of the COUNT best in the upper, middle and lower field of the film's left half, then of its
+    right one.
+
+    `geometry` (B, R, 4) corners over film size; `score_logits` and `mask` (B, R).
+    """
+    logits = score_logits.float().masked_fill(~mask, -torch.inf)
+    boxes, kept = _separate(geometry.float(), logits)
+    told = kept[:, :TOLD].clamp(min=LEAST_LOGIT)
+    summed = torch.logsumexp(logits, dim=1, keepdim=True).clamp(min=LEAST_LOGIT)
+    chance = kept.sigmoid()
+    extents = [
+        (chance * _overlap(boxes[..., 0::2], column) * _overlap(boxes[..., 1::2], row)).sum(dim=1)
+        for column in COLUMNS
+        for row in ROWS
+    ]
+    return torch.cat([told, summed, torch.stack(extents, dim=1).sqrt()], dim=1)
+
+
+def _separate(boxes: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Boxes (B, COUNT, 4) and logits (B, COUNT) of greedy suppression, -inf where none is left."""
+    found, values = [], []
+    for _ in range(COUNT):
+        value, best = logits.max(dim=1)
+        box = boxes[torch.arange(len(boxes), device=boxes.device), best]
+        found.append(box)
+        values.append(value)
+        logits = logits.masked_fill(_iou(box[:, None], boxes) > MAX_IOU, -torch.inf)
+        logits = logits.scatter(1, best[:, None], -torch.inf)  # also a box without area
+    return torch.stack(found, dim=1), torch.stack(values, dim=1)
+
+
+def _iou(one: Tensor, others: Tensor) -> Tensor:
+    """IoU of (B, 1, 4) with (B, R, 4) corners, (B, R)."""
+    low, high = torch.maximum(one, others)[..., :2], torch.minimum(one, others)[..., 2:]
+    shared = (high - low).clamp(min=0).prod(dim=-1)
+    area_one, area_others = ((box[..., 2:] - box[..., :2]).prod(dim=-1) for box in (one, others))
+    return shared / (area_one + area_others - shared).clamp(min=1e-9)
+
+
+def _overlap(edges: Tensor, field: tuple[float, float]) -> Tensor:
+    """How much of [start, end] lies within intervals `edges` (..., 2)."""
+    start, end = field
+    return (edges[..., 1].clamp(max=end) - edges[..., 0].clamp(min=start)).clamp(min=0)
