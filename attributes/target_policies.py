@@ -99,7 +99,7 @@ POLICIES: Mapping[str, TargetPolicy] = {
         ),
     )
 }
-DEFAULT_POLICY = "closed-world"
+DEFAULT_POLICY = "axis-world"
 
 
 def get_policy(name: str) -> TargetPolicy:

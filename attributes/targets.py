@@ -80,6 +80,9 @@ def targets_from_states(
     """Targets from keyword states (each one of `STATES`), one row a study.
 
     `axes`, one a keyword, are needed by a policy that masks silent ones.
+
+    Raises:
+        ConfigError: an unknown policy. ValueError: axes are needed, and not one a keyword.
     """
     rules = get_policy(policy)
     values = np.array([rules.value(state) or 0.0 for state in STATES], dtype=np.float32)

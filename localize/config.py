@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from attributes.target_policies import DEFAULT_POLICY
 from detector.config import Fraction, Frozen
 
 SoftmaxAxis = Literal["scan", "paper"]
@@ -98,7 +99,7 @@ class LocalizeTrainConfig(Frozen):
         "printed; batch: other films and reports of the batch, as SCAN",
     )
     target_policy: str = Field(
-        "axis-world", description="states to targets: attributes.target_policies"
+        DEFAULT_POLICY, description="states to targets: attributes.target_policies"
     )
     include_normal: bool = Field(
         True, description="also train the attribute head on films whose report has no finding"

@@ -79,7 +79,7 @@ def film_regions(
     else:
         values = rank_values(output.alpha_logits, score_logits, config.rank_by)
     log_alpha = torch.log_softmax(values.float().masked_fill(~regions.mask, -torch.inf), dim=1)
-    attributes = output.attribute_logits.float().sigmoid()
+    attributes = localizer.film_attributes(regions, output)
     alone = localizer.region_attributes(regions, output.fused)
     found = []
     for k, boxes in enumerate(film_boxes):

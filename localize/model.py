@@ -54,14 +54,13 @@ class Regions:
 class LocalizerOutput:
     """`fused` phi (B, R, W), `alpha_logits` and `alpha` (B, R), `attribute_logits` (B, K).
 
-    `attended_logits` (B, K) are the answers of the regions under alpha alone, the paper's; where
-    the film's evidence is not asked they are the same.
+    These attributes are the regions' under alpha, as the paper's; a film's are
+    `Localizer.film_attributes`.
     """
 
     fused: Tensor
     alpha_logits: Tensor
     alpha: Tensor
-    attended_logits: Tensor
     attribute_logits: Tensor
 
 
@@ -106,15 +105,18 @@ class Localizer(nn.Module):
         alpha = masked_softmax(logits, regions.mask, dim=1)
         if self.pooling == "features":
             pooled = torch.einsum("br,brw->bw", alpha, fused.float())  # v
-            attended: Tensor = self.attribute_head(pooled)
-        else:
-            mean = torch.einsum("br,brk->bk", alpha, self.region_attributes(regions, fused))
-            attended = mean.logit(LOGIT_EPS)
-        answer = attended
+            return LocalizerOutput(fused, logits, alpha, self.attribute_head(pooled))
+        mean = torch.einsum("br,brk->bk", alpha, self.region_attributes(regions, fused))
+        return LocalizerOutput(fused, logits, alpha, mean.logit(LOGIT_EPS))
+
+    def film_attributes(self, regions: Regions, output: LocalizerOutput) -> Tensor:
+        """Each film's attributes from its regions' answers and, where fitted, its evidence as a
+        whole; probabilities (B, K)."""
+        logits = output.attribute_logits.float()
         if self.film_answer is not None:
             evidence = film_evidence(regions.geometry, regions.score_logits(), regions.mask)
-            answer = self.film_answer(attended, evidence)
-        return LocalizerOutput(fused, logits, alpha, attended, answer)
+            logits = self.film_answer(logits, evidence)
+        return logits.sigmoid()
 
     def region_attributes(self, regions: Regions, fused: Tensor) -> Tensor:
         """The head's answer to each region alone, probabilities (B, R, K).

@@ -63,7 +63,7 @@ class Objective:
             triplet = self._batch_triplet(output, regions, words)
         return {
             "triplet": triplet * words.any(dim=1),
-            "bce": attribute_loss(output.attended_logits, targets, mask, self.positive_weight),
+            "bce": attribute_loss(output.attribute_logits, targets, mask, self.positive_weight),
             "detector": detector_divergence(
                 output.alpha, self.config.sharpness * regions.score_logits(), regions.mask
             ),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from data_manifests.errors import DataError
 
 
 def mined(folder: Path) -> Path:
+    axes = {"left": "laterality", "right": "laterality", "bilateral": "laterality"}
+    (folder / "mining.json").write_text(json.dumps({"axes": axes}))
     (folder / "attributes.csv").write_text(
         "study_id,left,right,bilateral\n"
         "a,present,unmentioned,unmentioned\n"  # shows left and right: right is missed

@@ -28,13 +28,15 @@ KEYWORDS = STRUCTURER.lexicon.keyword_names
     [
         # present uncertain resolved absent unmentioned; x = masked
         ("closed-world", "1x000"),
+        ("axis-world", "1x000"),
         ("open-world", "1x00x"),
         ("uncertain-positive", "11000"),
         ("keyword", "10000"),
     ],
 )
 def test_each_policy_turns_states_into_targets_and_masks(policy: str, expected: str) -> None:
-    result = targets_from_states(["s"], [STATES], "abcde", policy=policy)
+    axes = ["zone"] * 5
+    result = targets_from_states(["s"], [STATES], "abcde", axes=axes, policy=policy)
     pairs = zip(result.targets[0], result.mask[0], strict=True)
     assert "".join(str(int(value)) if known else "x" for value, known in pairs) == expected
 
@@ -51,6 +53,48 @@ def test_the_sides_of_a_bilateral_finding_are_no_negatives() -> None:
     assert list(masked.mask[0, [left, right, upper]]) == [0, 0, 1]
     literal = targets_from_states(["s"], states, KEYWORDS, policy="keyword")
     assert literal.mask.all()
+
+
+@pytest.mark.parametrize(
+    ("states", "mask"),
+    [
+        # Of zones the report speaks, of textures it does not.
+        ("present unmentioned unmentioned unmentioned", [1, 1, 0, 0]),
+        ("present unmentioned present unmentioned", [1, 1, 1, 1]),
+        # A hedge says that something may be there, and is itself not known.
+        ("uncertain unmentioned unmentioned unmentioned", [0, 1, 0, 0]),
+        # "No patchy opacity" speaks of textures, "no longer patchy" as well.
+        ("present unmentioned absent unmentioned", [1, 1, 1, 1]),
+        ("present unmentioned unmentioned resolved", [1, 1, 1, 1]),
+        # Where nothing is there, nothing has a zone.
+        ("unmentioned unmentioned unmentioned unmentioned", [1, 1, 1, 1]),
+        ("absent unmentioned unmentioned unmentioned", [1, 1, 1, 1]),
+    ],
+)
+def test_an_axis_of_which_the_report_says_nothing_is_not_known(
+    states: str, mask: list[int]
+) -> None:
+    keywords, axes = ["upper", "lower", "patchy", "hazy"], ["zone", "zone", "texture", "texture"]
+    told = [states.split()]
+    found = targets_from_states(["s"], told, keywords, axes=axes, policy="axis-world")
+    assert found.mask[0].tolist() == mask
+    assert found.targets[0].tolist() == [state == "present" for state in told[0]]
+
+
+def test_a_policy_by_axes_needs_the_axis_of_each_keyword(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="axes"):
+        targets_from_states(["s"], [["present"]], ["upper"], policy="axis-world")
+    table(tmp_path, "study_id,upper,patchy", "a,present,unmentioned")
+    for text in ("", "{}", '{"axes": {"upper": "zone"}}', '{"axes": []}'):
+        (tmp_path / "mining.json").write_text(text)
+        with pytest.raises(DataError, match=r"mining\.json.*mine the reports again"):
+            read_targets(tmp_path, policy="axis-world")
+    (tmp_path / "mining.json").write_text('{"axes": {"patchy": "texture", "upper": "zone"}}')
+    assert read_targets(tmp_path, policy="axis-world").mask.tolist() == [[1, 0]]
+    (tmp_path / "mining.json").unlink()
+    with pytest.raises(DataError, match="closed-world"):
+        read_targets(tmp_path, policy="axis-world")
+    assert read_targets(tmp_path, policy="closed-world").mask.tolist() == [[1, 1]]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +122,7 @@ def test_targets_are_read_from_the_mined_tables(tmp_path: Path) -> None:
     (tmp_path / "findings.csv").write_text(
         "study_id,finding,assertion\na,opacity,present\nb,effusion,present\nb,opacity,absent\n"
     )
-    found = read_targets(tmp_path)
+    found = read_targets(tmp_path, policy="closed-world")
     assert (found.study_ids, found.keywords) == (("a", "b"), ("left", "right"))
     assert found.targets.tolist() == [[1, 0], [0, 0]]
     assert found.mask.tolist() == [[1, 1], [1, 0]]

@@ -148,6 +148,8 @@ def plant_store(
     table.insert(0, "study_id", manifest.images["study_id"])
     (folder / "attributes").mkdir(exist_ok=True)
     table.to_csv(folder / "attributes" / "attributes.csv", index=False)
+    mining = {"axes": dict(zip(KEYWORDS, AXES, strict=True))}
+    (folder / "attributes" / "mining.json").write_text(json.dumps(mining))
     return Planted(folder, manifest, words, planted)
 
 

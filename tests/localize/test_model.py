@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from data_manifests.errors import CheckpointError
+from localize.film_evidence import film_evidence
 from localize.model import (
     Localizer,
     LocalizerOutput,
@@ -98,6 +99,29 @@ def test_pooled_probabilities_are_the_weighted_mean_of_the_regions_answers():
             )
             found = float(output.attribute_logits[film, keyword].sigmoid())
             assert found == pytest.approx(mean, abs=1e-6)
+
+
+def test_the_films_answer_is_the_mean_of_two_logits_where_there_is_a_second():
+    model, regions = make_model(), make_regions()
+    answer = model.film_answer
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        for tensor in (answer.weight, answer.bias, answer.mean):
+            tensor.normal_()
+    answer.std.fill_(2.0)
+    answer.is_fitted[1::2] = True
+    output = run(model, regions)
+    found = model.film_attributes(regions, output)
+    evidence = film_evidence(regions.geometry, regions.score_logits(), regions.mask)
+    for film in range(FILMS):
+        for keyword in range(KEYWORDS):
+            attended = float(output.attribute_logits[film, keyword])
+            terms = (evidence[film] - answer.mean) / 2 * answer.weight[keyword]
+            own = float(terms.sum() + answer.bias[keyword])
+            expected = (attended + own) / 2 if keyword % 2 else attended
+            assert float(found[film, keyword].logit()) == pytest.approx(expected, abs=1e-4)
+    plain = make_model(film_evidence=False)
+    assert torch.equal(plain.film_attributes(regions, output), output.attribute_logits.sigmoid())
 
 
 def test_words_of_place_do_not_see_the_features():

@@ -84,7 +84,7 @@ def test_training_moves_alpha_to_the_region_that_the_report_is_about(
 
 def test_attributes_are_read_off_the_film_after_training(planted, tmp_path):
     # Here features say the words of place, too, which geometry cannot.
-    config = tiny_localizer(pooling="features")
+    config = tiny_localizer(pooling="features", film_evidence=False)
     train_planted(planted, tmp_path, config=config, training=tiny_training(epochs=12, patience=12))
     regions, _ = val_regions(planted)
     with RoiStore(planted.store) as store:
@@ -92,6 +92,19 @@ def test_attributes_are_read_off_the_film_after_training(planted, tmp_path):
     with torch.no_grad():
         output = trained(tmp_path, config)(regions)
     assert ((output.attribute_logits > 0).numpy() == words).mean() >= 0.9
+
+
+def test_the_films_own_answer_is_fitted_and_changes_nothing_else(planted, tmp_path):
+    weights = []
+    for film_evidence in (True, False):
+        config = tiny_localizer(film_evidence=film_evidence)
+        train_planted(planted, tmp_path / str(film_evidence), config=config)
+        weights.append(load_file(tmp_path / str(film_evidence) / "localizer.safetensors"))
+    own = {name for name in weights[0] if name.startswith("film_answer.")}
+    assert weights[0]["film_answer.is_fitted"].all()
+    assert weights[0]["film_answer.weight"].any()
+    assert weights[0].keys() - own == weights[1].keys()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
 
 
 def test_without_classification_the_attribute_head_stays_as_it_began(small, tmp_path):
@@ -106,7 +119,8 @@ def test_without_classification_the_attribute_head_stays_as_it_began(small, tmp_
             word_width=WORD_WIDTH,
             keywords=len(KEYWORDS),
         ).state_dict()
-    head = [name for name in fresh if name.startswith("attribute_head")]
+    head = [name for name in fresh if name.startswith(("attribute_head", "film_answer"))]
+    assert len(head) == 9
     assert all(torch.equal(weights[name], fresh[name]) for name in head)
     assert not torch.equal(
         weights["fusion.from_feature.weight"], fresh["fusion.from_feature.weight"]
