@@ -23,9 +23,9 @@ class TargetPolicy:
     resolved: float | None
     absent: float | None
     unmentioned: float | None
-    mask_sides_of_bilateral: bool
-    mask_silent_axes: bool
     reason: str
+    mask_sides_of_bilateral: bool = True
+    mask_silent_axes: bool = False
 
     def value(self, state: str) -> float | None:
         """The target of a state, None where it is masked."""
@@ -43,59 +43,51 @@ POLICIES: Mapping[str, TargetPolicy] = {
     policy.name: policy
     for policy in (
         TargetPolicy(
-            "closed-world",
-            1.0,
-            None,
-            0.0,
-            0.0,
-            0.0,
-            True,
-            False,
-            "Reports name what is there, so silence is a no; a hedge is no evidence either way.",
+            "axis-world",
+            present=1.0,
+            uncertain=None,
+            resolved=0.0,
+            absent=0.0,
+            unmentioned=0.0,
+            reason="Who names a zone would name the others; of an axis left out nothing is known.",
+            mask_silent_axes=True,
         ),
         TargetPolicy(
-            "axis-world",
-            1.0,
-            None,
-            0.0,
-            0.0,
-            0.0,
-            True,
-            True,
-            "Who names a zone would name the others; of an axis that is left out nothing is known.",
+            "closed-world",
+            present=1.0,
+            uncertain=None,
+            resolved=0.0,
+            absent=0.0,
+            unmentioned=0.0,
+            reason="Reports name what is there, so silence is a no; a hedge is no evidence.",
         ),
         TargetPolicy(
             "open-world",
-            1.0,
-            None,
-            0.0,
-            0.0,
-            None,
-            True,
-            False,
-            "Only what is said counts: silence is no evidence. Few negatives remain.",
+            present=1.0,
+            uncertain=None,
+            resolved=0.0,
+            absent=0.0,
+            unmentioned=None,
+            reason="Only what is said counts: silence is no evidence. Few negatives remain.",
         ),
         TargetPolicy(
             "uncertain-positive",
-            1.0,
-            1.0,
-            0.0,
-            0.0,
-            0.0,
-            True,
-            False,
-            "A hedged opacity is usually seen, only its cause is in doubt.",
+            present=1.0,
+            uncertain=1.0,
+            resolved=0.0,
+            absent=0.0,
+            unmentioned=0.0,
+            reason="A hedged opacity is usually seen, only its cause is in doubt.",
         ),
         TargetPolicy(
             "keyword",
-            1.0,
-            0.0,
-            0.0,
-            0.0,
-            0.0,
-            False,
-            False,
-            "The paper's text read literally: the attributes a report has are 1, all others 0.",
+            present=1.0,
+            uncertain=0.0,
+            resolved=0.0,
+            absent=0.0,
+            unmentioned=0.0,
+            reason="The paper's text read literally: the attributes a report has are 1, others 0.",
+            mask_sides_of_bilateral=False,
         ),
     )
 }

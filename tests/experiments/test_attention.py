@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from data_manifests.errors import ConfigError
@@ -36,6 +38,14 @@ def test_other_settings_are_refused_with_both_values(bundle, made_with):
     other = made_with.training.model_copy(update={"margin": 0.123})
     with pytest.raises(ConfigError, match="margin"):
         check_settings(bundle, made_with.model_copy(update={"training": other}))
+
+
+def test_a_bundle_from_before_film_evidence_is_another(bundle, made_with, tmp_path):
+    described = read_json(bundle / "localizer.json")
+    described["localizer"].pop("film_evidence")
+    (tmp_path / "localizer.json").write_text(json.dumps(described))
+    with pytest.raises(ConfigError, match="film_evidence"):
+        check_settings(tmp_path, made_with)
 
 
 def test_a_bundle_of_other_settings_stops_the_run(tmp_path, bundle, made_with):
