@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import multiprocessing
-import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,14 +14,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from tqdm import tqdm
-
 from attributes.lexicon import Lexicon, load_lexicon
 from attributes.reports import Report, ReportReader
 from attributes.structure import SentenceFindings, Structurer
 from attributes.study_states import keyword_states
 from data_manifests.atomic import atomic_path, file_sha256, write_json
 from data_manifests.errors import ConfigError
+from data_manifests.progress_bar import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +95,7 @@ def mine_reports(
         with (
             findings_path.open("w", encoding="utf-8", newline="") as findings_file,
             attributes_path.open("w", encoding="utf-8", newline="") as attributes_file,
-            tqdm(unit=" reports", desc="mining", disable=None, file=sys.stderr) as progress,
+            progress_bar(unit=" reports", desc="mining") as bar,
         ):
             findings_file.write(",".join(FINDING_COLUMNS) + "\n")
             attributes_file.write(",".join(("study_id", *lexicon.keyword_names)) + "\n")
@@ -106,7 +104,7 @@ def mine_reports(
                 attributes_file.write(chunk.attributes)
                 counts.update(chunk.counts)
                 done += chunk.reports
-                progress.update(chunk.reports)
+                bar.update(chunk.reports)
         if not skip_bad_rows:
             reader.raise_problems()
     if reader.problems:

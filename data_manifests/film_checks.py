@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from data_manifests.atomic import file_sha256
 from data_manifests.duplicates import duplicate_contents
 from data_manifests.errors import DataError, Problem
 from data_manifests.film_paths import locate_films
 from data_manifests.films import Film, read_film
+from data_manifests.progress_bar import progress_bar
 
 MISSING_SHOWN = 1000  # a wrong image root makes every film missing
 
@@ -100,7 +100,7 @@ def _read_all(paths: Sequence[Path]) -> list[FilmFacts]:
     """Decode films with as many threads as there are cores; decoders release the lock."""
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         results: Iterable[FilmFacts] = pool.map(_read_one, paths)
-        return list(tqdm(results, total=len(paths), desc="films", unit="film", disable=None))
+        return list(progress_bar(results, total=len(paths), desc="films", unit="film"))
 
 
 def _read_one(path: Path) -> FilmFacts:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torchvision.models.detection import RetinaNet
-from tqdm import tqdm
 
 from data_manifests.errors import ConfigError, DataError, Problem
 from data_manifests.manifest import Manifest
+from data_manifests.progress_bar import progress_bar
 from detector.config import DetectorConfig
 from detector.core import torch_core
 from detector.film_stream import batches_of_one_size, stream_films
@@ -102,7 +102,9 @@ def propose_store(
             threads=threads,
             ahead=2 * batch_size,
         )
-        bar = tqdm(total=len(mine), initial=len(mine) - len(todo), desc="propose", unit="film")
+        bar = progress_bar(
+            total=len(mine), initial=len(mine) - len(todo), desc="propose", unit="film"
+        )
         for batch in batches_of_one_size(films, batch_size):
             bar.update(len(batch))
             if batch[0].error is not None:

@@ -17,7 +17,6 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from torchvision.models.detection import RetinaNet
-from tqdm import tqdm
 
 from data_manifests.atomic import file_sha256, write_bytes, write_json
 from data_manifests.errors import (
@@ -28,6 +27,7 @@ from data_manifests.errors import (
     TrainingStopped,
 )
 from data_manifests.manifest import Manifest
+from data_manifests.progress_bar import progress_bar
 from detector.backbones import load_backbone_weights
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read, draw_weights
@@ -161,7 +161,7 @@ def train_detector(
             for epoch in range(progress.epochs_done, training.epochs):
                 if epoch - progress.best_epoch > training.patience:
                     break
-                bar = tqdm(
+                bar = progress_bar(
                     total=steps,
                     initial=progress.step - epoch * steps,
                     desc=f"epoch {epoch + 1}/{training.epochs}",

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 from torchvision.models.detection import RetinaNet
-from tqdm import tqdm
 
 from data_manifests.manifest import Manifest
+from data_manifests.progress_bar import progress_bar
 from detector.dataset import FilmDataset, FilmKey
 
 BATCH = 8
@@ -55,7 +55,9 @@ def validate_detector(
         )
         for threshold in THRESHOLDS
     ]
-    for start in tqdm(range(0, len(films), BATCH), desc="validate", unit="batch", leave=False):
+    for start in progress_bar(
+        range(0, len(films), BATCH), desc="validate", unit="batch", leave=False
+    ):
         if should_stop():
             return None
         batch = [films[FilmKey(k, 0, k)] for k in range(start, min(start + BATCH, len(films)))]

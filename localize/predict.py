@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from data_manifests.errors import ConfigError, DataError, Problem
 from data_manifests.manifest import Manifest
+from data_manifests.progress_bar import progress_bar
 from detector.core import Core, Precision, torch_core
 from detector.device import warn_of_slow_bfloat16
 from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
@@ -106,7 +106,7 @@ def predict_films(
         DataError: a film cannot be read and `skip_errors` is false, or none can be read.
     """
     every = PredictedBlock([], [], [])
-    with tqdm(total=len(films), desc="predict", unit="film") as bar:
+    with progress_bar(total=len(films), desc="predict", unit="film") as bar:
         for block in predicted_blocks(bundle, films, options, device):
             every.images.extend(block.images)
             every.boxes.extend(block.boxes)

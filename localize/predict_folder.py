@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from data_manifests.errors import DataError
+from data_manifests.progress_bar import progress_bar
 from detector.propose import Shard
 from localize.bundle import Bundle
 from localize.predict import (
@@ -86,7 +86,7 @@ def predict_folder(
         with UnfinishedPrediction(target, run) as unfinished:
             first = unfinished.films
             source = blocks_of or (lambda rest: predicted_blocks(bundle, rest, options, device))
-            with tqdm(total=len(mine), initial=first, desc="predict", unit="film") as bar:
+            with progress_bar(total=len(mine), initial=first, desc="predict", unit="film") as bar:
                 for block in source(mine[first:]) if first < len(mine) else ():
                     for row in block.skipped:
                         tell(f"skipped {row['image_id']}: {row['error']}")

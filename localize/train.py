@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
-from tqdm import tqdm
 
 from attributes.vectors import WordVectors
 from data_manifests.atomic import atomic_path, write_json
 from data_manifests.errors import CheckpointError, ConfigError
+from data_manifests.progress_bar import progress_bar
 from detector.processes import Place, broadcast_numbers, process_group
 from detector.provenance import provenance
 from detector.roi_store import RoiStore
@@ -134,8 +134,12 @@ def train_localizer(
             # Epoch 0: the untouched model. Anchored, that is the detector's own ranking.
             scores = _validate(place, model, val_store, val, objective, device)
             _judge(run, scores, model, objective, training, progress, resolved)
-        bar = tqdm(
-            total=training.epochs, initial=progress.epoch, unit="epoch", disable=place.rank != 0
+        bar = progress_bar(
+            total=training.epochs,
+            initial=progress.epoch,
+            desc="localizer",
+            unit="epoch",
+            disable=place.rank != 0,
         )
         while progress.epoch < training.epochs and progress.stale_epochs < training.patience:
             order = _epoch_order(len(train), batch_size, training.seed, progress.epoch)

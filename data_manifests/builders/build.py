@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from data_manifests.atomic import file_sha256
 from data_manifests.builders.sources import source_checksums
@@ -19,6 +18,7 @@ from data_manifests.errors import ConfigError, DataError, Problem
 from data_manifests.films import film_size, is_dicom, read_film
 from data_manifests.manifest import Manifest, ManifestInfo, Option, make_manifest
 from data_manifests.membership import is_member
+from data_manifests.progress_bar import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ def _film_headers(
     items = list(zip(images["path"], images["image_id"], images["row"], strict=True))
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         return list(
-            tqdm(pool.map(look, items), total=len(items), desc="films", unit="film", disable=None)
+            progress_bar(pool.map(look, items), total=len(items), desc="films", unit="film")
         )
 
 

@@ -17,7 +17,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from data_manifests.atomic import write_bytes
 from data_manifests.columns import BOX_COLUMNS, IMAGE_COLUMNS, REPORT_COLUMNS
@@ -26,6 +25,7 @@ from data_manifests.manifest import Manifest, ManifestInfo, make_manifest, write
 from data_manifests.one_thread import one_thread
 from data_manifests.phantom.case import Case, PhantomOptions, make_case, split_number
 from data_manifests.phantom.truth import KEYWORDS
+from data_manifests.progress_bar import progress_bar
 
 GENERATOR_VERSION = 1  # raise it when the same seed gives other films
 LOGGER = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def _rows(
     out: Path, options: PhantomOptions, shares: SplitShares, indices: range, workers: int
 ) -> Iterator[_FilmRows]:
     make = partial(_make_film, out, options, shares)
-    bar = partial(tqdm, total=len(indices), desc="phantom films", unit="film", delay=2.0)
+    bar = partial(progress_bar, total=len(indices), desc="phantom films", unit="film", delay=2.0)
     if workers == 1:
         with threadpool_limits(1):  # numpy's threads take longer than its small matrices
             yield from bar(map(make, indices))

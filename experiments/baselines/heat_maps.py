@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from data_manifests.errors import ConfigError
 from data_manifests.manifest import Manifest
+from data_manifests.progress_bar import progress_bar
 from detector.film_stream import stream_films
 from experiments.baselines.classifier import FilmClassifier, square_films
 
@@ -123,7 +123,7 @@ def film_heats(
         ahead=2 * batch_size,
     )
     waiting = []
-    for film in tqdm(stream, total=len(image_ids), desc=kind, unit="film"):
+    for film in progress_bar(stream, total=len(image_ids), desc=kind, unit="film"):
         if film.error is not None:
             raise film.error
         waiting.append(film)

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional
-from tqdm import tqdm
 
 from data_manifests.atomic import write_json
 from data_manifests.errors import DataError
 from data_manifests.leaks import refuse_overlap_leaks
 from data_manifests.manifest import Manifest
+from data_manifests.progress_bar import progress_bar
 from detector.backbones import load_backbone_weights
 from detector.config import DetectorTrainConfig
 from detector.dataset import FilmDataset, FilmKey, draw_weights, epoch_order
@@ -77,7 +77,7 @@ def train_classifier(
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=training.lr, weight_decay=training.weight_decay)
     best, waited, history = -1.0, 0, []
-    bar = tqdm(total=training.epochs * steps, desc="classifier", unit="step")
+    bar = progress_bar(total=training.epochs * steps, desc="classifier", unit="step")
     for epoch in range(training.epochs):
         model.train()
         losses = []

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FunctionLoader
 from markupsafe import Markup
-from tqdm import tqdm
 
 from data_manifests.atomic import atomic_path
 from data_manifests.errors import DataError
 from data_manifests.manifest import Manifest
+from data_manifests.progress_bar import progress_bar
 from localize.gallery.cards import Card, film_cards, skipped_films
 from localize.gallery.thumbnail import thumbnails
 from localize.prediction import Prediction
@@ -58,7 +58,9 @@ def build_gallery(
             "them; give the manifest or folder that `pneumoloc predict` was run on"
         )
     side = next((side for most, side in PICTURE_SIDES if len(cards) <= most), SMALLEST_SIDE)
-    encoded = _encoded(tqdm(thumbnails(paths, side), "gallery", len(cards), unit="film"))
+    encoded = _encoded(
+        progress_bar(thumbnails(paths, side), desc="gallery", total=len(cards), unit="film")
+    )
     script, style = (_own(name) for name in ("gallery.js", "gallery.css"))
     stream = (
         _environment()
