@@ -25,7 +25,8 @@ from experiments.cli_options import (
 
 
 def controlled(
-    out: Out,
+    preset: Annotated[str, typer.Option("--preset", help="phantom or many-pairs.")] = "phantom",
+    out: Out = Path("work"),
     results: Results = None,
     seed: Seeds = None,
     set_: Set = None,
@@ -33,7 +34,7 @@ def controlled(
 ) -> None:
     """Does text from hospital B move the boxes of a detector trained at hospital A, or the films?
 
-    The work folder of the phantom's table 1 serves here too. `--set` as there.
+    The work folder of the phantom's table 1 serves its preset too, not that of many pairs.
     """
     from dataclasses import replace
 
@@ -41,18 +42,21 @@ def controlled(
     from experiments.phantom_work import phantom_road
     from experiments.table1 import phantom_table, write_table1
 
-    preset = phantom_preset("controlled", seed, set_)
-    result = last(phantom_steps(out, preset, processes))
-    places = [(number, out / f"seed_{number}") for number in preset.seeds]
-    chosen = chosen_boxes([phantom_road(place, place, seed=number) for number, place in places])
-    table = phantom_table(result, preset.model_dump(mode="json"))
+    check_preset(preset, "phantom", "many-pairs")
+    stem = f"controlled-{preset}"
+    chosen = phantom_preset(stem, seed, set_)
+    result = last(phantom_steps(out, chosen, processes))
+    places = [(number, out / f"seed_{number}") for number in chosen.seeds]
+    boxes = chosen_boxes([phantom_road(place, place, seed=number) for number, place in places])
+    table = phantom_table(result, chosen.model_dump(mode="json"))
+    told = as_said(seed, set_)
     typer.echo(
         write_table1(
-            replace(table, chosen=chosen),
+            replace(table, chosen=boxes),
             results or out,
-            "controlled",
+            stem,
             title="The controlled question: does text from hospital B move the boxes?",
-            command=f"pneumoloc experiment controlled{as_said(seed, set_)} --out WORK",
+            command=f"pneumoloc experiment controlled --preset {preset}{told} --out WORK",
         )
     )
 

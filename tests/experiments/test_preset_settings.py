@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from data_manifests.errors import ConfigError
@@ -70,7 +72,8 @@ def test_proposed_means_the_same_in_every_preset(model, name):
     ("model", "name"),
     [
         (PhantomPreset, "phantom"),
-        (PhantomPreset, "controlled"),
+        (PhantomPreset, "controlled-phantom"),
+        (PhantomPreset, "controlled-many-pairs"),
         (FilmsPreset, "open"),
         (FilmsPreset, "dictation"),
         (FilmsPreset, "paper"),
@@ -86,7 +89,9 @@ def test_the_table_explains_every_method(model, name):
 
 
 def test_the_phantoms_presets_share_one_work_folder():
-    table, controlled = (read_preset(PhantomPreset, name) for name in ("phantom", "controlled"))
+    table, controlled = (
+        read_preset(PhantomPreset, name) for name in ("phantom", "controlled-phantom")
+    )
     curves = read_preset(CurvesPreset, "curves-phantom")
     ablation = read_preset(AblationPreset, "ablation-phantom")
     assert table.size == controlled.size == curves.size == ablation.size
@@ -97,12 +102,22 @@ def test_the_phantoms_presets_share_one_work_folder():
 
 
 def test_the_controls_differ_from_proposed_in_what_they_read():
-    specs = {spec.name: spec for spec in read_preset(PhantomPreset, "controlled").methods}
+    specs = {spec.name: spec for spec in read_preset(PhantomPreset, "controlled-phantom").methods}
     proposed = specs["proposed"].adaptation
     controls = [spec for spec in specs.values() if spec.kind.startswith("adapted")]
     sources = [one.adaptation.source for one in controls]
     assert sources == ["words", "own", "none", "regions", "truth"]
     assert all(one.adaptation.training == proposed.training for one in controls)
+
+
+def test_many_pairs_differ_from_the_controls_in_the_films_of_hospital_b_alone():
+    few, many = (
+        read_preset(PhantomPreset, f"controlled-{name}") for name in ("phantom", "many-pairs")
+    )
+    assert many.size == replace(few.size, films_b=many.size.films_b)
+    assert many.size.films_b > 3 * few.size.films_b
+    assert {spec.name for spec in many.methods} <= {spec.name for spec in few.methods}
+    assert all(spec in few.methods for spec in many.methods)
 
 
 def test_the_curves_compare_with_retinanet():
