@@ -103,7 +103,12 @@ def load_backbone_weights(backbone: BackboneWithFPN, path: Path) -> None:
             loaded = load_file(path)
         else:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+    except UnpicklingError as error:  # torch's own text advises to let the file run code
+        raise CheckpointError(
+            f"{path}: expected backbone weights, got a file that is no plain state dict of torch; "
+            "a safetensors file must end in .safetensors"
+        ) from error
+    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError) as error:
         raise CheckpointError(f"{path}: expected backbone weights, got {error}") from error
     if not isinstance(loaded, Mapping) or not all(
         isinstance(tensor, Tensor) for tensor in loaded.values()

@@ -125,9 +125,10 @@ def _read_config(path: Path) -> DetectorConfig:
         content.pop("validation", None)
         return DetectorConfig.model_validate(content)
     except FileNotFoundError as error:
+        got = f"no {CONFIG}" if path.parent.is_dir() else "no such folder"
         raise CheckpointError(
-            f"{path.parent}: expected a trained detector, got no {CONFIG}; give a folder that "
-            "`pneumoloc detector train` has filled"
+            f"{path.parent}: expected a trained detector, got {got}; give a folder that "
+            "`pneumoloc detector train` or `bundle make` has filled"
         ) from error
     except ValidationError as error:
         first = error.errors()[0]

@@ -92,6 +92,8 @@ def train_detector(
         warn_of_slow_bfloat16(device)
     if backbone_weights is not None and initial is not None:
         raise ConfigError("give backbone weights or an initial detector, not both")
+    if backbone_weights is not None and not backbone_weights.is_file():
+        raise CheckpointError(f"{backbone_weights}: expected backbone weights, got no such file")
     start = None if initial is None else load_detector(initial)
     is_pretrained = backbone_weights is not None if start is None else start[1].is_pretrained
     config = config.model_copy(update={"is_pretrained": is_pretrained})

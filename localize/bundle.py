@@ -141,7 +141,8 @@ def verify_bundle(folder: Path) -> dict[str, Any]:
     """
     path = folder / DESCRIPTION
     if not path.is_file():
-        raise CheckpointError(f"{folder}: expected a model bundle, got no {DESCRIPTION}")
+        got = f"no {DESCRIPTION}" if folder.is_dir() else "no such folder"
+        raise CheckpointError(f"{folder}: expected a model bundle, got {got}")
     description = read_json(path)
     if description.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(

@@ -98,6 +98,8 @@ def predict(
     chosen = films_to_predict(films, split)
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out}: expected a folder, got a file")
+    if out.resolve() in (path.resolve() for path in films):
+        raise ConfigError(f"--out {out}: expected a folder of its own, got that of the films")
     bundle = load_bundle(model)
     blocks_of = None
     if engine == "ray":
@@ -220,7 +222,7 @@ def demo(
 
 
 def quickstart(
-    out: Annotated[Path, typer.Option("--out", help="Folder for everything.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for everything.")] = Path("quickstart"),
     seed: Annotated[int, typer.Option(help="Of the phantom and both trainings.")] = 0,
 ) -> None:
     """The whole road on phantom films: both trainings, prediction, evaluation, exports, gallery."""

@@ -20,10 +20,16 @@ def drafts(
     prediction: PredictionArgument,
     out: Annotated[Path, typer.Option("--out", help="File to write: .json or .txt.")],
     present: Annotated[
-        float, typer.Option(min=0, max=1, help="P(pneumonia) from which an opacity is stated.")
+        float,
+        typer.Option(
+            min=0, max=1, help="P(pneumonia) that states an opacity, in films without a call."
+        ),
     ] = 0.7,
     absent: Annotated[
-        float, typer.Option(min=0, max=1, help="P(pneumonia) below which none is stated.")
+        float,
+        typer.Option(
+            min=0, max=1, help="P(pneumonia) below which none is, in films without a call."
+        ),
     ] = 0.3,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Boxes that are described.")] = 0.2,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`pneumoloc localize train|report-boxes` and `pneumoloc bundle make|info|verify`."""
+"""`pneumoloc localize train|report-boxes` and `pneumoloc bundle make|where|info|verify`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from localize.shipped import SHIPPED_BUNDLE
 
 localize_app = typer.Typer(
     help="Region weights and attributes from film-report pairs.", no_args_is_help=True
@@ -17,6 +19,9 @@ Manifest_ = Annotated[Path, typer.Option("--manifest", help="Manifest folder wit
 Store = Annotated[Path, typer.Option("--store", help="ROI store of `detector propose`.")]
 Mined = Annotated[Path, typer.Option("--attributes", help="Folder of `attributes mine`.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+BundleArgument = Annotated[
+    Path, typer.Argument(help="Bundle folder.  [default: the package's]", show_default=False)
+]
 
 
 @localize_app.command()
@@ -152,7 +157,13 @@ def make(
 
 
 @bundle_app.command()
-def info(bundle: Annotated[Path, typer.Argument(help="Bundle folder.")]) -> None:
+def where() -> None:
+    """Print the folder of the package's own bundle, for `--model`, `--initial` and the like."""
+    typer.echo(str(SHIPPED_BUNDLE))
+
+
+@bundle_app.command()
+def info(bundle: BundleArgument = SHIPPED_BUNDLE) -> None:
     """Print what a bundle holds, as JSON."""
     import json
 
@@ -162,7 +173,7 @@ def info(bundle: Annotated[Path, typer.Argument(help="Bundle folder.")]) -> None
 
 
 @bundle_app.command()
-def verify(bundle: Annotated[Path, typer.Argument(help="Bundle folder.")]) -> None:
+def verify(bundle: BundleArgument = SHIPPED_BUNDLE) -> None:
     """Checksums, both networks, the golden film predicted again; exit code 2 if not in order."""
     from localize.bundle import load_bundle
     from localize.golden import ANSWER, check_golden

@@ -12,7 +12,7 @@ from typing import Literal
 
 from data_manifests.errors import ConfigError
 from localize.box_place import Place, Side, box_place
-from localize.gallery.cards import Card, CardBox, Corners, film_cards, skipped_films
+from localize.gallery.cards import DECIMALS, Card, CardBox, Corners, film_cards, skipped_films
 from localize.prediction import Prediction
 
 EXTENTS = ("patchy", "focal", "multifocal", "diffuse")
@@ -26,7 +26,8 @@ Statement = Literal["opacity", "no opacity"]
 class DraftOptions:
     """When something is said, and when it is said to be uncertain.
 
-    P(pneumonia) of at least `present` is an opacity, below `absent` none, between them uncertain.
+    The film's own call decides (yes, no; unsure is uncertain). Where it has none, P(pneumonia) of
+    at least `present` is an opacity, below `absent` none, between them uncertain.
     Boxes with a score of at least `min_score` are described, the best one also below it; from
     `sure_score` on their place is no reason for doubt. Keywords are used from `min_attribute` on.
     """
@@ -126,15 +127,16 @@ def draft_film(card: Card, keywords: tuple[str, ...], options: DraftOptions) -> 
     boxes = _described(card.boxes, options)
     best = boxes[0].score if boxes and boxes[0].score is not None else 0.0
     probability = card.p_pneumonia if card.p_pneumonia is not None else best
-    if probability < options.absent and best < options.sure_score:
+    is_opacity = {"yes": True, "no": False}.get(card.opacity, probability >= options.absent)
+    doubts = _film_doubts(card.opacity, probability, options)
+    if not is_opacity and best < options.sure_score:
         sentences: tuple[Sentence, ...] = (_none_found(card, boxes),)
     elif not boxes:
-        sentences = (_without_box(known, probability, options),)
+        sentences = (_without_box(known, doubts, options),)
     else:
         groups = _groups(boxes, card, options)
         located = [
-            _located(group, known, probability, options, is_only=len(groups) == 1)
-            for group in groups
+            _located(group, known, doubts, options, is_only=len(groups) == 1) for group in groups
         ]
         sentences = (*located, *_overall(located, known, options))
     return FilmDraft(
@@ -197,7 +199,7 @@ def _is_sure(boxes: Sequence[BoxEvidence], options: DraftOptions) -> bool:
 def _located(
     group: _Group,
     known: Mapping[str, float],
-    probability: float,
+    film_doubts: Sequence[str],
     options: DraftOptions,
     *,
     is_only: bool,
@@ -205,7 +207,7 @@ def _located(
     own = {word for box in group.boxes for word in box.keywords}
     used = _best_words((group.extents(), TEXTURES), known, own, options)
     severity = _best_words((SEVERITIES,), known, own, options) if is_only else {}
-    doubts = [*_film_doubts(probability, options), *_box_doubts(group, options)]
+    doubts = [*film_doubts, *_box_doubts(group, options)]
     noun = "opacity" if len(group.boxes) == 1 else "opacities"
     text = f"{' '.join([*used, noun]).capitalize()} in {group.words()}"
     text += "".join(f", {word}" for word in severity)
@@ -240,10 +242,12 @@ def _overall(
     ]
 
 
-def _without_box(known: Mapping[str, float], probability: float, options: DraftOptions) -> Sentence:
+def _without_box(
+    known: Mapping[str, float], film_doubts: Sequence[str], options: DraftOptions
+) -> Sentence:
     used = _best_words((EXTENTS, TEXTURES), known, set(), options)
     severity = _best_words((SEVERITIES,), known, set(), options)
-    doubts = [*_film_doubts(probability, options), "no box shows where"]
+    doubts = [*film_doubts, "no box shows where"]
     text = " ".join([*used, "opacity"]).capitalize() + " without a place"
     return Sentence(
         text=_ended(text + "".join(f", {word}" for word in severity), doubts),
@@ -257,12 +261,17 @@ def _without_box(known: Mapping[str, float], probability: float, options: DraftO
 
 
 def _none_found(card: Card, boxes: tuple[BoxEvidence, ...]) -> Sentence:
+    doubts = []
+    if card.p_pneumonia is None:
+        doubts.append("P(pneumonia) is not known")
+    elif card.opacity == "unsure":
+        doubts.append(f"the film is called unsure, P(pneumonia) {card.p_pneumonia:.2f}")
     return Sentence(
-        text="No opacity stands out.",
+        text=_ended("No opacity stands out", doubts),
         statement="no opacity",
         places=(),
-        is_uncertain=card.p_pneumonia is None,
-        doubts=("P(pneumonia) is not known",) if card.p_pneumonia is None else (),
+        is_uncertain=bool(doubts),
+        doubts=tuple(doubts),
         boxes=boxes,
         keywords={},
     )
@@ -284,22 +293,34 @@ def _best_words(
     return used
 
 
-def _film_doubts(probability: float, options: DraftOptions) -> list[str]:
-    if probability >= options.present:
+def _film_doubts(call: str, probability: float, options: DraftOptions) -> list[str]:
+    """What speaks against stating an opacity: the film's call, or P where it has none."""
+    if call in ("no", "unsure"):
+        return [f"the film is called {call}, P(pneumonia) {probability:.2f}"]
+    if call == "yes" or probability >= options.present:
         return []
     if probability >= options.absent:
         return [
-            f"P(pneumonia) {probability:.2f} lies between {options.absent:.2f} and "
-            f"{options.present:.2f}"
+            f"P(pneumonia) {_below(probability, options.present)} lies between "
+            f"{options.absent:.2f} and {options.present:.2f}"
         ]
-    return [f"P(pneumonia) is only {probability:.2f}"]
+    return [f"P(pneumonia) is only {_below(probability, options.absent)}"]
+
+
+def _below(value: float, bound: float) -> str:
+    """Two decimals, or as many as a card has where two would reach the bound."""
+    text = f"{value:.2f}"
+    return text if float(text) < bound else f"{value:.{DECIMALS}f}"
 
 
 def _box_doubts(group: _Group, options: DraftOptions) -> list[str]:
     best = max(box.score or 0.0 for box in group.boxes)
     doubts = []
     if not _is_sure(group.boxes, options):
-        doubts.append(f"the best box score here, {best:.2f}, is below {options.sure_score:.2f}")
+        doubts.append(
+            f"the best box score here, {_below(best, options.sure_score)}, "
+            f"is below {options.sure_score:.2f}"
+        )
     for box in group.boxes:
         stated = {"left", "right"} & set(box.keywords)
         if group.place.side != "central" and len(stated) == 1 and not stated & set(group.sides):

@@ -251,26 +251,34 @@ def _check_films(prediction: Prediction, manifest: Manifest) -> None:
         Problem("prediction images.csv", "each film once", repr(image_id), field="image_id")
         for image_id in predicted[predicted.duplicated()].unique()
     ]
-    problems += [
-        Problem(
-            "prediction images.csv",
-            f"the manifest's film {image_id!r}",
-            "no such film",
-            field="image_id",
-            fix="predict it, or evaluate on a subset of the manifest",
-        )
-        for image_id in known[~known.isin(set(predicted))]
-    ]
-    problems += [
-        Problem(
-            "manifest images.csv",
-            f"the prediction's film {image_id!r}",
-            "no such film",
-            field="image_id",
-            fix="give the manifest that was predicted",
-        )
-        for image_id in predicted[~predicted.isin(set(known))]
-    ]
+    for file, other, ids, others, fix in (
+        (
+            "prediction",
+            "manifest",
+            known,
+            predicted,
+            "predict them, or evaluate on a subset of the manifest",
+        ),
+        (
+            "manifest",
+            "prediction",
+            predicted,
+            known,
+            "give the manifest (or its --split) that was predicted",
+        ),
+    ):
+        missing = ids[~ids.isin(set(others))]
+        if len(missing):
+            examples = ", ".join(repr(image_id) for image_id in missing.head(3))
+            problems.append(
+                Problem(
+                    f"{file} images.csv",
+                    f"all {len(ids)} films of the {other}",
+                    f"{len(missing)} missing, such as {examples}",
+                    field="image_id",
+                    fix=fix,
+                )
+            )
     if problems:
         raise DataError.from_problems(problems)
 

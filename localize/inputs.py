@@ -9,11 +9,13 @@ from data_manifests.errors import DataError
 from data_manifests.films import FILM_SUFFIXES
 from data_manifests.manifest import read_manifest
 from localize.predict import FilmToPredict, film_list, manifest_films
+from localize.prediction import DESCRIPTION
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether a path is a manifest folder."""
-    return (path / "images.csv").is_file() or (path / "images.parquet").is_file()
+    """Whether a path is a manifest folder; a prediction has an images.csv, too."""
+    has_table = (path / "images.csv").is_file() or (path / "images.parquet").is_file()
+    return has_table and not (path / DESCRIPTION).is_file()
 
 
 def films_to_predict(inputs: Sequence[Path], split: str) -> list[FilmToPredict]:

@@ -233,7 +233,7 @@ def film_results(
     for batch in batches_of_one_size(stream, options.batch_size):
         if batch[0].error is not None:
             if not options.skip_errors:
-                raise batch[0].error
+                raise _named(batch[0].error, files[batch[0].row])
             yield batch[0], None
             continue
         tensors = [film.image.to(device) for film in batch if film.image is not None]
@@ -251,6 +251,14 @@ def film_results(
             limit=options.max_boxes,
         )
         yield from zip(batch, found, strict=True)
+
+
+def _named(error: DataError, file: Path) -> DataError:
+    """The problems of one film with its whole path, and the way round them."""
+    fix = "--on-error skip leaves it out"
+    return DataError.from_problems(
+        [replace(one, file=str(file), fix=one.fix or fix) for one in error.problems]
+    )
 
 
 def _core(bundle: Bundle, options: PredictOptions) -> Core:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from localize.predict import (
     predicted_blocks,
     prediction_info,
 )
-from localize.prediction import DESCRIPTION
+from localize.prediction import DESCRIPTION, read_prediction
 from localize.shards import join_shards, shard_folder
 from localize.unfinished import UnfinishedPrediction
 
@@ -66,8 +66,8 @@ def predict_folder(
     `tell` hears of each film that is skipped.
 
     Raises:
-        DataError: a film cannot be read and `skip_errors` is false, none can be read, or another
-            process is writing the same.
+        DataError: a film cannot be read and `skip_errors` is false, none can be read, another
+            process is writing the same, or `out` holds another finished prediction.
     """
     shard = shard or Shard()
     size = options.batch_size
@@ -77,6 +77,7 @@ def predict_folder(
         for film in films[first : first + size]
     ]
     info = prediction_info(bundle, options)
+    _refuse_another(out, films, info)
     run = {**_run(bundle, films, options), "shard": str(shard)}
     target = shard_folder(out, shard)
     is_whole = shard.of == 1
@@ -104,6 +105,28 @@ def predict_folder(
     if not is_whole:
         join_shards(out, shard.of, size)
     return report
+
+
+def _refuse_another(out: Path, films: Sequence[FilmToPredict], info: Mapping[str, Any]) -> None:
+    """Keep a finished prediction, and the page and corrections that were made from it."""
+    if not (out / DESCRIPTION).is_file():
+        return
+    old = read_prediction(out)
+    ids = list(old.images[["image_id", "path"]].itertuples(index=False, name=None))
+    other = [
+        word
+        for word, is_same in (
+            ("films", ids == [(film.image_id, film.path) for film in films]),
+            ("model", old.info.get("bundle_id") == info["bundle_id"]),
+            ("options", old.info.get("options") == info["options"]),
+        )
+        if not is_same
+    ]
+    if other:
+        raise DataError(
+            f"{out}: holds a finished prediction with other {' and '.join(other)}; choose another "
+            "--out, or delete it"
+        )
 
 
 def _run(bundle: Bundle, films: Sequence[FilmToPredict], options: PredictOptions) -> dict[str, Any]:

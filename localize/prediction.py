@@ -118,7 +118,8 @@ def read_prediction(folder: Path) -> Prediction:
     try:
         info = json.loads((folder / "prediction.json").read_text("utf-8"))
     except FileNotFoundError as error:
-        raise _error(folder, "a finished prediction", "no prediction.json") from error
+        got = "no prediction.json" if folder.is_dir() else "no such folder"
+        raise _error(folder, "a finished prediction", got) from error
     except (OSError, ValueError, RecursionError) as error:
         raise _error(folder / "prediction.json", "JSON", str(error)) from error
     version = info.pop("format_version", None) if isinstance(info, dict) else None

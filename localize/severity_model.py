@@ -99,8 +99,9 @@ def read_severity(path: Path) -> SeverityModel:
     try:
         model = TypeAdapter(SeverityModel).validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        first = str(error).splitlines()[0]
-        raise CheckpointError(f"{path}: expected a severity model, got {first}") from error
+        is_missing = isinstance(error, FileNotFoundError)
+        got = "no such file" if is_missing else str(error).splitlines()[0]
+        raise CheckpointError(f"{path}: expected a severity model, got {got}") from error
     if model.features != FEATURES or len(model.coefficients) != len(FEATURES):
         raise CheckpointError(f"{path}: expected coefficients for {', '.join(FEATURES)}")
     return model

@@ -33,7 +33,12 @@ def read_source_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     return table
 
 
-def require_columns(path: Path, found: Iterable[str], columns: Sequence[str]) -> None:
+def require_columns(
+    path: Path,
+    found: Iterable[str],
+    columns: Sequence[str],
+    fix: str = "is this the file as published?",
+) -> None:
     """Raise one problem for each column that the table lacks."""
     found = [str(name) for name in found]
     problems = [
@@ -43,7 +48,7 @@ def require_columns(path: Path, found: Iterable[str], columns: Sequence[str]) ->
             field=column,
             expected=f"the columns {', '.join(columns)}",
             got=f"only {', '.join(found)[:300]}",
-            fix="is this the file as published?",
+            fix=fix,
         )
         for column in columns
         if column not in found

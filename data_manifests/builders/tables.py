@@ -11,13 +11,14 @@ import pandas as pd
 
 from data_manifests.builders.build import Build, BuildOptions, SourceTables, finish_build
 from data_manifests.builders.row_rules import LabelRule, RowFilter, apply_rules, row_mask
-from data_manifests.builders.sources import read_source_table, require_columns
+from data_manifests.builders.sources import read_source_table, require_columns, source_error
 from data_manifests.columns import BOX_COLUMNS, CORNERS, IMAGE_COLUMNS, REPORT_COLUMNS
 from data_manifests.errors import ConfigError
 from data_manifests.manifest import Option
 from data_manifests.membership import is_member
 
 WIDTH_HEIGHT = ("x", "y", "width", "height")
+MAP_CORNERS = "map yours, such as --box-column x1=YOURS, or x, y, width, height"
 REPEATED_FILM_COLUMNS = ("patient_id", "width", "height")  # of images.csv, often repeated by boxes
 
 
@@ -82,7 +83,7 @@ def build_tables(
     all_films = _mapped(images, table, columns.images, IMAGE_COLUMNS)
     if selection.ids_from_paths and "path" in all_films:
         all_films["image_id"] = _stems(all_films["path"])
-    require_columns(images, all_films.columns, ("image_id", "patient_id", "path"))
+    _require_mapped(images, all_films, ("image_id", "patient_id", "path"), table, "--column")
     if "study_id" not in all_films:
         all_films["study_id"] = all_films["image_id"]
     if selection.source:
@@ -108,7 +109,7 @@ def build_tables(
     if reports is not None:
         raw = read_source_table(Path(reports), ())
         mapped = _mapped(Path(reports), raw, columns.reports, REPORT_COLUMNS)
-        require_columns(Path(reports), mapped.columns, ("study_id", "text"))
+        _require_mapped(Path(reports), mapped, ("study_id", "text"), raw, "--report-column")
         report_parts.append(mapped)
         sources.append(Path(reports))
     tables = SourceTables(
@@ -150,11 +151,25 @@ def _mapped(
     path: Path, table: pd.DataFrame, mapping: Mapping[str, str], known: Sequence[str]
 ) -> pd.DataFrame:
     """The known columns of a table under their manifest names."""
-    require_columns(path, table.columns, list(mapping.values()))
+    require_columns(path, table.columns, list(mapping.values()), "is the column spelled so?")
     names = {name: mapping.get(name, name) for name in known}
     return pd.DataFrame(
         {name: table[theirs] for name, theirs in names.items() if theirs in table}
     ).reset_index(drop=True)
+
+
+def _require_mapped(
+    path: Path, mapped: pd.DataFrame, needed: Sequence[str], table: pd.DataFrame, option: str
+) -> None:
+    """Raise where a table lacks manifest columns that no option maps to its own."""
+    if missing := [name for name in needed if name not in mapped]:
+        header = ", ".join(str(name) for name in table.columns if name != "row")[:300]
+        raise source_error(
+            path,
+            f"the columns {', '.join(needed)}",
+            f"no {', '.join(missing)} in {header or 'an empty header'}",
+            f"map yours: {option} {missing[0]}=YOURS",
+        )
 
 
 def _stems(paths: pd.Series) -> pd.Series:
@@ -168,12 +183,12 @@ def _boxes(path: Path, mapping: Mapping[str, str], selection: TableSelection) ->
     raw = raw[row_mask(path, raw, selection.boxes_where)].reset_index(drop=True)
     known = [name for name in BOX_COLUMNS if name not in CORNERS]
     boxes = _mapped(path, raw, {k: v for k, v in mapping.items() if k in known}, known)
-    require_columns(path, boxes.columns, ("image_id",))
+    _require_mapped(path, boxes, ("image_id",), raw, "--box-column")
     if selection.ids_from_paths:
         boxes["image_id"] = _stems(boxes["image_id"])
     if "width" in mapping or "height" in mapping:
         theirs = {name: mapping.get(name, name) for name in WIDTH_HEIGHT}
-        require_columns(path, raw.columns, list(theirs.values()))
+        require_columns(path, raw.columns.drop("row"), list(theirs.values()), MAP_CORNERS)
         x, y, width, height = (
             pd.to_numeric(raw[theirs[name]], errors="coerce").to_numpy(np.float64)
             for name in WIDTH_HEIGHT
@@ -181,7 +196,7 @@ def _boxes(path: Path, mapping: Mapping[str, str], selection: TableSelection) ->
         corners = dict(zip(CORNERS, (x, y, x + width, y + height), strict=True))
     else:
         theirs = {name: mapping.get(name, name) for name in CORNERS}
-        require_columns(path, raw.columns, list(theirs.values()))
+        require_columns(path, raw.columns.drop("row"), list(theirs.values()), MAP_CORNERS)
         corners = {name: raw[theirs[name]].to_numpy() for name in CORNERS}
     for position, name in enumerate(CORNERS, start=1):
         boxes.insert(position, name, corners[name])

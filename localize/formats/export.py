@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from data_manifests.errors import ConfigError
+from data_manifests.errors import ConfigError, DataError
 from localize.formats.annotations import Annotations
 from localize.formats.coco import write_coco, write_coco_results, write_v7_coco
 from localize.formats.cvat import write_cvat
@@ -69,11 +69,14 @@ def export(
 
     Raises:
         ConfigError: no such format.
-        DataError: the films or boxes cannot be written in it.
+        DataError: the films or boxes cannot be written in it, or `target` is a folder where the
+            format is a file.
     """
     exporter = EXPORTERS.get(format_name)
     if exporter is None:
         raise ConfigError(f"format: expected one of {', '.join(EXPORTERS)}, got {format_name!r}")
+    if format_name not in FOLDER_FORMATS and target.is_dir():
+        raise DataError(f"{target}: expected a file to write {format_name} into, got a folder")
     exporter(annotations, target, options or FormatOptions())
     if has_sidecar:
         write_sidecar(annotations, sidecar_path(target))

@@ -17,6 +17,7 @@ import pytest
 import pneumoloc
 from data_manifests.manifest import read_manifest, write_manifest
 from localize.prediction import read_prediction, write_prediction
+from localize.shipped import SHIPPED_BUNDLE
 from tests.localize.models import (
     film_manifest,
     plant_store,
@@ -127,6 +128,21 @@ def test_predict_refuses_to_write_over_a_file(run, films, tmp_path):
     assert (tmp_path / "out").read_text() == "mine"
 
 
+def test_predict_does_not_write_among_the_films(run, films):
+    before = sorted(films.iterdir())
+    ran = run("predict", films, "--model", films / "later", "--out", films)
+    assert ran.code == 2
+    assert "expected a folder of its own, got that of the films" in ran.err
+    assert sorted(films.iterdir()) == before
+
+
+def test_predict_names_a_bad_film_and_the_way_round_it(run, bundle, films, tmp_path):
+    (films / "bad.png").write_bytes(b"")
+    ran = run("predict", films, "--model", bundle, "--out", tmp_path / "out")
+    assert f"{films / 'bad.png'}: expected" in ran.err
+    assert "--on-error skip leaves it out" in ran.err
+
+
 def test_predict_takes_one_split_of_a_manifest(run, bundle, films, tmp_path):
     film_manifest(films, sorted(films.iterdir()), splits=["train", "test"])
     ran = run("predict", films, "--model", bundle, "--out", tmp_path / "out", "--split", "test")
@@ -146,6 +162,12 @@ def test_bundle_verify_says_that_all_is_well(run, bundle):
     assert "10 files in order" in ran.out
 
 
+def test_the_packages_bundle_has_an_address_and_is_the_default(run):
+    ran = run("bundle", "where")
+    assert ran.out == f"{SHIPPED_BUNDLE}\n"
+    assert run("bundle", "info").out == run("bundle", "info", SHIPPED_BUNDLE).out
+
+
 @pytest.mark.parametrize("command", ["info", "verify"])
 def test_bundle_commands_refuse_a_tampered_bundle(run, bundle, tmp_path, command):
     copy = tmp_path / "copy"
@@ -163,7 +185,10 @@ def test_bundle_commands_refuse_a_tampered_bundle(run, bundle, tmp_path, command
 def test_bundle_commands_refuse_what_is_no_bundle(run, tmp_path, command):
     ran = run("bundle", command, tmp_path)
     assert ran.code == 2
-    assert "expected a model bundle" in ran.err
+    assert "expected a model bundle, got no bundle.json" in ran.err
+    ran = run("bundle", command, tmp_path / "typo")
+    assert ran.code == 2
+    assert "expected a model bundle, got no such folder" in ran.err
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +320,12 @@ def test_severity_commands_refuse_bad_input(run, scored):
     )
     assert bad_model.code == 2
     assert "expected a severity model" in bad_model.err
+    no_model = run(
+        *("severity", "score", scored / "prediction", "--model", scored / "typo.json"),
+        *("--out", scored / "scores.csv"),
+    )
+    assert no_model.code == 2
+    assert "expected a severity model, got no such file" in no_model.err
     assert not (scored / "scores.csv").exists()
     no_column = run(
         *("severity", "fit", scored / "prediction", "--manifest", scored / "manifest"),

@@ -25,7 +25,7 @@ LEFT_LUNG = (600, 150, 850, 750)
 RIGHT_LUNG = (150, 150, 400, 750)
 
 
-def draft(boxes, p=0.9, own=(), **attributes):
+def draft(boxes, p=0.9, own=(), call="", **attributes):
     """The draft of a film; `boxes` are (corners, score) or (corners, score, keywords)."""
     card = Card(
         id="film",
@@ -38,6 +38,7 @@ def draft(boxes, p=0.9, own=(), **attributes):
         boxes=tuple(CardBox(box[0], box[1], "opacity", tuple(box[2:])) for box in boxes),
         true_boxes=None,
         attributes=tuple(attributes.values()),
+        opacity=call,
     )
     return draft_film(card, tuple(attributes), DraftOptions())
 
@@ -169,6 +170,51 @@ def test_side_is_that_of_the_box_whatever_the_keywords_say(box, score, p, left, 
 def test_uncertain_sentences_are_those_with_doubts_and_say_so(p, score):
     for sentence in draft([(LEFT_LOWER, score)], p).sentences:
         assert sentence.is_uncertain == bool(sentence.doubts) == ("uncertain" in sentence.text)
+
+
+@pytest.mark.parametrize(
+    ("call", "p", "score", "text", "doubts"),
+    [
+        ("yes", 0.4, 0.8, "Opacity in the left lower zone.", ()),
+        ("no", 0.6, 0.3, "No opacity stands out.", ()),
+        (
+            "no",
+            0.2,
+            0.8,
+            "Opacity in the left lower zone; uncertain.",
+            ("the film is called no, P(pneumonia) 0.20",),
+        ),
+        (
+            "unsure",
+            0.2,
+            0.1,
+            "No opacity stands out; uncertain.",
+            ("the film is called unsure, P(pneumonia) 0.20",),
+        ),
+        (
+            "unsure",
+            0.8,
+            0.8,
+            "Opacity in the left lower zone; uncertain.",
+            ("the film is called unsure, P(pneumonia) 0.80",),
+        ),
+    ],
+)
+def test_the_films_own_call_goes_before_the_thresholds(call, p, score, text, doubts):
+    (sentence,) = draft([(LEFT_LOWER, score)], p=p, call=call).sentences
+    assert (sentence.text, sentence.doubts) == (text, doubts)
+
+
+@pytest.mark.parametrize(
+    ("p", "score", "doubt"),
+    [
+        (0.9, 0.3979, "the best box score here, 0.3979, is below 0.40"),
+        (0.6999, 0.8, "P(pneumonia) 0.6999 lies between 0.30 and 0.70"),
+        (0.2961, 0.8, "P(pneumonia) is only 0.2961"),
+    ],
+)
+def test_no_number_is_rounded_up_to_its_bound(p, score, doubt):
+    assert draft([(LEFT_LOWER, score)], p=p).sentences[0].doubts == (doubt,)
 
 
 def test_box_that_answers_to_the_other_side_is_a_doubt():

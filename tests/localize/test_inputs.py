@@ -97,3 +97,12 @@ def test_a_path_out_of_the_manifests_root_is_refused(tmp_path):
 def test_a_source_finds_the_film_of_each_id(tmp_path):
     paths = write_films(tmp_path, [(20, 20)] * 2)
     assert film_source(tmp_path) == {"film0": paths[0], "film1": paths[1]}
+
+
+def test_a_prediction_among_the_films_is_no_manifest(tmp_path):
+    (film,) = write_films(tmp_path, [(20, 20)])
+    (tmp_path / "images.csv").write_text("image_id,path\nfilm0,film0.png\n")
+    assert is_manifest(tmp_path)
+    (tmp_path / "prediction.json").write_text("{}")
+    assert not is_manifest(tmp_path)
+    assert film_source(tmp_path) == {"film0": film}

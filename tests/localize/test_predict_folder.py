@@ -161,6 +161,20 @@ def test_a_finished_shard_is_not_done_again(bundle, films, tmp_path, monkeypatch
     assert again == dataclasses.replace(first, already_done=4)
 
 
+@pytest.mark.parametrize("change", ["films", "options"])
+def test_another_finished_prediction_is_kept(bundle, films, tmp_path, change):
+    predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU)
+    before = tables(tmp_path / "out")
+    predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU)  # the same again may be written
+    assert tables(tmp_path / "out") == before
+    options = dataclasses.replace(OPTIONS, max_boxes=3) if change == "options" else OPTIONS
+    with pytest.raises(DataError, match=f"finished prediction with other {change}; choose"):
+        predict_folder(
+            bundle, films[1:] if change == "films" else films, tmp_path / "out", options, CPU
+        )
+    assert tables(tmp_path / "out") == before
+
+
 def test_shards_of_other_options_are_not_joined(bundle, films, tmp_path):
     predict_folder(bundle, films, tmp_path, OPTIONS, CPU, shard=Shard(0, 2))
     other = dataclasses.replace(OPTIONS, max_boxes=3)

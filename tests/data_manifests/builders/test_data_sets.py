@@ -303,7 +303,11 @@ def test_a_box_on_a_film_that_no_row_has_is_an_error(tmp_path: Path) -> None:
     ("columns", "error", "reason"),
     [
         (ColumnMapping(images={"path": "Nope"}), DataError, "Nope"),
-        (ColumnMapping(images={"path": "Filename"}), DataError, "patient_id"),
+        (
+            ColumnMapping(images={"path": "Filename"}),
+            DataError,
+            r"no patient_id in .*Filename.*; map yours: --column",
+        ),
         (ColumnMapping(images={"colour": "Filename"}), ConfigError, "colour"),
         (ColumnMapping(boxes={"x3": "bx"}), ConfigError, "x3"),
     ],

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from data_manifests.errors import ConfigError
+from data_manifests.errors import ConfigError, DataError
 from data_manifests.manifest import read_manifest, write_manifest
 from localize.formats.cli import register
 from localize.prediction import write_prediction
@@ -64,6 +64,14 @@ def test_a_prediction_goes_out_and_comes_back_with_a_summary(app, folders):
 def test_a_manifest_exports_its_true_boxes(app, folders):
     run(app, "export", folders / "manifest", "--format", "cvat", "--out", folders / "a.xml")
     assert 'xbr="30.000000"' in (folders / "a.xml").read_text()
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused_and_kept(app, folders):
+    (folders / "taken").mkdir()
+    with pytest.raises(DataError, match="taken: expected a file to write coco into, got a folder"):
+        run(app, "export", folders / "manifest", "--format", "coco", "--out", folders / "taken")
+    assert list((folders / "taken").iterdir()) == []
+    assert not list(folders.glob("*.sidecar.csv"))
 
 
 def test_at_most_so_many_boxes_a_film(app, folders):
