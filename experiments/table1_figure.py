@@ -49,5 +49,5 @@ def draw_table1(rows: list[TableRow], path: Path) -> None:
             panel.set_xticks(place, [row.method.replace("_", "\n") for row in part])
             panel.set_ylim(0, 1)
             panel.set_ylabel("true boxes found")
-            panel.set_title(f"{dataset} (dotted: two human readers on 38 real films)")
+            panel.set_title(f"{dataset} (dotted: two groups of readers on 38 other films)")
             panel.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))

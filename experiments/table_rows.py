@@ -35,8 +35,8 @@ FURTHER = (
     "attribute_macro_accuracy",
 )
 HUMAN = (
-    "Two human readers on the same 38 films (NIH boxes against RSNA boxes) agree with "
-    "IoU@.25/.5/.75 of "
+    "For comparison: the boxes of two groups of readers (NIH's against RSNA's) on 38 other films "
+    "agree with IoU@.25/.5/.75 of "
     + "/".join(f"{value:.3f}".removeprefix("0") for value in HUMAN_AGREEMENT.values())
     + "."
 )

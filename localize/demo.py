@@ -35,11 +35,11 @@ def run_demo(out: Path) -> Iterator[str]:
     write_text(out / "drafts.txt", drafts_as_text(draft_films(prediction), bundle.bundle_id))
     gallery = out / "prediction" / "gallery.html"
     build_gallery(prediction, {film.image_id: film.file for film in films}, gallery)
-    yield "film        P(opacity)   is it one?   severity 0-8"
+    yield "film        P(pneumonia)   call       severity 0-8"
     for image_id, probability, opacity, severity in prediction.images[
         ["image_id", "p_pneumonia", "opacity", "severity"]
     ].itertuples(index=False):
-        yield f"{image_id:<12}{probability:>8.2f}   {opacity:<10}{severity:>12.1f}"
+        yield f"{image_id:<12}{probability:>12.2f}   {opacity:<11}{severity:>12.1f}"
     yield f"{len(films)} films, {len(prediction.boxes)} boxes in {time.monotonic() - start:.0f} s:"
     yield f"  {gallery}   to look at: films with boxes, attributes, severity"
     yield f"  {out / 'prediction'}   images.csv, boxes.csv, attributes.csv"
