@@ -118,7 +118,8 @@ def test_markdown_quotes_the_agreement_of_readers_and_escapes_names():
     prediction = make_prediction(ids, [("b", *BOX, 0.5)], status=["skipped", "ok"])
     text = evaluate(prediction, make_truth(ids, [("b", *BOX)]), replicates=10).to_markdown()
     assert ".842/.579/.079" in text
-    assert "| iou_at_0.5 | 1.000 [1.000, 1.000] | 0.579 |" in text
+    assert "| iou_at_0.5 | 1.000 [1.000, 1.000] |\n" in text
+    assert "on 38 other films" in text
     assert "<script>" not in text
 
 
