@@ -293,9 +293,11 @@ def check(
 def split(
     folder: Annotated[Path, typer.Argument(help="A manifest folder.")],
     out: Annotated[Path | None, typer.Option(help="Write here; default: into the folder.")] = None,
-    train: Annotated[float, typer.Option(help="Share of the patients, or parts: 1 1 1.")] = 0.7,
-    val: Annotated[float, typer.Option(help="Share of the patients.")] = 0.15,
-    test: Annotated[float, typer.Option(help="Share of the patients.")] = 0.15,
+    train: Annotated[
+        float, typer.Option(min=0, help="Share of the patients, or parts: 1 1 1.")
+    ] = 0.7,
+    val: Annotated[float, typer.Option(min=0, help="Share of the patients.")] = 0.15,
+    test: Annotated[float, typer.Option(min=0, help="Share of the patients.")] = 0.15,
     stratify_by: Annotated[
         list[str] | None,
         typer.Option(help="has_box, has_report, or a column of images or labels; repeatable."),
@@ -335,7 +337,10 @@ def split(
     else:
         parts = train + val + test
         if parts <= 0:
-            raise ConfigError("--train, --val and --test must be shares or parts above 0")
+            raise ConfigError(
+                "--train, --val, --test: expected shares or parts of which one is above 0, "
+                f"got {train:g}, {val:g}, {test:g}"
+            )
         manifest = split_manifest(
             manifest,
             {"train": train / parts, "val": val / parts, "test": test / parts},

@@ -208,7 +208,7 @@ def _look_at_film(
     except DataError as error:
         bad = error.problems[0]
         got = f"{path}: {bad.got}"
-        fix = bad.fix or "--on-error skip leaves it out"
+        fix = bad.fix or ("" if options.on_error == "skip" else "--on-error skip leaves it out")
         return _Header(
             problem=Problem(tables.images_file, bad.expected, got, row or None, bad.field, fix)
         )

@@ -11,7 +11,8 @@ Labels = Annotated[
     list[str] | None, typer.Option("--label", help="Rename a label: OLD=NEW. Repeatable.")
 ]
 MinScore = Annotated[
-    float | None, typer.Option(help="Leave out boxes with a lower score (those without one stay).")
+    float | None,
+    typer.Option(min=0, max=1, help="Leave out boxes with a lower score (those without one stay)."),
 ]
 MaxBoxes = Annotated[int | None, typer.Option(min=0, help="At most this many best boxes a film.")]
 ImageRoot = Annotated[
