@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,10 +76,12 @@ def targets_from_states(
     axes: Sequence[str] = (),
     policy: str = DEFAULT_POLICY,
     has_finding: Sequence[bool] | None = None,
+    may_have_finding: Sequence[bool] | None = None,
 ) -> Targets:
     """Targets from keyword states (each one of `STATES`), one row a study.
 
-    `axes`, one a keyword, are needed by a policy that masks silent ones.
+    `axes`, one a keyword, are needed by a policy that masks silent ones; `may_have_finding` says of
+    which studies a finding is present or hedged, though no keyword may belong to it.
 
     Raises:
         ConfigError: an unknown policy. ValueError: axes are needed, and not one a keyword.
@@ -100,24 +102,28 @@ def targets_from_states(
     if rules.mask_silent_axes:
         if len(axes) != len(keywords):
             raise ValueError(f"axes: expected one for each of {len(keywords)}, got {len(axes)}")
-        mask *= _is_known_by_axis(codes, code_of, np.array(axes))
+        hints = [code_of["present"], code_of["uncertain"]]
+        is_there = np.asarray(np.isin(codes, hints).any(axis=1), dtype=np.bool_)
+        if may_have_finding is not None:
+            is_there = is_there | np.array(may_have_finding, dtype=np.bool_)
+        is_spoken = codes != code_of["unmentioned"]
+        mask *= _is_known_by_axis(is_spoken, is_there, np.array(axes))
     found = None if has_finding is None else np.array(has_finding, dtype=np.bool_)
     return Targets(tuple(study_ids), tuple(keywords), targets, mask, policy, found)
 
 
 def _is_known_by_axis(
-    codes: NDArray[np.int64], code_of: Mapping[str, int], axes: NDArray[np.str_]
+    is_spoken: NDArray[np.bool_], is_there: NDArray[np.bool_], axes: NDArray[np.str_]
 ) -> NDArray[np.bool_]:
     """(S, K): false on the axes without a word, of studies in which something is there, or may be.
 
     A report that says of nothing that it is there is about a clear film: its silence is a no.
+    `is_spoken` (S, K): the report says something of the keyword, be it a no; `is_there` (S,).
     """
-    is_there = np.isin(codes, [code_of["present"], code_of["uncertain"]]).any(axis=1)
-    spoken = codes != code_of["unmentioned"]
-    known = np.ones(codes.shape, dtype=np.bool_)
+    known = np.ones(is_spoken.shape, dtype=np.bool_)
     for axis in np.unique(axes):
         of_axis = axes == axis
-        known[:, of_axis] = (spoken[:, of_axis].any(axis=1) | ~is_there)[:, None]
+        known[:, of_axis] = (is_spoken[:, of_axis].any(axis=1) | ~is_there)[:, None]
     return known
 
 
@@ -184,15 +190,21 @@ def read_targets(folder: Path, *, policy: str = DEFAULT_POLICY) -> Targets:
             states.append(fields[1:])
     if problems:
         raise DataError.from_problems(problems)
-    found = (
-        read_studies_with_finding(Path(folder))
-        if (Path(folder) / "findings.csv").is_file()
-        else None
-    )
-    has_finding = None if found is None else [study_id in found for study_id in study_ids]
-    axes = _read_axes(Path(folder), keywords) if rules.mask_silent_axes else ()
+    has_finding = may_have_finding = None
+    if (Path(folder) / "findings.csv").is_file():
+        found = read_studies_with_finding(Path(folder))
+        hedged = read_studies_with_finding(Path(folder), assertions=("uncertain",))
+        has_finding = [study_id in found for study_id in study_ids]
+        open_or_found = found | hedged
+        may_have_finding = [study_id in open_or_found for study_id in study_ids]
     return targets_from_states(
-        study_ids, states, keywords, axes=axes, policy=policy, has_finding=has_finding
+        study_ids,
+        states,
+        keywords,
+        axes=_read_axes(Path(folder), keywords) if rules.mask_silent_axes else (),
+        policy=policy,
+        has_finding=has_finding,
+        may_have_finding=may_have_finding,
     )
 
 

@@ -42,7 +42,7 @@ class LocalizerConfig(Frozen):
     pooling: Pooling = Field(
         "probabilities",
         description="features: the head reads v = sum alpha phi, as printed; probabilities: it "
-        "reads each region, and the film's answer is the alpha-weighted mean of theirs: a region's "
+        "reads each region, and these answers' alpha-weighted mean is the film's: a region's "
         "own attributes mean something, and alpha is rewarded for the region the words fit",
     )
     film_evidence: bool = Field(

@@ -9,14 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from localize.box_place import LOWER_STARTS, UPPER_ENDS
-
+# Weights in bundles depend on all of these: who changes one changes every bundle's attributes.
 COUNT = 4  # regions of a film that are looked at, each apart from the better ones
 TOLD = 3  # of these the scores themselves are told
 MAX_IOU = 0.3  # `nms_iou`: RSNA boxes of one lung rarely touch
 LEAST_LOGIT = -6.0  # a score of .0025: all that is lower says nothing
 COLUMNS = ((0.0, 0.5), (0.5, 1.0))  # of the film's width: the patient's right and left
-ROWS = ((0.0, UPPER_ENDS), (UPPER_ENDS, LOWER_STARTS), (LOWER_STARTS, 1.0))  # of its height
+ROWS = ((0.0, 0.32), (0.32, 0.5), (0.5, 1.0))  # of its height: `box_place` says why there
 WIDTH = TOLD + 1 + len(COLUMNS) * len(ROWS)
 
 

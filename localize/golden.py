@@ -30,26 +30,33 @@ SCORE_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class Golden:
-    """`film` is a PNG file's bytes; `boxes` (x1, y1, x2, y2, score) and P(pneumonia) its answer."""
+    """`film` is a PNG file's bytes; `boxes` (x1, y1, x2, y2, score), P(pneumonia) and the
+    probabilities of the keywords its answer."""
 
     film: bytes
     boxes: tuple[tuple[float, ...], ...]
     p_pneumonia: float
+    attributes: tuple[float, ...]
 
 
 def make_golden(bundle: Bundle, folder: Path) -> Golden:
     """Predict the golden film on the CPU; `folder` is for its file in the meantime."""
     film = cv2.imencode(".png", make_case(FILM_OPTIONS, 0).pixels)[1].tobytes()
     write_bytes(folder / FILM, film)
-    boxes, probability = _answer(bundle, folder / FILM)
-    return Golden(film, boxes, probability)
+    return Golden(film, *_answer(bundle, folder / FILM))
 
 
 def write_golden(golden: Golden, folder: Path) -> None:
     """Write `golden.png` and `golden.json`."""
     write_bytes(folder / FILM, golden.film)
-    answer = {"boxes": [list(box) for box in golden.boxes], "p_pneumonia": golden.p_pneumonia}
-    write_json(folder / ANSWER, answer)
+    write_json(
+        folder / ANSWER,
+        {
+            "boxes": [list(box) for box in golden.boxes],
+            "p_pneumonia": golden.p_pneumonia,
+            "attributes": list(golden.attributes),
+        },
+    )
 
 
 def check_golden(bundle: Bundle, folder: Path) -> float:
@@ -60,15 +67,21 @@ def check_golden(bundle: Bundle, folder: Path) -> float:
     """
     kept = read_json(folder / ANSWER)
     expected = np.array([*map(tuple, kept["boxes"])], np.float64)
-    boxes, probability = _answer(bundle, folder / FILM)
+    boxes, probability, attributes = _answer(bundle, folder / FILM)
     got = np.array(boxes, np.float64)
     shift = np.inf
     if got.shape == expected.shape:
         shift = float(np.abs(got[:, :4] - expected[:, :4]).max(initial=0))
         score = float(np.abs(got[:, 4] - expected[:, 4]).max(initial=0))
         other = abs(probability - float(kept["p_pneumonia"]))
-        if shift <= BOX_TOLERANCE_PX and max(score, other) <= SCORE_TOLERANCE:
+        keywords = _largest_difference(attributes, kept.get("attributes"))
+        if shift <= BOX_TOLERANCE_PX and max(score, other, keywords) <= SCORE_TOLERANCE:
             return shift
+        if keywords > SCORE_TOLERANCE:
+            raise CheckpointError(
+                f"{folder / ANSWER}: a keyword's probability is {keywords:.3f} off; predictions "
+                "cannot be trusted here"
+            )
     raise CheckpointError(
         f"{folder / ANSWER}: expected boxes {expected.round(2).tolist()} and P(pneumonia) "
         f"{float(kept['p_pneumonia']):.3f}, got {got.round(2).tolist()} and {probability:.3f}; "
@@ -77,11 +90,23 @@ def check_golden(bundle: Bundle, folder: Path) -> float:
     )
 
 
-def _answer(bundle: Bundle, film: Path) -> tuple[tuple[tuple[float, ...], ...], float]:
+def _largest_difference(got: tuple[float, ...], kept: list[float] | None) -> float:
+    """Of the keywords' probabilities; 0 for bundles from before these were kept."""
+    if kept is None:
+        return 0.0
+    if len(kept) != len(got):
+        return np.inf
+    return float(np.abs(np.array(kept) - np.array(got)).max(initial=0))
+
+
+def _answer(
+    bundle: Bundle, film: Path
+) -> tuple[tuple[tuple[float, ...], ...], float, tuple[float, ...]]:
     options = PredictOptions(max_boxes=BOXES)
     prediction = predict_films(
         bundle, [FilmToPredict("golden", film, FILM)], options, torch.device("cpu")
     )
     rows = prediction.boxes[["x1", "y1", "x2", "y2", "score"]].to_numpy(np.float64)
     boxes = tuple(tuple(float(value) for value in row) for row in rows)
-    return boxes, float(prediction.images["p_pneumonia"].iloc[0])
+    attributes = prediction.attributes.iloc[0, 1:].astype(float)
+    return boxes, float(prediction.images["p_pneumonia"].iloc[0]), tuple(attributes)

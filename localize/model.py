@@ -163,13 +163,17 @@ def load_localizer_weights(model: Localizer, path: Path) -> None:
     """Load a safetensors file into a localizer of the same configuration, also one on `meta`.
 
     Raises:
-        CheckpointError: unreadable, other names or shapes, or not finite; names the tensor.
+        CheckpointError: unreadable, other names or shapes, not finite, or a spread of 0; names the
+            tensor.
     """
     try:
         given = load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: expected safetensors weights, got: {error}") from error
     check_tensors(given, model.state_dict(), path)
+    for name in ("fusion.feature_std", "film_answer.std"):
+        if name in given and not (given[name] > 0).all():
+            raise CheckpointError(f"{path}: tensor {name} must be above 0: it divides")
     # Bundles may hold half precision; the mask of places stays what it is.
     full = {
         name: tensor.float() if tensor.is_floating_point() else tensor

@@ -324,6 +324,9 @@ def _resume(
     if state is None:
         return _Progress()
     try:
+        # A run from before a setting was there may go on as it began.
+        stored = LocalizerConfig.stored(state["config"]["localizer"]).model_dump(mode="json")
+        state["config"]["localizer"] = stored
         changed = [
             f"{part}.{name}: {state['config'][part].get(name)!r} then, {value!r} now"
             for part, settings in resolved.items()

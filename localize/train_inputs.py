@@ -111,6 +111,13 @@ def set_film_answer(model: Localizer, store: RoiStore, pairs: Pairs) -> None:
     for rows in np.array_split(pairs.rows, -(-len(pairs) // FILMS_READ)):
         regions = Regions.from_batch(store.read(rows), torch.device("cpu"))
         found = film_evidence(regions.geometry, regions.score_logits(), regions.mask)
+        if not (is_sound := torch.isfinite(found).all(dim=1).numpy()).all():
+            bad = np.isin(pairs.rows, rows[~is_sound])
+            films = ", ".join(np.array(pairs.image_ids)[bad])
+            raise FloatingPointError(
+                f"{store.folder}: scores or boxes not finite on films {films}; propose these films "
+                "again"
+            )
         evidence.append(found.double().numpy())
     fit_film_answer(model.film_answer, np.concatenate(evidence), pairs.targets, pairs.mask)
 

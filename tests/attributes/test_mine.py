@@ -56,6 +56,16 @@ def test_every_study_has_a_row_also_without_findings_or_text(tmp_path: Path) -> 
     assert (summary.reports, summary.findings) == (3, 1)
 
 
+def test_the_axes_are_noted_for_the_targets(tmp_path: Path) -> None:
+    source = reports(tmp_path / "r.csv", {"a": "Patchy opacity in the left lower zone."})
+    mine_reports(source, tmp_path / "out", lexicon=ENGLISH)
+    listed = json.loads((tmp_path / "out" / "mining.json").read_text())["axes"]
+    assert listed == {keyword.name: keyword.axis for keyword in ENGLISH.keywords}
+    found = read_targets(tmp_path / "out", policy="axis-world")
+    known = dict(zip(found.keywords, found.mask[0], strict=True))
+    assert (known["right"], known["upper"], known["severe"]) == (1, 1, 0)
+
+
 @pytest.mark.slow
 def test_workers_change_nothing(tmp_path: Path) -> None:
     texts = {f"s{n}": f"Left opacity {n}. No effusion." for n in range(6 * CHUNK_REPORTS + 7)}

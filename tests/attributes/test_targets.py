@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from attributes.lexicon import load_lexicon
+from attributes.mine import mine_reports
 from attributes.structure import Structurer
 from attributes.study_states import STATES, keyword_states
 from attributes.target_policies import POLICIES, get_policy
@@ -79,6 +80,30 @@ def test_an_axis_of_which_the_report_says_nothing_is_not_known(
     found = targets_from_states(["s"], told, keywords, axes=axes, policy="axis-world")
     assert found.mask[0].tolist() == mask
     assert found.targets[0].tolist() == [state == "present" for state in told[0]]
+
+
+def test_a_hedged_finding_without_a_keyword_leaves_its_axes_open() -> None:
+    keywords, axes = ["upper", "lower"], ["zone", "zone"]
+    silent = [["unmentioned"] * 2] * 2
+    found = targets_from_states(
+        ["hedged", "clear"], silent, keywords, axes=axes, may_have_finding=[True, False]
+    )
+    assert found.mask.tolist() == [[0, 0], [1, 1]]
+
+
+def test_findings_that_are_stated_or_hedged_leave_silent_axes_open(tmp_path: Path) -> None:
+    texts = {
+        "hedged": "Possible pneumonia.",
+        "stated": "Pneumonia.",
+        "denied": "No pneumonia.",
+        "clear": "Clear lungs.",
+    }
+    source = tmp_path / "r.csv"
+    source.write_text("study_id,text\n" + "".join(f"{k},{v}\n" for k, v in texts.items()))
+    mine_reports(source, tmp_path / "out", lexicon=load_lexicon("en"))
+    found = read_targets(tmp_path / "out", policy="axis-world")
+    known = {study: bool(found.mask[row].any()) for study, row in found.row_of.items()}
+    assert known == {"hedged": False, "stated": False, "denied": True, "clear": True}
 
 
 def test_a_policy_by_axes_needs_the_axis_of_each_keyword(tmp_path: Path) -> None:

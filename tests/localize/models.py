@@ -31,7 +31,7 @@ from detector.training_run import TrainingRun
 from localize.bundle import write_bundle
 from localize.calibration import Calibration
 from localize.config import LocalizerConfig, LocalizeTrainConfig
-from localize.model import build_localizer
+from localize.model import Localizer, build_localizer
 from localize.pairs import Pairs, make_pairs
 from localize.severity_model import FEATURES, SeverityModel
 from localize.train import LocalizerTraining, train_localizer
@@ -177,6 +177,15 @@ def tiny_localizer(**changes) -> LocalizerConfig:
         **changes,
     }
     return LocalizerConfig(**settings)
+
+
+def fill_film_answer(model: Localizer) -> None:
+    """A second opinion of random weights on every other keyword; draws from torch's generator."""
+    answer = model.film_answer
+    for tensor in (answer.weight, answer.bias, answer.mean):
+        tensor.normal_()
+    answer.std.fill_(2.0)
+    answer.is_fitted[1::2] = True
 
 
 def tiny_training(**changes) -> LocalizeTrainConfig:
@@ -332,6 +341,7 @@ def write_tiny_runs(folder: Path, *, seed: int = 0) -> None:
         }
         localizer = build_localizer(localizer_config, **sizes)
         localizer.is_place[:2] = True
+        fill_film_answer(localizer)
     tensors = detector.state_dict()
     for name in ("detector", "localizer"):
         (folder / name).mkdir(parents=True)

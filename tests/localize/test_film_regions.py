@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from detector.proposals import Rois
+from localize.film_evidence import film_evidence
 from localize.film_regions import film_regions, regions_of_films
 from localize.model import build_localizer
-from tests.localize.models import CPU, tiny_localizer
+from tests.localize.models import CPU, fill_film_answer, tiny_localizer
 from tests.localize.test_ranking import slow_ranking
 
 SIZES = [(96, 64), (48, 96), (96, 96)]  # width, height of the model's frame
@@ -38,10 +39,15 @@ def make_localizer(**changes):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build_localizer(config, feature_width=5, word_width=8, keywords=4)
+        fill_film_answer(model)
     for name, parameter in model.roi_weights.named_parameters():
         if name.endswith("weight"):
             parameter.data *= 5  # alphas that differ
     return model.eval(), config
+
+
+def evidence_of(regions) -> tuple[torch.Tensor, ...]:
+    return regions.geometry, regions.score_logits(), regions.mask
 
 
 def film_boxes(rois: list[Rois]) -> list[torch.Tensor]:
@@ -101,7 +107,14 @@ def test_ranked_films_equal_the_slow_loop(ranking, rank_by, pooling):
                 probabilities = model.attribute_head(pooled).sigmoid()
         else:
             probabilities = sum((alpha[k] * answers[k] for k in range(count)), zero[:4])
-        np.testing.assert_allclose(got.attributes, probabilities, atol=1e-5)
+        answer = model.film_answer
+        numbers = film_evidence(*(x[[film]] for x in evidence_of(regions)))[0].double()
+        own = answer.bias + (numbers - answer.mean) / 2 @ answer.weight.double().T
+        attended = probabilities.double().logit(1e-6)
+        expected = [
+            (attended[k] + own[k]) / 2 if k % 2 else attended[k] for k in range(len(attended))
+        ]
+        np.testing.assert_allclose(got.attributes, torch.stack(expected).sigmoid(), atol=1e-5)
         alone = answers[kept]
         for row, region in enumerate(alone):
             np.testing.assert_allclose(got.region_attributes[row], region, atol=1e-5)

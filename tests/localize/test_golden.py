@@ -81,6 +81,24 @@ def test_other_weights_under_a_right_checksum_fail_the_golden_prediction(made, t
         check_golden(load_bundle(tmp_path), tmp_path)
 
 
+def test_another_answer_to_a_keyword_fails_the_golden_prediction(made):
+    bundle = load_bundle(made)
+    bundle.localizer.film_answer.bias += 0.5
+    with pytest.raises(CheckpointError, match="a keyword's probability is"):
+        check_golden(bundle, made)
+
+
+def test_a_golden_prediction_from_before_the_keywords_is_still_good(made, tmp_path):
+    for file in made.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    answer = json.loads((tmp_path / "golden.json").read_text())
+    assert len(answer.pop("attributes")) == 4
+    (tmp_path / "golden.json").write_text(json.dumps(answer))
+    bundle = load_bundle(made)
+    bundle.localizer.film_answer.bias += 0.5
+    assert check_golden(bundle, tmp_path) < 1e-3
+
+
 def test_a_picture_that_is_no_film_gets_its_warning(made, tmp_path):
     film = cv2.imread(str(made / "golden.png"), cv2.IMREAD_GRAYSCALE)
     cv2.imwrite(str(tmp_path / "film.png"), film)

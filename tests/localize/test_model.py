@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from data_manifests.errors import CheckpointError
-from localize.film_evidence import film_evidence
+from localize.film_evidence import WIDTH, film_evidence
 from localize.model import (
     Localizer,
     LocalizerOutput,
@@ -19,7 +19,7 @@ from localize.model import (
     build_localizer,
     load_localizer_weights,
 )
-from tests.localize.models import tiny_localizer
+from tests.localize.models import fill_film_answer, tiny_localizer
 
 FILMS, REGIONS, FEATURE, WORD, KEYWORDS = 3, 7, 5, 8, 6
 ALPHAS = st.sampled_from(["free", "anchored"])
@@ -103,13 +103,10 @@ def test_pooled_probabilities_are_the_weighted_mean_of_the_regions_answers():
 
 def test_the_films_answer_is_the_mean_of_two_logits_where_there_is_a_second():
     model, regions = make_model(), make_regions()
-    answer = model.film_answer
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        for tensor in (answer.weight, answer.bias, answer.mean):
-            tensor.normal_()
-    answer.std.fill_(2.0)
-    answer.is_fitted[1::2] = True
+        fill_film_answer(model)
+    answer = model.film_answer
     output = run(model, regions)
     found = model.film_attributes(regions, output)
     evidence = film_evidence(regions.geometry, regions.score_logits(), regions.mask)
@@ -218,8 +215,23 @@ def test_weights_load_as_they_were_saved(tmp_path):
         ("roi_weights.tau", torch.ones(2), r"roi_weights.tau must have shape \(\)"),
         ("roi_weights.tau", torch.tensor(1), "roi_weights.tau must be of type torch.float32"),
         ("extra", torch.ones(1), "extra is unknown"),
+        (
+            "film_answer.is_fitted",
+            torch.ones(KEYWORDS, dtype=torch.int64),
+            "film_answer.is_fitted must be of type torch.bool, but got torch.int64",
+        ),
+        ("film_answer.std", torch.zeros(WIDTH), "film_answer.std must be above 0"),
+        ("fusion.feature_std", torch.zeros(FEATURE), "fusion.feature_std must be above 0"),
     ],
-    ids=["not finite", "another shape", "whole numbers", "an unknown tensor"],
+    ids=[
+        "not finite",
+        "another shape",
+        "whole numbers",
+        "an unknown tensor",
+        "numbers for truths",
+        "no spread of the film's evidence",
+        "no spread of the features",
+    ],
 )
 def test_weights_that_do_not_fit_are_refused_by_name(tmp_path, name, tensor, message):
     save_weights(tmp_path / "w.safetensors", **{name: tensor})

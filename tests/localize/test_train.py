@@ -15,6 +15,8 @@ from detector.proposals import Rois
 from detector.roi_store import RoiStore
 from localize import objective as objective_module
 from localize.config import LocalizerConfig
+from localize.film_answer import FilmAnswer, fit_film_answer
+from localize.film_evidence import film_evidence
 from localize.film_regions import film_regions, regions_of_films
 from localize.grounding import is_on_side
 from localize.model import Localizer, Regions, build_localizer, load_localizer_weights
@@ -96,15 +98,35 @@ def test_attributes_are_read_off_the_film_after_training(planted, tmp_path):
 
 def test_the_films_own_answer_is_fitted_and_changes_nothing_else(planted, tmp_path):
     weights = []
-    for film_evidence in (True, False):
-        config = tiny_localizer(film_evidence=film_evidence)
-        train_planted(planted, tmp_path / str(film_evidence), config=config)
-        weights.append(load_file(tmp_path / str(film_evidence) / "localizer.safetensors"))
+    for has_answer in (True, False):
+        config = tiny_localizer(film_evidence=has_answer)
+        train_planted(planted, tmp_path / str(has_answer), config=config)
+        weights.append(load_file(tmp_path / str(has_answer) / "localizer.safetensors"))
     own = {name for name in weights[0] if name.startswith("film_answer.")}
-    assert weights[0]["film_answer.is_fitted"].all()
-    assert weights[0]["film_answer.weight"].any()
     assert weights[0].keys() - own == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+def test_the_films_own_answer_is_that_of_a_fit_film_by_film(planted, tmp_path):
+    with RoiStore(planted.store) as store:
+        pairs = planted.pairs("train", store)
+        random = np.random.default_rng(0)
+        mask = (random.random(pairs.mask.shape) < 0.8).astype(np.float32)
+        pairs = dataclasses.replace(pairs, mask=mask)
+        evidence = []
+        for row in pairs.rows:
+            one = Regions.from_batch(store.read(np.array([row])), CPU)
+            evidence.append(film_evidence(one.geometry, one.score_logits(), one.mask)[0].numpy())
+        train_localizer(
+            store, pairs, store, planted.pairs("val", store), planted.words, tmp_path,
+            config=tiny_localizer(), training=tiny_training(epochs=1), device=CPU,
+        )  # fmt: skip
+    expected = FilmAnswer(len(KEYWORDS))
+    fit_film_answer(expected, np.array(evidence, np.float64), pairs.targets, mask)
+    assert expected.is_fitted.all()
+    weights = load_file(tmp_path / "localizer.safetensors")
+    for name, tensor in expected.state_dict().items():
+        torch.testing.assert_close(weights[f"film_answer.{name}"], tensor, rtol=1e-4, atol=1e-5)
 
 
 def test_without_classification_the_attribute_head_stays_as_it_began(small, tmp_path):
@@ -238,6 +260,18 @@ def test_features_that_are_not_numbers_stop_the_training_and_name_the_film(tmp_p
     assert not (tmp_path / "run" / "localizer.safetensors").exists()
 
 
+@pytest.mark.parametrize("name", ["scores", "boxes"])
+def test_scores_and_boxes_that_are_not_numbers_name_the_film(tmp_path, name):
+    planted = plant_store(tmp_path, films=14, val=4, regions=4)
+    with RoiStore(planted.store, writable=True) as store:
+        values = store.read(np.array([6]))
+        array = np.full_like(getattr(values, name)[0], np.nan)
+        store._arrays[name].write(6, array)  # `write` itself refuses
+    with pytest.raises(FloatingPointError, match="scores or boxes not finite on films film-006;"):
+        train_planted(planted, tmp_path / "run")
+    assert not (tmp_path / "run" / "localizer.safetensors").exists()
+
+
 def test_a_loss_that_is_not_finite_names_step_part_and_film(small, tmp_path, monkeypatch):
     original = objective_module.Objective.losses
 
@@ -312,6 +346,17 @@ def test_other_settings_are_refused_on_resume(small, tmp_path, config, training,
             small, tmp_path, config=tiny_localizer(**config), training=tiny_training(**training)
         )
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_run_from_before_film_evidence_goes_on_without_it(small, tmp_path):
+    config = tiny_localizer(film_evidence=False)
+    train_planted(small, tmp_path, config=config)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del state["config"]["localizer"]["film_evidence"]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    train_planted(small, tmp_path, config=config)
+    with pytest.raises(CheckpointError, match="film_evidence: False then, True now"):
+        train_planted(small, tmp_path)
 
 
 def test_other_films_or_words_are_refused_on_resume(small, tmp_path):
