@@ -19,6 +19,7 @@ from localize.metrics.bootstrap import Estimate
 
 Axis = Literal["shift", "pairs"]
 AXES: tuple[Axis, ...] = ("shift", "pairs")
+METRIC = "iou_at_0.5"
 LABELS = {
     "shift": "shift between the hospitals (0: none)",
     "pairs": "film-report pairs of hospital B",
@@ -27,11 +28,13 @@ LABELS = {
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """All methods at one value of one axis."""
+    """A method at one value of one axis; `proposed_minus`: how far `proposed` is ahead of it, IoU
+    at .5, paired, where it is one of its controls."""
 
     axis: Axis
     value: float
     row: TableRow
+    proposed_minus: Estimate
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,14 @@ def run_curves(out: Path, preset: CurvesPreset, processes: int = 1) -> Iterator[
             if value is None:
                 value = round(result.pairs)
             data[f"{axis} {value:g}"] = manifest_sha256(result.truth)
+            ahead = {one.control: one.differences.get(METRIC, NOTHING) for one in result.controls}
             points += [
-                CurvePoint(axis, value, table_row(DATASET, method, result.evaluations[method.name]))
+                CurvePoint(
+                    axis,
+                    value,
+                    table_row(DATASET, method, result.evaluations[method.name]),
+                    ahead.get(method.name, NOTHING),
+                )
                 for method in methods
             ]
     yield CurvesResult(points, preset, data)
@@ -92,7 +101,16 @@ def write_curves(result: CurvesResult, folder: Path, stem: str, *, command: str)
                 "data_sha256": result.data,
             },
             "rows": [
-                {"axis": point.axis, "value": point.value, **point.row.as_json()}
+                {
+                    "axis": point.axis,
+                    "value": point.value,
+                    **point.row.as_json(),
+                    "proposed_minus_iou_50": {
+                        "mean": point.proposed_minus.value,
+                        "low": point.proposed_minus.low,
+                        "high": point.proposed_minus.high,
+                    },
+                }
                 for point in result.points
             ],
         },
@@ -111,19 +129,20 @@ def write_curves(result: CurvesResult, folder: Path, stem: str, *, command: str)
             "",
             f"**Against the {LABELS[axis]}**",
             "",
-            f"| {axis} | method | films | boxes | IoU@.5 | IoU@.5 minus RetinaNet | AP@.5 |",
-            "|---|---|---|---|---|---|---|",
+            f"| {axis} | method | films | boxes | IoU@.5 | IoU@.5 minus RetinaNet "
+            "| proposed minus it | AP@.5 | film AUC |",
+            "|---|---|---|---|---|---|---|---|---|",
         ]
         for point in result.points:
             if point.axis == axis:
                 row = point.row
                 gain = "-" if row.method == BASELINE else estimate_cell(_gain(row))
-                number, precision = (
-                    estimate_cell(row.number(key)) for key in ("iou_at_0.5", "ap_at_0.5")
+                number, precision, auc = (
+                    estimate_cell(row.number(key)) for key in (METRIC, "ap_at_0.5", "film_auc")
                 )
                 lines.append(
                     f"| {point.value:g} | {row.method} | {row.films} | {row.boxes} | {number} "
-                    f"| {gain} | {precision} |"
+                    f"| {gain} | {estimate_cell(point.proposed_minus)} | {precision} | {auc} |"
                 )
     text = "\n".join([*lines, "", f"![Gain against shift and pairs]({stem}.png)"]) + "\n"
     write_text(folder / f"{stem}.md", text)
@@ -131,7 +150,7 @@ def write_curves(result: CurvesResult, folder: Path, stem: str, *, command: str)
 
 
 def _gain(row: TableRow) -> Estimate:
-    return row.differences.get("iou_at_0.5", NOTHING)
+    return row.differences.get(METRIC, NOTHING)
 
 
 def _draw(result: CurvesResult, path: Path) -> None:
