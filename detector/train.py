@@ -187,8 +187,9 @@ def train_detector(
                     average_weights(averaged, model, training.ema_decay, progress.step)
                     progress.step += 1
                     run.log({"step": progress.step, **parts, "lr_rate": rate})
+                    told = {name: f"{value:.3f}" for name, value in parts.items()}
+                    bar.set_postfix(told, refresh=False)  # else every step is shown at once
                     bar.update()
-                    bar.set_postfix({name: f"{value:.3f}" for name, value in parts.items()})
                     if run.is_interrupted or progress.step % training.checkpoint_every == 0:
                         _save(run, resolved, model, averaged, optimizer, progress)
                         run.raise_if_interrupted()

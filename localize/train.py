@@ -169,8 +169,10 @@ def train_localizer(
             scores = _validate(place, model, val_store, val, objective, device)
             _judge(run, scores, model, objective, training, progress, resolved)
             _save(run, resolved, model, optimizer, progress)
+            bar.set_postfix(
+                best=f"{progress.best_value:.4f}", epoch=progress.best_epoch, refresh=False
+            )
             bar.update()
-            bar.set_postfix(best=f"{progress.best_value:.4f}", epoch=progress.best_epoch)
             run.raise_if_interrupted()
         bar.close()
     return LocalizerTraining(out, progress.best_epoch, progress.best_value, len(train), len(val))
