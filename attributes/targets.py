@@ -193,10 +193,9 @@ def read_targets(folder: Path, *, policy: str = DEFAULT_POLICY) -> Targets:
     has_finding = may_have_finding = None
     if (Path(folder) / "findings.csv").is_file():
         found = read_studies_with_finding(Path(folder))
-        hedged = read_studies_with_finding(Path(folder), assertions=("uncertain",))
+        perhaps = read_studies_with_finding(Path(folder), assertions=("present", "uncertain"))
         has_finding = [study_id in found for study_id in study_ids]
-        open_or_found = found | hedged
-        may_have_finding = [study_id in open_or_found for study_id in study_ids]
+        may_have_finding = [study_id in perhaps for study_id in study_ids]
     return targets_from_states(
         study_ids,
         states,

@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from attributes.vectors import WordVectors
 from data_manifests.errors import DataError, Problem
@@ -86,12 +87,7 @@ def set_statistics(model: Localizer, store: RoiStore, pairs: Pairs) -> None:
     for some in np.array_split(rows, -(-len(rows) // FILMS_READ)):
         batch = store.read(some)
         is_sound = np.isfinite(batch.features).all(axis=(1, 2))
-        if not is_sound.all():
-            bad = np.isin(pairs.rows, some[~is_sound])
-            films = ", ".join(np.array(pairs.image_ids)[bad])
-            raise FloatingPointError(
-                f"{store.folder}: features not finite on films {films}; propose these films again"
-            )
+        _check_finite("features", is_sound, some, store, pairs)
         features = batch.features[batch.mask].astype(np.float64)
         count += len(features)
         total += features.sum(axis=0)
@@ -111,15 +107,25 @@ def set_film_answer(model: Localizer, store: RoiStore, pairs: Pairs) -> None:
     for rows in np.array_split(pairs.rows, -(-len(pairs) // FILMS_READ)):
         regions = Regions.from_batch(store.read(rows), torch.device("cpu"))
         found = film_evidence(regions.geometry, regions.score_logits(), regions.mask)
-        if not (is_sound := torch.isfinite(found).all(dim=1).numpy()).all():
-            bad = np.isin(pairs.rows, rows[~is_sound])
-            films = ", ".join(np.array(pairs.image_ids)[bad])
-            raise FloatingPointError(
-                f"{store.folder}: scores or boxes not finite on films {films}; propose these films "
-                "again"
-            )
+        is_sound = torch.isfinite(found).all(dim=1).numpy()
+        _check_finite("scores or boxes", is_sound, rows, store, pairs)
         evidence.append(found.double().numpy())
     fit_film_answer(model.film_answer, np.concatenate(evidence), pairs.targets, pairs.mask)
+
+
+def _check_finite(
+    what: str,
+    is_sound: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    store: RoiStore,
+    pairs: Pairs,
+) -> None:
+    """Name the films of the rows that are not sound."""
+    if not is_sound.all():
+        films = ", ".join(np.array(pairs.image_ids)[np.isin(pairs.rows, rows[~is_sound])])
+        raise FloatingPointError(
+            f"{store.folder}: {what} not finite on films {films}; propose these films again"
+        )
 
 
 def set_places(model: Localizer, words: WordVectors) -> None:
