@@ -29,7 +29,7 @@ from experiments.phantom_work import DATASET, phantom_road, phantom_test, prepar
 from experiments.pooling import pooled_manifest, pooled_prediction
 from experiments.preset_settings import AblationPreset, Variation
 from experiments.road import Road
-from experiments.table_rows import NOTHING, TableRow, estimate_cell, table_row
+from experiments.table_rows import NOTHING, TableRow, estimate_cell, estimate_json, table_row
 from localize.metrics.bootstrap import Estimate
 from localize.prediction import Prediction
 from localize.settings import localizer_settings
@@ -118,11 +118,7 @@ def write_ablation(result: AblationResult, folder: Path, stem: str, *, command: 
                     **one.row.as_json(),
                     "method": one.variation.name,
                     "changed": one.variation.model_dump(mode="json", exclude_defaults=True),
-                    "diff_iou_50_reference": {
-                        "mean": one.against_reference.value,
-                        "low": one.against_reference.low,
-                        "high": one.against_reference.high,
-                    },
+                    "diff_iou_50_reference": estimate_json(one.against_reference),
                 }
                 for one in result.rows
             ],

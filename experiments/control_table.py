@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.judge import ControlDifference
-from experiments.table_rows import HEADS, KEYS, NOTHING, estimate_cell
+from experiments.table_rows import HEADS, KEYS, NOTHING, estimate_cell, estimate_json
 
 Controls = Mapping[str, Sequence[ControlDifference]]  # by set of films
 DIFFERENCES = {**KEYS, "film_auc": "film_auc"}
@@ -19,10 +19,8 @@ def controls_json(controls: Controls) -> dict[str, Any]:
             "dataset": dataset,
             "control": one.control,
             **{
-                f"diff_{short}": {"mean": each.value, "low": each.low, "high": each.high}
-                for short, each in (
-                    (short, one.differences.get(key, NOTHING)) for short, key in DIFFERENCES.items()
-                )
+                f"diff_{short}": estimate_json(one.differences.get(key, NOTHING))
+                for short, key in DIFFERENCES.items()
             },
         }
         for dataset, found in controls.items()

@@ -14,7 +14,7 @@ from experiments.methods import BASELINE, build_method
 from experiments.phantom_run import PhantomResult, run_phantom
 from experiments.phantom_work import DATASET
 from experiments.preset_settings import CurvesPreset
-from experiments.table_rows import NOTHING, TableRow, estimate_cell, table_row
+from experiments.table_rows import NOTHING, TableRow, estimate_cell, estimate_json, table_row
 from localize.metrics.bootstrap import Estimate
 
 Axis = Literal["shift", "pairs"]
@@ -105,11 +105,7 @@ def write_curves(result: CurvesResult, folder: Path, stem: str, *, command: str)
                     "axis": point.axis,
                     "value": point.value,
                     **point.row.as_json(),
-                    "proposed_minus_iou_50": {
-                        "mean": point.proposed_minus.value,
-                        "low": point.proposed_minus.low,
-                        "high": point.proposed_minus.high,
-                    },
+                    "proposed_minus_iou_50": estimate_json(point.proposed_minus),
                 }
                 for point in result.points
             ],

@@ -66,11 +66,7 @@ class TableRow:
             "films": self.films,
             "boxes": self.boxes,
             **{short: self.number(key).value for short, key in KEYS.items()},
-            "diff_iou_50": {
-                "mean": difference.value,
-                "low": difference.low,
-                "high": difference.high,
-            },
+            "diff_iou_50": estimate_json(difference),
             "intervals": {
                 short: [self.number(key).low, self.number(key).high] for short, key in KEYS.items()
             },
@@ -122,6 +118,11 @@ def rows_markdown(rows: list[TableRow]) -> list[str]:
             lines.append(f"| {row.method} | {' | '.join(cells)} |")
         lines.append("")
     return lines
+
+
+def estimate_json(estimate: Estimate) -> dict[str, float | None]:
+    """A difference as the tables' JSON has it."""
+    return {"mean": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
 def estimate_cell(estimate: Estimate) -> str:

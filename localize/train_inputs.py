@@ -86,7 +86,7 @@ def set_statistics(model: Localizer, store: RoiStore, pairs: Pairs) -> None:
     count, total, squares = 0, np.zeros(width), np.zeros(width)
     for some in np.array_split(rows, -(-len(rows) // FILMS_READ)):
         batch = store.read(some)
-        is_sound = np.isfinite(batch.features).all(axis=(1, 2))
+        is_sound = np.asarray(np.isfinite(batch.features).all(axis=(1, 2)), dtype=np.bool_)
         _check_finite("features", is_sound, some, store, pairs)
         features = batch.features[batch.mask].astype(np.float64)
         count += len(features)
