@@ -1,4 +1,4 @@
-"""Expert severity against the out-of-fold score (the paper's figure 4)."""
+"""True severity against the out-of-fold score (the paper's figure 4)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SeverityPoints:
-    """`expert` and `predicted` scores (S,) of the films of one target, and their ids."""
+    """True and `predicted` scores (S,) of the films of one target (an expert's, or the planted)."""
 
     name: str
     image_ids: tuple[str, ...]
-    expert: Floats
+    truth: Floats
     predicted: Floats
 
 
@@ -51,18 +51,18 @@ def draw_severity(points: list[SeverityPoints], path: Path) -> None:
     with figure_at(path, 3.2 * len(points), 3.2) as figure:
         panels = figure.subplots(1, len(points), squeeze=False)[0]
         for panel, one in zip(panels, points, strict=True):
-            top = float(max(one.expert.max(), one.predicted.max(), 1.0))
+            top = float(max(one.truth.max(), one.predicted.max(), 1.0))
             panel.plot([0, top], [0, top], color="#888888", lw=0.8)
-            panel.scatter(one.expert, one.predicted, s=12, alpha=0.6, lw=0, color=COLOURS[0])
-            if np.ptp(one.expert) and np.ptp(one.predicted):
-                r = np.corrcoef(one.expert, one.predicted)[0, 1]
+            panel.scatter(one.truth, one.predicted, s=12, alpha=0.6, lw=0, color=COLOURS[0])
+            if np.ptp(one.truth) and np.ptp(one.predicted):
+                r = np.corrcoef(one.truth, one.predicted)[0, 1]
                 panel.text(
                     0.03,
                     0.95,
-                    f"r = {r:.2f}, n = {len(one.expert)}",
+                    f"r = {r:.2f}, n = {len(one.truth)}",
                     transform=panel.transAxes,
                     va="top",
                 )
-            panel.set_xlabel(f"expert: {one.name}")
+            panel.set_xlabel(one.name)
             panel.set_ylabel("from the film, out of fold")
             panel.set_aspect("equal")

@@ -155,7 +155,7 @@ def _markdown(table: Table2, stem: str, command: str) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
-        f"![Predicted against expert severity]({stem}.png)",
+        f"![Predicted against true severity]({stem}.png)",
         "",
         f"**Attributes** against {table.attribute_truth}. {PAPER_ATTRIBUTES} Accuracy of a rare "
         "keyword is high for who always says no: that accuracy is given, too. `all`: the mean "

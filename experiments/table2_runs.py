@@ -76,7 +76,7 @@ def open_table2(
         dataset="COVID films",
         severity=severity_rows(prediction, found.covid, OPEN_TARGETS),
         points=[
-            severity_points(prediction, found.covid, target.column, target.name)
+            severity_points(prediction, found.covid, target.column, f"expert: {target.name}")
             for target in OPEN_TARGETS
         ],
         attributes=attribute_rows(told, said, states),

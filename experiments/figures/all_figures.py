@@ -71,7 +71,8 @@ def open_source(
         series_prediction=whole,
         time=_offsets(given.covid),
         severity=[
-            severity_points(whole, given.covid, target.column, target.name) for target in targets
+            severity_points(whole, given.covid, target.column, f"expert: {target.name}")
+            for target in targets
         ],
         bundle=work / method / "bundle",
     )

@@ -15,17 +15,17 @@ NO_BOXES = np.zeros((0, 4))
 
 
 def chosen_pairs(source: FigureSource) -> list[tuple[str, str]]:
-    """First and last film of patients: the greatest rise of the expert score, the middle, the fall.
+    """First and last film of patients: the greatest rise of the true score, the middle, the fall.
 
     Patients without two scored films at different times are left out.
     """
-    expert = dict(zip(source.severity[0].image_ids, source.severity[0].expert, strict=True))
+    truth = dict(zip(source.severity[0].image_ids, source.severity[0].truth, strict=True))
     pairs = []
     for _, films in source.series.images.groupby("patient_id", sort=True):
-        known = [i for i in films["image_id"] if i in expert and i in source.time]
+        known = [i for i in films["image_id"] if i in truth and i in source.time]
         known.sort(key=lambda image_id: (source.time[image_id], image_id))
         if len(known) > 1 and source.time[known[0]] < source.time[known[-1]]:
-            pairs.append((expert[known[-1]] - expert[known[0]], known[0], known[-1]))
+            pairs.append((truth[known[-1]] - truth[known[0]], known[0], known[-1]))
     pairs.sort()
     places = dict.fromkeys((len(pairs) - 1, len(pairs) // 2, 0)) if pairs else {}
     return [pairs[place][1:] for place in places]
@@ -52,7 +52,7 @@ def draw_series(source: FigureSource, path: Path) -> bool:
                 )
                 k = place[image_id]
                 panel.set_xlabel(
-                    f"severity {points.predicted[k]:.1f}, expert {points.expert[k]:.1f}"
+                    f"severity {points.predicted[k]:.1f}, true {points.truth[k]:.1f}"
                 )
         panels[0, 0].set_ylabel("earlier")
         panels[1, 0].set_ylabel("later")

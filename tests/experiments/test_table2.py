@@ -81,10 +81,10 @@ def test_points_are_the_scored_films_with_their_scores(films, table):
     points = table.points[0]
     expert = truth.labels.set_index("image_id")["severity"]
     assert len(points.image_ids) == 37
-    np.testing.assert_allclose(points.expert, expert[list(points.image_ids)])
+    np.testing.assert_allclose(points.truth, expert[list(points.image_ids)])
     fit = evaluate_severity(prediction, truth, column="severity", seed=0)[0]
-    assert np.corrcoef(points.expert, points.predicted)[0, 1] == pytest.approx(fit.pearson)
-    assert np.abs(points.expert - points.predicted).mean() == pytest.approx(fit.mae)
+    assert np.corrcoef(points.truth, points.predicted)[0, 1] == pytest.approx(fit.pearson)
+    assert np.abs(points.truth - points.predicted).mean() == pytest.approx(fit.mae)
 
 
 def test_attribute_rows_are_those_of_the_evaluation(films, table):
