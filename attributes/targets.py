@@ -102,29 +102,28 @@ def targets_from_states(
     if rules.mask_silent_axes:
         if len(axes) != len(keywords):
             raise ValueError(f"axes: expected one for each of {len(keywords)}, got {len(axes)}")
-        is_said = np.isin(codes, [code_of["present"], code_of["uncertain"]])
-        is_there = np.asarray(is_said.any(axis=1), dtype=np.bool_)
+        hints = [code_of["present"], code_of["uncertain"]]
+        is_there = np.asarray(np.isin(codes, hints).any(axis=1), dtype=np.bool_)
         if may_have_finding is not None:
             is_there = is_there | np.array(may_have_finding, dtype=np.bool_)
-        is_denied = np.isin(codes, [code_of["absent"], code_of["resolved"]])
-        mask *= is_denied | _is_known_by_axis(is_said, is_there, np.array(axes))
+        is_spoken = codes != code_of["unmentioned"]
+        mask *= _is_known_by_axis(is_spoken, is_there, np.array(axes))
     found = None if has_finding is None else np.array(has_finding, dtype=np.bool_)
     return Targets(tuple(study_ids), tuple(keywords), targets, mask, policy, found)
 
 
 def _is_known_by_axis(
-    is_said: NDArray[np.bool_], is_there: NDArray[np.bool_], axes: NDArray[np.str_]
+    is_spoken: NDArray[np.bool_], is_there: NDArray[np.bool_], axes: NDArray[np.str_]
 ) -> NDArray[np.bool_]:
     """(S, K): false on the axes without a word, of studies in which something is there, or may be.
 
-    A report that says of nothing that it is there is about a clear film: its silence is a no. A
-    denied keyword is no word on its axis: "no focal consolidation" leaves open how far the other
-    opacity reaches. `is_said` (S, K): the keyword is present or hedged; `is_there` (S,).
+    A report that says of nothing that it is there is about a clear film: its silence is a no.
+    `is_spoken` (S, K): the report says something of the keyword, be it a no; `is_there` (S,).
     """
-    known = np.ones(is_said.shape, dtype=np.bool_)
+    known = np.ones(is_spoken.shape, dtype=np.bool_)
     for axis in np.unique(axes):
         of_axis = axes == axis
-        known[:, of_axis] = (is_said[:, of_axis].any(axis=1) | ~is_there)[:, None]
+        known[:, of_axis] = (is_spoken[:, of_axis].any(axis=1) | ~is_there)[:, None]
     return known
 
 

@@ -25,7 +25,9 @@ from experiments.cli_options import (
 
 
 def controlled(
-    preset: Annotated[str, typer.Option("--preset", help="phantom or many-pairs.")] = "phantom",
+    preset: Annotated[
+        str, typer.Option("--preset", help="phantom, finished or many-pairs.")
+    ] = "phantom",
     out: Out = Path("work"),
     results: Results = None,
     seed: Seeds = None,
@@ -34,7 +36,8 @@ def controlled(
 ) -> None:
     """Does text from hospital B move the boxes of a detector trained at hospital A, or the films?
 
-    The work folder of the phantom's table 1 serves its preset too, not that of many pairs.
+    phantom: after the short training of table 1, whose work folder serves it; finished: after a
+    training to its end; many-pairs: with four times the films of B.
     """
     from dataclasses import replace
 
@@ -42,7 +45,7 @@ def controlled(
     from experiments.phantom_work import phantom_road
     from experiments.table1 import phantom_table, write_table1
 
-    check_preset(preset, "phantom", "many-pairs")
+    check_preset(preset, "phantom", "finished", "many-pairs")
     stem = f"controlled-{preset}"
     chosen = phantom_preset(stem, seed, set_)
     result = last(phantom_steps(out, chosen, processes))

@@ -64,10 +64,9 @@ def test_the_sides_of_a_bilateral_finding_are_no_negatives() -> None:
         ("present unmentioned present unmentioned", [1, 1, 1, 1]),
         # A hedge says that something may be there, and is itself not known.
         ("uncertain unmentioned unmentioned unmentioned", [0, 1, 0, 0]),
-        # "No patchy opacity" beside another one says of that one's texture only what it is not.
-        ("present unmentioned absent unmentioned", [1, 1, 1, 0]),
-        ("present unmentioned unmentioned resolved", [1, 1, 0, 1]),
-        ("present unmentioned absent present", [1, 1, 1, 1]),
+        # "No patchy opacity" speaks of textures, "no longer patchy" as well.
+        ("present unmentioned absent unmentioned", [1, 1, 1, 1]),
+        ("present unmentioned unmentioned resolved", [1, 1, 1, 1]),
         # Where nothing is there, nothing has a zone.
         ("unmentioned unmentioned unmentioned unmentioned", [1, 1, 1, 1]),
         ("absent unmentioned unmentioned unmentioned", [1, 1, 1, 1]),

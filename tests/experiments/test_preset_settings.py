@@ -73,6 +73,7 @@ def test_proposed_means_the_same_in_every_preset(model, name):
     [
         (PhantomPreset, "phantom"),
         (PhantomPreset, "controlled-phantom"),
+        (PhantomPreset, "controlled-finished"),
         (PhantomPreset, "controlled-many-pairs"),
         (FilmsPreset, "open"),
         (FilmsPreset, "dictation"),
@@ -108,6 +109,16 @@ def test_the_controls_differ_from_proposed_in_what_they_read():
     sources = [one.adaptation.source for one in controls]
     assert sources == ["words", "own", "none", "regions", "truth"]
     assert all(one.adaptation.training == proposed.training for one in controls)
+
+
+def test_a_finished_detector_differs_from_the_controls_in_its_epochs_alone():
+    short, finished = (
+        read_preset(PhantomPreset, f"controlled-{name}") for name in ("phantom", "finished")
+    )
+    assert finished.size == replace(short.size, detector_epochs=finished.size.detector_epochs)
+    assert finished.size.detector_epochs > 2 * short.size.detector_epochs
+    assert finished.seeds == short.seeds
+    assert all(spec in short.methods for spec in finished.methods)
 
 
 def test_many_pairs_differ_from_the_controls_in_the_films_of_hospital_b_alone():
