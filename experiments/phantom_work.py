@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
@@ -79,25 +80,23 @@ def make_in_processes(work: PhantomWork, seeds: Sequence[int], processes: int) -
     groups = work.groups()
     context = get_context("spawn")  # fork is unsafe beside torch's threads
     with ProcessPoolExecutor(processes, context, initializer=begin_process) as pool:
-        preparing: dict[Future[None], int] = {
-            pool.submit(_prepare, work, seed): seed for seed in seeds
-        }
-        making: dict[Future[None], str] = {}
+        todo: deque[tuple[int, tuple[Method, ...] | None]] = deque((seed, None) for seed in seeds)
+        running: dict[Future[None], tuple[int, tuple[Method, ...] | None]] = {}
         try:
-            while preparing or making:
-                done, _ = wait([*preparing, *making], return_when=FIRST_COMPLETED)
-                for one in done:
+            while todo or running:
+                # No more than run at once: a process that is told to stop would begin the next one.
+                while todo and len(running) < processes:
+                    seed, group = todo.popleft()
+                    running[pool.submit(_work_on, work, seed, group)] = seed, group
+                for one in wait(running, return_when=FIRST_COMPLETED).done:
+                    seed, group = running.pop(one)
                     one.result()
-                    if one in making:
-                        yield making.pop(one)
-                        continue
-                    seed = preparing.pop(one)
-                    yield f"seed {seed}: films and detector"
-                    for group in groups:
-                        names = ", ".join(method.name for method in group)
-                        making[pool.submit(work.make, seed, group)] = f"seed {seed}: {names}"
+                    if group is None:
+                        yield f"seed {seed}: films and detector"
+                        todo.extend((seed, group) for group in groups)
+                    else:
+                        yield f"seed {seed}: {', '.join(method.name for method in group)}"
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun
             for process in active_children():
                 process.terminate()  # a training saves its state first
             raise
@@ -117,8 +116,12 @@ def _leave_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _prepare(work: PhantomWork, seed: int) -> None:
-    work.road(seed)  # the result stays on the disk: it is large
+def _work_on(work: PhantomWork, seed: int, group: tuple[Method, ...] | None) -> None:
+    """Make the methods of a group, or films and detector; the result stays on the disk."""
+    if group is None:
+        work.road(seed)
+    else:
+        work.make(seed, group)
 
 
 def prepare_seed(base: Path, *, seed: int, size: QuickstartSize, shift: float | None) -> Path:

@@ -51,9 +51,7 @@ def draw_series(source: FigureSource, path: Path) -> bool:
                     best_boxes(source.series_prediction, image_id, MAX_BOXES),
                 )
                 k = place[image_id]
-                panel.set_xlabel(
-                    f"severity {points.predicted[k]:.1f}, true {points.truth[k]:.1f}"
-                )
+                panel.set_xlabel(f"severity {points.predicted[k]:.1f}, true {points.truth[k]:.1f}")
         panels[0, 0].set_ylabel("earlier")
         panels[1, 0].set_ylabel("later")
         figure.suptitle("two films of a patient; the two best boxes red, true ones green", size=8)

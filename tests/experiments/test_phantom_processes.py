@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -25,8 +24,9 @@ if __name__ == "__main__":
 
 
 STOPPED_RUN = """
-import os, time
+import os, signal, time
 from pathlib import Path
+from data_manifests.errors import Interrupted
 from experiments.phantom_work import make_in_processes
 from pneumoloc import main
 
@@ -35,6 +35,9 @@ class Work:
         return []
 
     def road(self, seed):
+        # As a training: a signal is noted, and the state saved before the end.
+        asked = []
+        signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
         print(os.getpid(), flush=True)
         begun = Path(__file__).parent
         (begun / f"begun_{{seed}}").touch()
@@ -42,7 +45,10 @@ class Work:
             time.sleep(0.05)
         if seed == {broken}:
             raise ValueError("a broken seed")
-        time.sleep(120)
+        for _ in range(2400):
+            if asked:
+                raise Interrupted(asked[0])
+            time.sleep(0.05)
 
 if __name__ == "__main__":
     import typer, pneumoloc
@@ -50,7 +56,7 @@ if __name__ == "__main__":
 
     @pneumoloc.app.command()
     def run():
-        list(make_in_processes(Work(), [0, 1], 2))
+        list(make_in_processes(Work(), range(6), 2))  # more than the processes
 
     main()
 """
@@ -67,14 +73,15 @@ def begin(folder: Path, script: str, children: int) -> tuple[subprocess.Popen[by
 
 def ends(run: subprocess.Popen[bytes], children: list[int]) -> bool:
     """Whether all processes of a run are gone soon: all write to its pipe, which then ends."""
-    assert run.stdout is not None
-    ended, _, _ = select.select([run.stdout], [], [], 20)
-    if not ended:
+    try:
+        run.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
         run.kill()
         for child in children:
             os.kill(child, signal.SIGKILL)
-    run.communicate()
-    return bool(ended)
+        run.communicate()
+        return False
+    return True
 
 
 @pytest.mark.slow
