@@ -121,9 +121,9 @@ def test_a_finished_detector_differs_from_the_controls_in_its_epochs_alone():
     assert all(spec in short.methods for spec in finished.methods)
 
 
-def test_many_pairs_differ_from_the_controls_in_the_films_of_hospital_b_alone():
+def test_many_pairs_differ_from_the_finished_detector_in_the_films_of_hospital_b_alone():
     few, many = (
-        read_preset(PhantomPreset, f"controlled-{name}") for name in ("phantom", "many-pairs")
+        read_preset(PhantomPreset, f"controlled-{name}") for name in ("finished", "many-pairs")
     )
     assert many.size == replace(few.size, films_b=many.size.films_b)
     assert many.size.films_b > 3 * few.size.films_b
