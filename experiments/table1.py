@@ -85,14 +85,15 @@ def phantom_table(result: PhantomResult, settings: Mapping[str, Any]) -> Table1:
     rows = [
         table_row(DATASET, method, result.evaluations[method.name]) for method in result.methods
     ]
-    seeds = settings["seeds"]
+    seeds, epochs = settings["seeds"], settings["size"]["detector_epochs"]
     return Table1(
         rows=rows,
         provenance=settings,
         data={DATASET: manifest_sha256(result.truth)},
         notes=(
             f"Phantom films of {len(seeds)} seeds together, each with its own trainings. The "
-            "detector is trained on hospital A's boxes; hospital B gives film-report pairs only. "
+            f"detector is trained on hospital A's boxes for {epochs} epochs; hospital B gives "
+            "film-report pairs only. "
             "Text and films are simulated.",
         ),
         sides={name: count for name, count in result.sides.items() if count.asked},
