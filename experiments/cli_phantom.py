@@ -36,8 +36,9 @@ def controlled(
 ) -> None:
     """Does text from hospital B move the boxes of a detector trained at hospital A, or the films?
 
-    phantom: after the short training of table 1, whose work folder serves it; finished: after a
-    training to its end; many-pairs: with four times the films of B.
+    phantom trains the detector as table 1, whose work folder serves it.
+
+    finished trains it until its validation AP stops rising; many-pairs too, with more films of B.
     """
     from dataclasses import replace
 
