@@ -57,7 +57,7 @@ class PhantomWork:
         return (road if self.pairs is None else with_pairs(road, self.pairs)), phantom_test(folder)
 
     def make(self, seed: int, methods: Sequence[Method]) -> None:
-        """Make a prepared seed's predictions and counts of sides, one method after the other."""
+        """Leave a seed's road, predictions and counts of sides on the disk, a method at a time."""
         road, test = self.road(seed)
         for method in methods:
             method_prediction(method, road, test)
@@ -80,22 +80,22 @@ def make_in_processes(work: PhantomWork, seeds: Sequence[int], processes: int) -
     groups = work.groups()
     context = get_context("spawn")  # fork is unsafe beside torch's threads
     with ProcessPoolExecutor(processes, context, initializer=begin_process) as pool:
-        todo: deque[tuple[int, tuple[Method, ...] | None]] = deque((seed, None) for seed in seeds)
-        running: dict[Future[None], tuple[int, tuple[Method, ...] | None]] = {}
+        # Films and detector of every seed first: making no method prepares its road.
+        todo: deque[tuple[int, tuple[Method, ...]]] = deque((seed, ()) for seed in seeds)
+        running: dict[Future[None], tuple[int, tuple[Method, ...]]] = {}
         try:
             while todo or running:
                 # No more than run at once: a process that is told to stop would begin the next one.
                 while todo and len(running) < processes:
                     seed, group = todo.popleft()
-                    running[pool.submit(_work_on, work, seed, group)] = seed, group
+                    running[pool.submit(work.make, seed, group)] = seed, group
                 for one in wait(running, return_when=FIRST_COMPLETED).done:
                     seed, group = running.pop(one)
                     one.result()
-                    if group is None:
-                        yield f"seed {seed}: films and detector"
-                        todo.extend((seed, group) for group in groups)
-                    else:
-                        yield f"seed {seed}: {', '.join(method.name for method in group)}"
+                    if not group:
+                        todo.extend((seed, methods) for methods in groups)
+                    names = ", ".join(method.name for method in group)
+                    yield f"seed {seed}: {names or 'films and detector'}"
         except BaseException:
             for process in active_children():
                 process.terminate()  # a training saves its state first
@@ -114,14 +114,6 @@ def _leave_with_parent() -> None:
     if (parent := parent_process()) is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _work_on(work: PhantomWork, seed: int, group: tuple[Method, ...] | None) -> None:
-    """Make the methods of a group, or films and detector; the result stays on the disk."""
-    if group is None:
-        work.road(seed)
-    else:
-        work.make(seed, group)
 
 
 def prepare_seed(base: Path, *, seed: int, size: QuickstartSize, shift: float | None) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from experiments.films_run import films_road, prepare_films
 from experiments.open_run import covid_prediction, open_input
 from experiments.phantom_run import PhantomResult, planted_attributes
 from experiments.preset_settings import FilmsPreset, PhantomPreset
-from experiments.severity_figure import severity_points
+from experiments.severity_figure import SeverityPoints, severity_points
 from experiments.table2 import SeverityRow, Table2, Target
 from experiments.zones import zone_rows
 from localize.prediction import Prediction
@@ -75,10 +75,7 @@ def open_table2(
     yield Table2(
         dataset="COVID films",
         severity=severity_rows(prediction, found.covid, OPEN_TARGETS),
-        points=[
-            severity_points(prediction, found.covid, target.column, f"expert: {target.name}")
-            for target in OPEN_TARGETS
-        ],
+        points=expert_points(prediction, found.covid, OPEN_TARGETS),
         attributes=attribute_rows(told, said, states),
         references=attribute_references(told, said, states),
         attribute_truth="what the clinical note says (mined from real text; silence counts as no)",
@@ -86,6 +83,16 @@ def open_table2(
         data={"covid": manifest_sha256(found.covid)},
         zones=zone_rows(prediction, found.covid, seed=0),
     )
+
+
+def expert_points(
+    prediction: Prediction, films: Manifest, targets: Sequence[Target]
+) -> list[SeverityPoints]:
+    """The points of experts' scores; the axes say whose."""
+    return [
+        severity_points(prediction, films, target.column, f"expert: {target.name}")
+        for target in targets
+    ]
 
 
 def subset_prediction(prediction: Prediction, films: Manifest) -> Prediction:

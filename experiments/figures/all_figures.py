@@ -17,7 +17,7 @@ from experiments.open_run import COVID, open_input
 from experiments.phantom_work import phantom_test
 from experiments.preset_settings import FilmsPreset, PhantomPreset
 from experiments.severity_figure import draw_severity, severity_points
-from experiments.table2_runs import COHEN, OPEN_TARGETS, PHANTOM_TARGET
+from experiments.table2_runs import COHEN, OPEN_TARGETS, PHANTOM_TARGET, expert_points
 from localize.prediction import Prediction, read_prediction
 
 COMPARED = ("cam", BASELINE)  # above our own row
@@ -70,10 +70,7 @@ def open_source(
         series=given.covid,
         series_prediction=whole,
         time=_offsets(given.covid),
-        severity=[
-            severity_points(whole, given.covid, target.column, f"expert: {target.name}")
-            for target in targets
-        ],
+        severity=expert_points(whole, given.covid, targets),
         bundle=work / method / "bundle",
     )
 

@@ -34,7 +34,7 @@ class Work:
     def groups(self):
         return []
 
-    def road(self, seed):
+    def make(self, seed, methods):
         # As a training: a signal is noted, and the state saved before the end.
         asked = []
         signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
