@@ -26,8 +26,8 @@ export WRITE_REQUIREMENTS
 READERS ?= .venv-formats
 LABELME = labelme==6.3.1
 FORMAT_TESTS = tests/localize/formats/test_other_libraries.py \
-  tests/localize/formats/test_label_studio.py tests/localize/formats/test_coco.py \
-  tests/localize/live/test_label_studio_sdk.py
+  tests/localize/formats/tools/test_label_studio.py tests/localize/formats/tools/test_coco.py \
+  tests/localize/viewing/live/test_label_studio_sdk.py
 
 .PHONY: help demo quickstart test test-formats lint format types install dev clean
 

@@ -16,9 +16,9 @@ import typer
 import attributes.cli
 import data_manifests.cli
 import detector.cli
-import experiments.cli
-import localize.cli
-from data_manifests.errors import (
+import experiments.cli.app
+import localize.cli.app
+from data_manifests.support.errors import (
     CheckpointError,
     ConfigError,
     DataError,
@@ -39,8 +39,8 @@ app = typer.Typer(
 app.add_typer(data_manifests.cli.app, name="manifest")
 app.add_typer(attributes.cli.app, name="attributes")
 app.add_typer(detector.cli.app, name="detector")
-localize.cli.register(app)
-app.add_typer(experiments.cli.app, name="experiment")
+localize.cli.app.register(app)
+app.add_typer(experiments.cli.app.app, name="experiment")
 
 
 def _print_version(asked: bool) -> None:

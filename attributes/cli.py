@@ -34,9 +34,9 @@ def mine(
     as_json: Json = False,
 ) -> None:
     """Turn reports into findings.csv (one row a finding) and attributes.csv (one row a study)."""
-    from attributes.lexicon import load_lexicon
+    from attributes.lexicon.load import load_lexicon
     from attributes.mine import mine_reports
-    from data_manifests.errors import ConfigError
+    from data_manifests.support.errors import ConfigError
 
     if on_error not in ("fail", "skip"):
         raise ConfigError(f"--on-error: expected fail or skip, got `{on_error}`")
@@ -85,9 +85,13 @@ def vectors(
     as_json: Json = False,
 ) -> None:
     """Train word vectors on reports and choose a negative for every keyword."""
-    from attributes.lexicon import load_lexicon
+    from attributes.lexicon.load import load_lexicon
     from attributes.reports import ReportReader
-    from attributes.vectors import VectorOptions, train_word_vectors, write_word_vectors
+    from attributes.vectors.word_vectors import (
+        VectorOptions,
+        train_word_vectors,
+        write_word_vectors,
+    )
 
     options = VectorOptions(dim=dim, epochs=epochs, seed=seed, negatives=negatives)
     reader, words = ReportReader(reports, encoding=encoding), load_lexicon(lexicon)
@@ -109,8 +113,8 @@ def vectors(
         )
         return
     if report:
-        from attributes.vectors_report import report_text, report_vectors
-        from data_manifests.atomic import write_text
+        from attributes.vectors.report import report_text, report_vectors
+        from data_manifests.support.atomic import write_text
 
         text = report_text(report_vectors(reader, words, options, seeds=seeds), seeds=seeds)
         write_text(out / "vectors_report.txt", text + "\n")
@@ -139,14 +143,14 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score the structurer against gold sentences, or against labels of whole reports."""
-    from attributes.gold import read_gold
-    from attributes.lexicon import load_lexicon
-    from attributes.report_labels import read_report_labels, score_report_labels
+    from attributes.lexicon.load import load_lexicon
     from attributes.reports import ReportReader
-    from attributes.score_tables import gold_as_data, gold_as_text, labels_as_data, labels_as_text
-    from attributes.scoring import score_gold
+    from attributes.scoring.gold import read_gold
+    from attributes.scoring.gold_score import score_gold
+    from attributes.scoring.report_labels import read_report_labels, score_report_labels
+    from attributes.scoring.tables import gold_as_data, gold_as_text, labels_as_data, labels_as_text
     from attributes.structure import Structurer
-    from data_manifests.errors import ConfigError
+    from data_manifests.support.errors import ConfigError
 
     if bool(gold) == bool(labels) or bool(labels) != bool(reports):
         raise ConfigError("score: expected --gold FILE, or --labels FILE with --reports REPORTS")
@@ -180,11 +184,11 @@ def explain(
 ) -> None:
     """Show a report with its findings, rules and attributes marked."""
     from attributes.explain import explain_html, explain_text
-    from attributes.lexicon import load_lexicon
+    from attributes.lexicon.load import load_lexicon
     from attributes.reports import read_one_report
     from attributes.structure import Structurer
     from attributes.trace import trace_report
-    from data_manifests.atomic import write_text
+    from data_manifests.support.atomic import write_text
 
     structurer = Structurer(load_lexicon(lexicon))
     one = read_one_report(report, study)
@@ -206,17 +210,17 @@ def stats(
     as_json: Json = False,
 ) -> None:
     """Count how often every keyword is affirmed, hedged, resolved and negated."""
-    from attributes.corpus_stats import (
+    from attributes.lexicon.load import load_lexicon
+    from attributes.reports import ReportReader
+    from attributes.scoring.corpus_stats import (
         count_corpus,
         plot_stats,
         rows_of_mined,
         rows_of_reports,
         stats_text,
     )
-    from attributes.lexicon import load_lexicon
-    from attributes.reports import ReportReader
     from attributes.structure import Structurer
-    from data_manifests.atomic import write_csv
+    from data_manifests.support.atomic import write_csv
 
     words = load_lexicon(lexicon)
     if (source / "findings.csv").is_file():
@@ -248,7 +252,7 @@ def targets(
     """Show what each target policy makes of mined reports, and what it costs on a phantom."""
     from dataclasses import asdict
 
-    from attributes.target_audit import audit_policies, audit_text
+    from attributes.targets.audit import audit_policies, audit_text
 
     audits = audit_policies(mined, truth)
     if as_json:

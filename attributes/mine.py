@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from attributes.lexicon import Lexicon, load_lexicon
+from attributes.lexicon.load import Lexicon, load_lexicon
 from attributes.reports import Report, ReportReader
 from attributes.structure import SentenceFindings, Structurer
-from attributes.study_states import keyword_states
-from data_manifests.atomic import atomic_path, file_sha256, write_json
-from data_manifests.errors import ConfigError
-from data_manifests.progress_bar import progress_bar
+from attributes.targets.study_states import keyword_states
+from data_manifests.support.atomic import atomic_path, file_sha256, write_json
+from data_manifests.support.errors import ConfigError
+from data_manifests.support.progress_bar import progress_bar
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_manifests.errors import DataError, Problem
+from data_manifests.support.errors import DataError, Problem
 
 COLUMNS = ("study_id", "section", "text")
 # A report is some thousand characters; a field of this size is a damaged file (an open quote).

@@ -13,7 +13,7 @@ from __future__ import annotations
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from attributes.lexicon import load_lexicon
+from attributes.lexicon.load import load_lexicon
 from attributes.structure import Structurer
 
 NAME = "pneumoloc_findings"

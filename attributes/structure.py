@@ -6,14 +6,14 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from attributes.assertion import Decision, decide_assertions
-from attributes.binding import Bound, bind_modifiers
-from attributes.clauses import split_clauses
-from attributes.grammar import MAX_SENTENCE_WORDS, Grammar, Role, Unit
-from attributes.lexicon import Lexicon
-from attributes.sections import Section, SectionReader
-from attributes.sentences import SentenceSplitter
-from attributes.tokens import words_of
+from attributes.grammar.assertion import Decision, decide_assertions
+from attributes.grammar.binding import Bound, bind_modifiers
+from attributes.grammar.clauses import split_clauses
+from attributes.grammar.grammar import MAX_SENTENCE_WORDS, Grammar, Role, Unit
+from attributes.grammar.sections import Section, SectionReader
+from attributes.grammar.sentences import SentenceSplitter
+from attributes.grammar.tokens import words_of
+from attributes.lexicon.load import Lexicon
 
 # Reports repeat sentences; a cache of this many is some tens of MB and answers about half of them.
 CACHED_SENTENCES = 50_000

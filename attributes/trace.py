@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from attributes.assertion import decide_assertions
-from attributes.clauses import split_clauses
-from attributes.grammar import MAX_SENTENCE_WORDS, Role, Unit
+from attributes.grammar.assertion import decide_assertions
+from attributes.grammar.clauses import split_clauses
+from attributes.grammar.grammar import MAX_SENTENCE_WORDS, Role, Unit
 from attributes.mine import CONTROL
 from attributes.structure import Finding, Structurer
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from data_manifests.check import CheckReport
+    from data_manifests.tables.check import CheckReport
 
 app = typer.Typer(help="Films, boxes and reports: one format, checked and split by patient.")
 build_app = typer.Typer(help="Build a manifest from a data set as published.", no_args_is_help=True)
@@ -277,8 +277,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """All problems of a manifest at once; exit code 2 if there are any."""
-    from data_manifests.check import check_manifest
-    from data_manifests.leaks import check_leak_names
+    from data_manifests.tables.check import check_manifest
+    from data_manifests.tables.leaks import check_leak_names
 
     allow = check_leak_names(allow_leak or ())
     report = check_manifest(
@@ -318,9 +318,9 @@ def split(
 ) -> None:
     """Split by patient, stratified; the same seed and patients give the same split."""
     from data_manifests.cli_output import save_split
-    from data_manifests.errors import ConfigError
-    from data_manifests.manifest import read_manifest
-    from data_manifests.split import (
+    from data_manifests.support.errors import ConfigError
+    from data_manifests.tables.manifest import read_manifest
+    from data_manifests.tables.split import (
         DEFAULT_STRATA,
         split_around,
         split_around_nih_pneumonia,
@@ -353,7 +353,7 @@ def split(
 
 def _show_check(report: CheckReport, as_json: bool) -> None:
     from data_manifests.cli_output import problem_json
-    from data_manifests.errors import MAX_PROBLEMS_SHOWN
+    from data_manifests.support.errors import MAX_PROBLEMS_SHOWN
 
     if as_json:
         content = {

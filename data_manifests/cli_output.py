@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 import typer
 
-from data_manifests.atomic import write_csv
 from data_manifests.builders.build import Build
-from data_manifests.errors import MAX_PROBLEMS_SHOWN, Problem
-from data_manifests.manifest import Manifest, write_manifest
+from data_manifests.support.atomic import write_csv
+from data_manifests.support.errors import MAX_PROBLEMS_SHOWN, Problem
+from data_manifests.tables.manifest import Manifest, write_manifest
 
 SKIPPED = "skipped.csv"
 PROBLEM_COLUMNS = ("file", "row", "field", "expected", "got", "fix")

@@ -21,7 +21,7 @@ from torchvision.models import resnet
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from data_manifests.errors import CheckpointError
+from data_manifests.support.errors import CheckpointError
 
 NormLayer = Callable[[int], nn.Module]
 BackboneName = Literal["resnet50", "resnet18", "efficientnet_lite0"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from data_manifests.manifest import Manifest
+    from data_manifests.tables.manifest import Manifest
 
 app = typer.Typer(help="Detector: RetinaNet training, regions of interest.", no_args_is_help=True)
 
@@ -50,16 +50,16 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a detector on the boxes of the training split; runs under torchrun, too."""
-    from data_manifests.errors import ConfigError
-    from data_manifests.settings import load_settings
+    from data_manifests.support.errors import ConfigError
+    from data_manifests.support.settings import load_settings
     from detector.config import DetectorSettings
 
     settings = load_settings(DetectorSettings, config, override or ())
 
-    from detector.device import choose_device
     from detector.model import load_detector
+    from detector.run.device import choose_device
+    from detector.run.training_run import has_checkpoint
     from detector.train import train_detector
-    from detector.training_run import has_checkpoint
 
     chosen = choose_device(device)
     if has_checkpoint(out) and not resume:
@@ -118,15 +118,15 @@ def propose(
     as_json: Json = False,
 ) -> None:
     """Write each film's best and lowest regions, with features, to a ROI store."""
-    from data_manifests.errors import ConfigError
+    from data_manifests.support.errors import ConfigError
 
     if on_error not in ("fail", "skip"):
         raise ConfigError(f"--on-error: expected fail or skip, got {on_error!r}")
 
-    from detector.device import choose_device
     from detector.model import load_detector
     from detector.proposals import ProposalOptions
     from detector.propose import parse_shard, propose_store
+    from detector.run.device import choose_device
 
     options = ProposalOptions(count=count, nms_iou=nms_iou, feature=feature)  # type: ignore[arg-type] # checked by the options themselves
     share = parse_shard(shard)
@@ -166,8 +166,8 @@ def propose(
 
 
 def _read_manifests(folders: list[Path]) -> Manifest:
-    from data_manifests.join import join_manifests
-    from data_manifests.manifest import read_manifest
+    from data_manifests.tables.join import join_manifests
+    from data_manifests.tables.manifest import read_manifest
 
     manifests = [read_manifest(folder) for folder in folders]
     return manifests[0] if len(manifests) == 1 else join_manifests(manifests)

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from data_manifests.boxes import valid_boxes
-from data_manifests.errors import ConfigError, DataError, Problem
-from data_manifests.films import read_film
-from data_manifests.manifest import Manifest
+from data_manifests.films.read_film import read_film
+from data_manifests.support.errors import ConfigError, DataError, Problem
+from data_manifests.tables.manifest import Manifest
 from detector.augment import apply_augmentation, draw_augmentation
 from detector.config import DetectorTrainConfig
 from detector.prepare import prepare_film

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from data_manifests.errors import DataError
-from data_manifests.films import read_film
+from data_manifests.films.read_film import read_film
+from data_manifests.support.errors import DataError
 from detector.prepare import prepare_film
 
 

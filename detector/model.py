@@ -17,7 +17,7 @@ from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.retinanet import RetinaNetHead
 
-from data_manifests.errors import CheckpointError
+from data_manifests.support.errors import CheckpointError
 from detector.backbones import build_backbone
 from detector.config import DetectorConfig
 

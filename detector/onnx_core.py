@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import RetinaNet
 
-from data_manifests.errors import ConfigError
+from data_manifests.support.errors import ConfigError
 from detector.core import Core, DetectorMaps, run_detector
 
 LEVELS = 5

@@ -11,7 +11,7 @@ from torchvision.models.detection import RetinaNet
 
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import TrainingFilm
-from detector.device import has_bfloat16
+from detector.run.device import has_bfloat16
 
 
 def build_optimizer(model: RetinaNet, training: DetectorTrainConfig) -> torch.optim.AdamW:

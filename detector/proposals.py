@@ -16,7 +16,7 @@ from torch import Tensor
 from torchvision.models.detection import RetinaNet
 from torchvision.ops import clip_boxes_to_image, nms, roi_align
 
-from data_manifests.errors import ConfigError
+from data_manifests.support.errors import ConfigError
 from detector.core import Core, run_detector
 
 FeatureKind = Literal["tower", "fpn_roi_align"]

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torchvision.models.detection import RetinaNet
 
-from data_manifests.errors import ConfigError, DataError, Problem
-from data_manifests.manifest import Manifest
-from data_manifests.progress_bar import progress_bar
+from data_manifests.support.errors import ConfigError, DataError, Problem
+from data_manifests.support.progress_bar import progress_bar
+from data_manifests.tables.manifest import Manifest
 from detector.config import DetectorConfig
 from detector.core import torch_core
 from detector.film_stream import batches_of_one_size, stream_films

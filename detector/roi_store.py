@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from data_manifests.atomic import write_json
-from data_manifests.errors import CheckpointError, ConfigError, DataError, Problem
+from data_manifests.support.atomic import write_json
+from data_manifests.support.errors import CheckpointError, ConfigError, DataError, Problem
 from detector.proposals import FilmRois, ProposalOptions
 
 FORMAT_VERSION = 1

@@ -18,20 +18,19 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from torchvision.models.detection import RetinaNet
 
-from data_manifests.atomic import file_sha256, write_bytes, write_json
-from data_manifests.errors import (
+from data_manifests.support.atomic import file_sha256, write_bytes, write_json
+from data_manifests.support.errors import (
     CheckpointError,
     ConfigError,
     DataError,
     Problem,
     TrainingStopped,
 )
-from data_manifests.manifest import Manifest
-from data_manifests.progress_bar import progress_bar
+from data_manifests.support.progress_bar import progress_bar
+from data_manifests.tables.manifest import Manifest
 from detector.backbones import load_backbone_weights
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read, draw_weights
-from detector.device import warn_of_slow_bfloat16
 from detector.model import CONFIG, WEIGHTS, build_detector, load_detector
 from detector.optimization import (
     average_weights,
@@ -40,9 +39,10 @@ from detector.optimization import (
     training_memory_format,
     training_step,
 )
-from detector.processes import Place, broadcast_numbers, process_group
-from detector.provenance import manifest_sha256, provenance
-from detector.training_run import TrainingRun
+from detector.run.device import warn_of_slow_bfloat16
+from detector.run.processes import Place, broadcast_numbers, process_group
+from detector.run.provenance import manifest_sha256, provenance
+from detector.run.training_run import TrainingRun
 from detector.validate import ValidationScores, validate_detector
 
 logger = logging.getLogger(__name__)

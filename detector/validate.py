@@ -10,8 +10,8 @@ from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 from torchvision.models.detection import RetinaNet
 
-from data_manifests.manifest import Manifest
-from data_manifests.progress_bar import progress_bar
+from data_manifests.support.progress_bar import progress_bar
+from data_manifests.tables.manifest import Manifest
 from detector.dataset import FilmDataset, FilmKey
 
 BATCH = 8

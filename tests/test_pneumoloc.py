@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import pneumoloc
-from data_manifests.errors import (
+from data_manifests.support.errors import (
     CheckpointError,
     ConfigError,
     DataError,
@@ -151,7 +151,7 @@ def test_sigterm_unwinds_so_that_temporary_files_go(tmp_path):
     code = (
         "import sys, time, pneumoloc\n"
         "from pathlib import Path\n"
-        "from data_manifests.atomic import atomic_path\n"
+        "from data_manifests.support.atomic import atomic_path\n"
         "def slow(**_):\n"
         "    with atomic_path(Path(sys.argv[1]) / 'table.csv') as temporary:\n"
         "        temporary.write_text('half')\n"

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_manifests.atomic import file_sha256
 from data_manifests.builders.sources import source_checksums
-from data_manifests.columns import CORNERS
-from data_manifests.errors import ConfigError, DataError, Problem
-from data_manifests.films import film_size, is_dicom, read_film
-from data_manifests.manifest import Manifest, ManifestInfo, Option, make_manifest
-from data_manifests.membership import is_member
-from data_manifests.progress_bar import progress_bar
+from data_manifests.films.read_film import film_size, is_dicom, read_film
+from data_manifests.support.atomic import file_sha256
+from data_manifests.support.errors import ConfigError, DataError, Problem
+from data_manifests.support.membership import is_member
+from data_manifests.support.progress_bar import progress_bar
+from data_manifests.tables.columns import CORNERS
+from data_manifests.tables.manifest import Manifest, ManifestInfo, Option, make_manifest
 
 logger = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ def _look_at_film(
     try:
         view = sex = age = ""
         if film.is_file() and film.stat().st_size and is_dicom(film):
-            from data_manifests.dicom_films import dicom_header
+            from data_manifests.films.dicom import dicom_header
 
             header = dicom_header(film)
             width, height = header.width, header.height

@@ -16,8 +16,8 @@ from data_manifests.builders.build import (
     is_frontal,
 )
 from data_manifests.builders.sources import first_existing, read_source_table, source_error
-from data_manifests.errors import DataError, Problem
-from data_manifests.membership import is_member
+from data_manifests.support.errors import DataError, Problem
+from data_manifests.support.membership import is_member
 
 VERSIONS = ("2.1.0", "2.0.0")
 SPLITS = {"train": "train", "validate": "val", "test": "test"}

@@ -23,8 +23,8 @@ from data_manifests.builders.sources import (
     require_columns,
     source_error,
 )
-from data_manifests.errors import DataError, Problem
-from data_manifests.membership import is_member
+from data_manifests.support.errors import DataError, Problem
+from data_manifests.support.membership import is_member
 
 ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv.gz")
 BOXES = ("BBox_List_2017.csv", "BBox_List_2017.csv.gz")

@@ -25,7 +25,7 @@ from data_manifests.builders.sources import (
     source_error,
     torchxrayvision_file,
 )
-from data_manifests.errors import DataError, Problem
+from data_manifests.support.errors import DataError, Problem
 
 ARCHIVE = "NLMCXR_reports.tgz"
 DICOM_TABLE = "nlmcxr_dicom_metadata.csv.gz"

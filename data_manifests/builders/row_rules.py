@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_manifests.builders.sources import require_columns
-from data_manifests.errors import ConfigError
+from data_manifests.support.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from data_manifests.builders.build import (
     finish_build,
 )
 from data_manifests.builders.sources import index_films, read_source_table
-from data_manifests.errors import DataError, Problem
-from data_manifests.overlap import read_rsna_mapping
+from data_manifests.support.errors import DataError, Problem
+from data_manifests.tables.nih_rsna_overlap import read_rsna_mapping
 
 LABELS = "stage_2_train_labels.csv"
 CLASSES = "stage_2_detailed_class_info.csv"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from data_manifests.atomic import file_sha256
-from data_manifests.errors import ConfigError, DataError, Problem
-from data_manifests.films import FILM_SUFFIXES
+from data_manifests.films.read_film import FILM_SUFFIXES
+from data_manifests.support.atomic import file_sha256
+from data_manifests.support.errors import ConfigError, DataError, Problem
 
 
 def read_source_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:

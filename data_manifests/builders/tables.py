@@ -12,10 +12,10 @@ import pandas as pd
 from data_manifests.builders.build import Build, BuildOptions, SourceTables, finish_build
 from data_manifests.builders.row_rules import LabelRule, RowFilter, apply_rules, row_mask
 from data_manifests.builders.sources import read_source_table, require_columns, source_error
-from data_manifests.columns import BOX_COLUMNS, CORNERS, IMAGE_COLUMNS, REPORT_COLUMNS
-from data_manifests.errors import ConfigError
-from data_manifests.manifest import Option
-from data_manifests.membership import is_member
+from data_manifests.support.errors import ConfigError
+from data_manifests.support.membership import is_member
+from data_manifests.tables.columns import BOX_COLUMNS, CORNERS, IMAGE_COLUMNS, REPORT_COLUMNS
+from data_manifests.tables.manifest import Option
 
 WIDTH_HEIGHT = ("x", "y", "width", "height")
 MAP_CORNERS = "map yours, such as --box-column x1=YOURS, or x, y, width, height"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from data_manifests.errors import ConfigError
 from data_manifests.phantom.anatomy import Anatomy, Body, draw_anatomy, place_body
 from data_manifests.phantom.distractors import draw_distractors
 from data_manifests.phantom.domains import DOMAIN_NAMES, Domain, domain_at
@@ -19,6 +18,7 @@ from data_manifests.phantom.reports import Report, write_report
 from data_manifests.phantom.skeleton import draw_skeleton
 from data_manifests.phantom.truth import Truth, measure_truth
 from data_manifests.phantom.vessels import draw_vessels
+from data_manifests.support.errors import ConfigError
 
 MIN_SIZE, MAX_SIZE = 64, 4096
 NO_OPACITY = OpacityPlan(extent="", texture="", blobs=(), softness=0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
-from data_manifests.errors import ConfigError
+from data_manifests.support.errors import ConfigError
 
 Weights: TypeAlias = tuple[float, ...]
 

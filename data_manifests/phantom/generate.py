@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from data_manifests.atomic import write_bytes
-from data_manifests.columns import BOX_COLUMNS, IMAGE_COLUMNS, REPORT_COLUMNS
-from data_manifests.errors import ConfigError
-from data_manifests.manifest import Manifest, ManifestInfo, make_manifest, write_manifest
-from data_manifests.one_thread import one_thread
 from data_manifests.phantom.case import Case, PhantomOptions, make_case, split_number
 from data_manifests.phantom.truth import KEYWORDS
-from data_manifests.progress_bar import progress_bar
+from data_manifests.support.atomic import write_bytes
+from data_manifests.support.errors import ConfigError
+from data_manifests.support.one_thread import one_thread
+from data_manifests.support.progress_bar import progress_bar
+from data_manifests.tables.columns import BOX_COLUMNS, IMAGE_COLUMNS, REPORT_COLUMNS
+from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest, write_manifest
 
 GENERATOR_VERSION = 1  # raise it when the same seed gives other films
 LOGGER = logging.getLogger(__name__)

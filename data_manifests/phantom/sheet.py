@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from data_manifests.atomic import atomic_path
 from data_manifests.phantom.case import Case, PhantomOptions, make_case
 from data_manifests.phantom.domains import DOMAIN_NAMES
+from data_manifests.support.atomic import atomic_path
 
 BOX_COLOUR = (255, 190, 40)
 TEXT_COLOUR = (235, 235, 235)

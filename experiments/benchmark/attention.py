@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attributes.vectors import WordVectors
+from attributes.vectors.word_vectors import WordVectors
 from detector.proposals import FilmRois, ProposalOptions, Rois
 from detector.roi_store import RoiStore, StoreHeader, create_store
 from experiments.benchmark.peak import in_process
 from experiments.benchmark.rows import BenchmarkRow, alternately, scaled, seconds_of
 from experiments.benchmark.scan_loops import backward_with_all_films, loop_losses
 from experiments.benchmark.sizes import Bench, BenchmarkSize
-from localize.config import LocalizerConfig, LocalizeTrainConfig
-from localize.model import Localizer, Regions, build_localizer
-from localize.objective import Objective, make_objective
-from localize.pairs import Pairs
-from localize.train import train_localizer
+from localize.network.config import LocalizerConfig, LocalizeTrainConfig
+from localize.network.localizer import Localizer, Regions, build_localizer
+from localize.training.objective import Objective, make_objective
+from localize.training.pairs import Pairs
+from localize.training.train_localizer import train_localizer
 
 KEYWORDS = 22  # the paper's
 EPOCH_GOAL_S, MEMORY_GOAL_MIB = 60.0, 1024

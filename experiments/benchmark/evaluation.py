@@ -12,8 +12,8 @@ from pycocotools.cocoeval import COCOeval
 
 from experiments.benchmark.rows import BenchmarkRow, alternately
 from experiments.benchmark.sizes import Bench
-from localize.metrics.average_precision import coco_average_precision
-from localize.metrics.film_boxes import FilmBoxes, Floats, Ints, make_film_boxes
+from localize.evaluation.average_precision import coco_average_precision
+from localize.evaluation.film_boxes import FilmBoxes, Floats, Ints, make_film_boxes
 
 BOXES_A_FILM = 10
 ALL_AREAS = [[0, 1e10]]

@@ -8,20 +8,20 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from attributes.lexicon import LEXICON_FOLDER
-from attributes.vectors import write_word_vectors
-from data_manifests.atomic import write_json
-from data_manifests.manifest import Manifest, read_manifest
+from attributes.lexicon.load import LEXICON_FOLDER
+from attributes.vectors.word_vectors import write_word_vectors
 from data_manifests.phantom.case import PhantomOptions
 from data_manifests.phantom.generate import SplitShares, build_phantom
+from data_manifests.support.atomic import write_json
+from data_manifests.tables.manifest import Manifest, read_manifest
 from detector.config import DetectorConfig
 from detector.model import build_detector, weights_sha256
 from experiments.benchmark.attention import KEYWORDS, random_words
 from experiments.benchmark.sizes import Bench, BenchmarkSize
-from localize.bundle import write_bundle
-from localize.calibration import Calibration
-from localize.config import LocalizerConfig
-from localize.model import build_localizer
+from localize.bundle.bundle import write_bundle
+from localize.bundle.calibration import Calibration
+from localize.network.config import LocalizerConfig
+from localize.network.localizer import build_localizer
 
 
 def phantom_films(bench: Bench) -> Manifest:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from data_manifests.boxes import iou_matrix
-from data_manifests.films import read_film
+from data_manifests.films.read_film import read_film
 from detector.core import fast_copy, torch_core
 from detector.onnx_core import NEEDED, onnx_core
 from detector.prepare import prepare_film
@@ -21,10 +21,15 @@ from detector.proposals import ProposalOptions, best_rois, propose_rois
 from experiments.benchmark.films import benchmark_bundle, phantom_films
 from experiments.benchmark.rows import BenchmarkRow, alternately, scaled
 from experiments.benchmark.sizes import Bench
-from localize.bundle import Bundle, load_bundle
-from localize.film_regions import film_regions, regions_of_films
-from localize.predict import FilmToPredict, PredictOptions, manifest_films, predict_films
-from localize.predict_folder import predict_folder
+from localize.bundle.bundle import Bundle, load_bundle
+from localize.prediction.film_regions import film_regions, regions_of_films
+from localize.prediction.predict_films import (
+    FilmToPredict,
+    PredictOptions,
+    manifest_films,
+    predict_films,
+)
+from localize.prediction.write_folder import predict_folder
 
 CPU = torch.device("cpu")
 Work = Callable[[], object]

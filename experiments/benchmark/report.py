@@ -11,9 +11,9 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from data_manifests.atomic import atomic_path, write_json, write_text
-from data_manifests.errors import DataError
-from detector.provenance import provenance
+from data_manifests.support.atomic import atomic_path, write_json, write_text
+from data_manifests.support.errors import DataError
+from detector.run.provenance import provenance
 from experiments.benchmark.rows import BenchmarkRow
 
 JSON, MARKDOWN = "benchmark.json", "benchmark.md"

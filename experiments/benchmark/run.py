@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 
-from data_manifests.errors import ConfigError
+from data_manifests.support.errors import ConfigError
 from experiments.benchmark.attention import attention_rows
 from experiments.benchmark.evaluation import evaluation_rows
 from experiments.benchmark.prediction import onnx_rows, predict_rows

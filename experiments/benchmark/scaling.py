@@ -17,12 +17,12 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from data_manifests.errors import TrainingStopped
+from data_manifests.support.errors import TrainingStopped
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import TrainingFilm
 from detector.model import build_detector
 from detector.optimization import build_optimizer, training_memory_format, training_step
-from detector.processes import process_group
+from detector.run.processes import process_group
 from experiments.benchmark.rows import BenchmarkRow, seconds_of
 from experiments.benchmark.sizes import Bench
 

@@ -1,7 +1,7 @@
 """The printed loss as stacked cross attention is computed: report after report.
 
 Re-derived from the paper's section 3.3 and SCAN's description, apart from
-`localize.cross_attention`: the baseline of the benchmark, and an oracle of the tests.
+`localize.network.cross_attention`: the baseline of the benchmark, and an oracle of the tests.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from localize.config import LocalizerConfig
-from localize.losses import attribute_loss, detector_divergence
-from localize.model import Localizer, LocalizerOutput, Regions
-from localize.objective import Objective
-from localize.pairs import Pairs
+from localize.network.config import LocalizerConfig
+from localize.network.localizer import Localizer, LocalizerOutput, Regions
+from localize.training.losses import attribute_loss, detector_divergence
+from localize.training.objective import Objective
+from localize.training.pairs import Pairs
 
 CHUNK = 16  # reports differentiated at a time: the score matrix of a batch at once takes 10 GB
 

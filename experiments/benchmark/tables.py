@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_manifests.atomic import write_csv
-from data_manifests.check import check_manifest
-from data_manifests.columns import BOX_COLUMNS, IMAGE_COLUMNS
+from data_manifests.support.atomic import write_csv
+from data_manifests.tables.check import check_manifest
+from data_manifests.tables.columns import BOX_COLUMNS, IMAGE_COLUMNS
 from experiments.benchmark.peak import Cost, in_process
 from experiments.benchmark.rows import BenchmarkRow
 from experiments.benchmark.sizes import Bench
-from localize.formats.annotations import annotations_from_prediction
-from localize.formats.export import export
-from localize.prediction import BOX_COLUMNS as PREDICTED
-from localize.prediction import IMAGE_COLUMNS as PREDICTED_IMAGES
-from localize.prediction import Prediction, read_prediction, write_prediction
+from localize.formats.hub.annotations import annotations_from_prediction
+from localize.formats.hub.export import export
+from localize.prediction.tables import BOX_COLUMNS as PREDICTED
+from localize.prediction.tables import IMAGE_COLUMNS as PREDICTED_IMAGES
+from localize.prediction.tables import Prediction, read_prediction, write_prediction
 
 CHECK_GOAL_S = 15.0  # for a million rows
 GOAL_ROWS = 1_000_000

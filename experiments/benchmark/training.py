@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.models.detection import RetinaNet
 from torchvision.transforms.functional import to_tensor
 
-from data_manifests.manifest import Manifest
+from data_manifests.tables.manifest import Manifest
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read
 from detector.model import build_detector

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import torch
 
-from data_manifests.errors import ConfigError
-from data_manifests.manifest import Manifest
+from data_manifests.support.errors import ConfigError
+from data_manifests.tables.manifest import Manifest
+from experiments.core.open_run import COVID, open_input
+from experiments.core.phantom_work import phantom_test
+from experiments.core.presets import FilmsPreset, PhantomPreset
 from experiments.figures.attention_maps import draw_attention
 from experiments.figures.examples import draw_examples
 from experiments.figures.series import draw_series
 from experiments.figures.source import FigureSource
-from experiments.methods import BASELINE
-from experiments.open_run import COVID, open_input
-from experiments.phantom_work import phantom_test
-from experiments.preset_settings import FilmsPreset, PhantomPreset
-from experiments.severity_figure import draw_severity, severity_points
-from experiments.table2_runs import COHEN, OPEN_TARGETS, PHANTOM_TARGET, expert_points
-from localize.prediction import Prediction, read_prediction
+from experiments.methods.method import BASELINE
+from experiments.tables.severity_figure import draw_severity, severity_points
+from experiments.tables.table2_runs import COHEN, OPEN_TARGETS, PHANTOM_TARGET, expert_points
+from localize.prediction.tables import Prediction, read_prediction
 
 COMPARED = ("cam", BASELINE)  # above our own row
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from experiments.drawing import figure_at
+from experiments.figures.drawing import figure_at
 from experiments.figures.film_panel import draw_film
 from experiments.figures.source import FigureSource, chosen_films, film_paths
-from localize.bundle import load_bundle
-from localize.predict import PredictOptions, film_results
+from localize.bundle.bundle import load_bundle
+from localize.prediction.predict_films import PredictOptions, film_results
 
 QUANTILES = (0.4, 0.65, 0.9)
 KEYWORDS = 4  # the surest of each film

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from data_manifests.films import read_film
+from data_manifests.films.read_film import read_film
 
 Floats = NDArray[np.float64]
 TRUE, PREDICTED = "#2ECC40", "#FF4136"  # green and red, as in the paper

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.drawing import figure_at
+from experiments.figures.drawing import figure_at
 from experiments.figures.film_panel import draw_film
 from experiments.figures.source import FigureSource, best_boxes, film_paths
 

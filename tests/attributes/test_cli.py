@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from attributes.cli import app
-from data_manifests.errors import ConfigError, DataError
+from data_manifests.support.errors import ConfigError, DataError
 
 RUNNER = CliRunner()
 REPORTS = (

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attributes.explain import explain_html, explain_text
-from attributes.lexicon import load_lexicon
+from attributes.lexicon.load import load_lexicon
 from attributes.structure import Structurer
 from attributes.trace import SentenceTrace, trace_report, trace_sentence
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from attributes.gold import read_gold
-from attributes.lexicon import load_lexicon
-from attributes.scoring import score_gold
+from attributes.lexicon.load import load_lexicon
+from attributes.scoring.gold import read_gold
+from attributes.scoring.gold_score import score_gold
 from attributes.structure import Structurer
-from attributes.study_states import keyword_states
+from attributes.targets.study_states import keyword_states
 
 GOLD = Path(__file__).parent / "gold"
 STRUCTURERS = {language: Structurer(load_lexicon(language)) for language in ("en", "es")}

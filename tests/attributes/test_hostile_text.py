@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attributes.lexicon import load_lexicon
+from attributes.lexicon.load import load_lexicon
 from attributes.mine import mine_reports
 from attributes.reports import ReportReader
 from attributes.structure import Structurer

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from attributes.lexicon import load_lexicon
+from attributes.lexicon.load import load_lexicon
 from attributes.mine import CHUNK_REPORTS, FINDING_COLUMNS, mine_reports
-from attributes.targets import read_targets
-from data_manifests.errors import ConfigError, DataError
+from attributes.targets.targets import read_targets
+from data_manifests.support.errors import ConfigError, DataError
 
 ENGLISH = load_lexicon("en")
 

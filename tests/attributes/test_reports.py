@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from attributes.reports import ReportReader, read_one_report
-from data_manifests.errors import DataError
+from data_manifests.support.errors import DataError
 
 
 def write(path: Path, content: str | bytes) -> Path:

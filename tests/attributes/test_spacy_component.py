@@ -4,7 +4,7 @@ import pytest
 import spacy
 
 import attributes.spacy_component  # noqa: F401  # registers the component
-from data_manifests.errors import ConfigError
+from data_manifests.support.errors import ConfigError
 
 
 def test_findings_become_spans_with_assertion_and_attributes() -> None:

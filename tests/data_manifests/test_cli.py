@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from data_manifests.cli import app
-from data_manifests.errors import ConfigError, DataError
-from data_manifests.manifest import read_manifest
+from data_manifests.support.errors import ConfigError, DataError
+from data_manifests.tables.manifest import read_manifest
 from tests.data_manifests import fake_sets
 
 

@@ -18,8 +18,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from data_manifests.errors import DataError
-from data_manifests.films import film_size, read_film
+from data_manifests.films.read_film import film_size, read_film
+from data_manifests.support.errors import DataError
 from tests.data_manifests.film_files import ramp, write_dicom
 
 pytest.importorskip("openjpeg")

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torchvision.models.detection import RetinaNet
 
-from data_manifests.manifest import Manifest, ManifestInfo, make_manifest, write_manifest
+from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest, write_manifest
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.model import build_detector
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from data_manifests.errors import CheckpointError
+from data_manifests.support.errors import CheckpointError
 from detector.backbones import (
     FrozenStatisticsBatchNorm2d,
     build_backbone,

@@ -5,7 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from data_manifests.errors import CheckpointError, ConfigError
+from data_manifests.support.errors import CheckpointError, ConfigError
 from detector.cli import app
 from detector.model import load_detector
 from detector.roi_store import RoiStore
@@ -62,7 +62,7 @@ def test_several_manifests_are_joined(tmp_path):
     b = make_films(tmp_path / "b", train=1, val=1)
     b.images["image_id"] = ["x", "y"]
     b.boxes["image_id"] = ["x", "y"]
-    from data_manifests.manifest import write_manifest
+    from data_manifests.tables.manifest import write_manifest
 
     write_manifest(b, tmp_path / "b")
     joined = _read_manifests([tmp_path / "a", tmp_path / "b"])

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from data_manifests.errors import ConfigError
-from data_manifests.settings import load_settings
+from data_manifests.support.errors import ConfigError
+from data_manifests.support.settings import load_settings
 from detector.config import DetectorConfig, DetectorSettings, DetectorTrainConfig
 
 

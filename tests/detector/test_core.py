@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from data_manifests.errors import ConfigError
+from data_manifests.support.errors import ConfigError
 from detector import onnx_core as onnx_module
 from detector.core import fold_batch_norms, run_detector, torch_core
 from detector.onnx_core import onnx_core

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_manifests.errors import ConfigError, DataError
-from data_manifests.manifest import make_manifest
+from data_manifests.support.errors import ConfigError, DataError
+from data_manifests.tables.manifest import make_manifest
 from detector.dataset import FilmDataset, FilmKey, MicroBatches, draw_weights, epoch_order
 from tests.detector.films import make_films, tiny_training
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from data_manifests.errors import CheckpointError
+from data_manifests.support.errors import CheckpointError
 from detector.model import build_detector, load_detector, load_detector_weights, weights_sha256
 from tests.detector.films import tiny_config
 

@@ -7,7 +7,7 @@ import torch
 from torchvision.ops import clip_boxes_to_image, nms
 from torchvision.ops.roi_align import _roi_align as slow_roi_align
 
-from data_manifests.errors import ConfigError
+from data_manifests.support.errors import ConfigError
 from detector.proposals import ProposalOptions, first_kept, propose_rois
 from tests.detector.films import make_detector
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from data_manifests.errors import ConfigError, DataError
-from data_manifests.manifest import read_manifest
+from data_manifests.support.errors import ConfigError, DataError
+from data_manifests.tables.manifest import read_manifest
 from detector.prepare import prepare_film
 from detector.proposals import ProposalOptions, propose_rois
 from detector.propose import Shard, parse_shard, propose_store

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_manifests.errors import CheckpointError, DataError
+from data_manifests.support.errors import CheckpointError, DataError
 from detector.proposals import FilmRois, ProposalOptions, Rois
 from detector.roi_store import RoiStore, StoreHeader, create_store
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import detector.train as module
-from data_manifests.errors import CheckpointError, ConfigError, DataError, Interrupted
+from data_manifests.support.errors import CheckpointError, ConfigError, DataError, Interrupted
 from detector.model import load_detector, weights_sha256
 from detector.train import train_detector
 from tests.detector.films import make_films, tiny_config, tiny_training
@@ -141,7 +141,7 @@ def test_how_often_is_saved_and_who_reads_may_change(films, whole):
 
 
 def test_a_checkpoint_of_another_trainer_is_refused(films, tmp_path):
-    from detector.training_run import TrainingRun
+    from detector.run.training_run import TrainingRun
 
     with TrainingRun(tmp_path) as run:
         run.save_checkpoint({"config": {}, "step": 1})

@@ -14,7 +14,7 @@ RUN = """
 import os, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from experiments.phantom_work import begin_process
+from experiments.core.phantom_work import begin_process
 
 if __name__ == "__main__":
     pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=begin_process)
@@ -26,8 +26,8 @@ if __name__ == "__main__":
 STOPPED_RUN = """
 import os, signal, time
 from pathlib import Path
-from data_manifests.errors import Interrupted
-from experiments.phantom_work import make_in_processes
+from data_manifests.support.errors import Interrupted
+from experiments.core.phantom_work import make_in_processes
 from pneumoloc import main
 
 class Work:

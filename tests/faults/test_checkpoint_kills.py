@@ -8,8 +8,8 @@ import signal
 import pytest
 import torch
 
-import data_manifests.atomic as atomic
-from detector.training_run import TrainingRun
+import data_manifests.support.atomic as atomic
+from detector.run.training_run import TrainingRun
 
 pytestmark = pytest.mark.faults
 ELEMENTS = 50_000

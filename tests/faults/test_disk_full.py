@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
-from data_manifests.atomic import write_bytes, write_csv, write_json
+from data_manifests.support.atomic import write_bytes, write_csv, write_json
 from detector.proposals import FilmRois, ProposalOptions, Rois
 from detector.roi_store import RoiStore, StoreHeader, create_store
+from detector.run.training_run import TrainingRun
 from detector.train import _write_weights
-from detector.training_run import TrainingRun
 from detector.validate import ValidationScores
 from tests.detector.films import make_detector, tiny_config
 

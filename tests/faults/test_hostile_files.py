@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from data_manifests.errors import CheckpointError, ConfigError, LocalizeError
-from data_manifests.settings import load_settings
+from data_manifests.support.errors import CheckpointError, ConfigError, LocalizeError
+from data_manifests.support.settings import load_settings
 from detector.backbones import build_backbone, load_backbone_weights
 from detector.config import DetectorSettings
 from detector.model import build_detector, load_detector, load_detector_weights
 from detector.proposals import ProposalOptions
 from detector.roi_store import RoiStore, StoreHeader, create_store
-from detector.training_run import TrainingRun
+from detector.run.training_run import TrainingRun
 from tests.detector.films import tiny_config
 
 pytestmark = pytest.mark.faults

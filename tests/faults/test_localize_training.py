@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from data_manifests.errors import CheckpointError, DataError
-from localize.train import WEIGHTS
+from data_manifests.support.errors import CheckpointError, DataError
+from localize.training.train_localizer import WEIGHTS
 from tests.localize.models import (
     Planted,
     finish,

@@ -19,22 +19,22 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from attributes.lexicon import LEXICON_FOLDER
-from attributes.targets import Targets, read_targets
-from attributes.vectors import WordVectors, write_word_vectors
-from data_manifests.manifest import Manifest, ManifestInfo, make_manifest, write_manifest
+from attributes.lexicon.load import LEXICON_FOLDER
+from attributes.targets.targets import Targets, read_targets
+from attributes.vectors.word_vectors import WordVectors, write_word_vectors
+from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest, write_manifest
 from detector.config import DetectorConfig
 from detector.model import build_detector, weights_sha256
 from detector.proposals import FilmRois, ProposalOptions, Rois
 from detector.roi_store import RoiStore, StoreHeader, create_store
-from detector.training_run import TrainingRun
-from localize.bundle import write_bundle
-from localize.calibration import Calibration
-from localize.config import LocalizerConfig, LocalizeTrainConfig
-from localize.model import Localizer, build_localizer
-from localize.pairs import Pairs, make_pairs
-from localize.severity_model import FEATURES, SeverityModel
-from localize.train import LocalizerTraining, train_localizer
+from detector.run.training_run import TrainingRun
+from localize.bundle.bundle import write_bundle
+from localize.bundle.calibration import Calibration
+from localize.network.config import LocalizerConfig, LocalizeTrainConfig
+from localize.network.localizer import Localizer, build_localizer
+from localize.severity.model import FEATURES, SeverityModel
+from localize.training.pairs import Pairs, make_pairs
+from localize.training.train_localizer import LocalizerTraining, train_localizer
 
 CPU = torch.device("cpu")
 KEYWORDS = ("left", "right", "upper", "lower", "focal", "diffuse")

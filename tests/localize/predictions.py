@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from data_manifests.manifest import Manifest, make_manifest
-from localize.prediction import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
+from data_manifests.tables.manifest import Manifest, make_manifest
+from localize.prediction.tables import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
 
 SIDE = 512
 

@@ -17,12 +17,12 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 import pneumoloc
-from localize.formats.export import EXPORTERS, FOLDER_FORMATS
-from localize.viewer.corrections import DOWNLOADS, Corrections
-from localize.viewer.server import ViewerServer
-from localize.viewer.shelf import Shelf
+from localize.formats.hub.export import EXPORTERS, FOLDER_FORMATS
+from localize.viewing.viewer.corrections import DOWNLOADS, Corrections
+from localize.viewing.viewer.server import ViewerServer
+from localize.viewing.viewer.shelf import Shelf
 from tests.data_manifests.film_files import write_dicom
-from tests.localize.viewer.served import ask
+from tests.localize.viewing.viewer.served import ask
 
 FOLDER_MARK = "DOE-JOHN-FOLDER"
 # Every text element of the modules of a digital radiograph (PS3.3 A.26.2) and some beyond.
@@ -202,8 +202,8 @@ def _viewer(prediction: Path, films: Path, out: Path) -> list[str]:
     """Every answer of the viewer, after its exports."""
     import threading
 
-    from localize.inputs import film_source
-    from localize.prediction import read_prediction
+    from localize.prediction.inputs import film_source
+    from localize.prediction.tables import read_prediction
 
     server = ViewerServer(
         Shelf(read_prediction(prediction), film_source(films)),

@@ -17,9 +17,9 @@ from data_manifests.builders.openi import build_openi
 from data_manifests.builders.row_rules import parse_filter
 from data_manifests.builders.rsna import build_rsna
 from data_manifests.builders.tables import ColumnMapping, TableSelection, build_tables
-from data_manifests.check import check_manifest
-from data_manifests.errors import ConfigError, DataError
-from data_manifests.manifest import read_manifest, write_manifest
+from data_manifests.support.errors import ConfigError, DataError
+from data_manifests.tables.check import check_manifest
+from data_manifests.tables.manifest import read_manifest, write_manifest
 from tests.data_manifests import fake_sets
 
 

@@ -17,7 +17,7 @@ from data_manifests.builders.row_rules import parse_filter, parse_rule
 from data_manifests.builders.rsna import build_rsna
 from data_manifests.builders.sources import torchxrayvision_file
 from data_manifests.builders.tables import ColumnMapping, TableSelection, build_tables
-from data_manifests.errors import ConfigError, DataError
+from data_manifests.support.errors import ConfigError, DataError
 from tests.data_manifests import fake_sets
 from tests.data_manifests.film_files import ramp, write_png
 

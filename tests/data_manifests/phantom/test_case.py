@@ -11,10 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_manifests.errors import ConfigError
 from data_manifests.phantom.case import Case, PhantomOptions, make_case, patient_of, plan_case
 from data_manifests.phantom.domains import HOSPITAL_B, Domain
 from data_manifests.phantom.plan import LEFT, RIGHT, ZONE_PLACES, Blob, OpacityPlan, plan_opacity
+from data_manifests.support.errors import ConfigError
 
 DIGEST = """
 import hashlib

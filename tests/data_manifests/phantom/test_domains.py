@@ -7,9 +7,9 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from data_manifests.errors import ConfigError
 from data_manifests.phantom.case import PhantomOptions, make_case
 from data_manifests.phantom.domains import HOSPITAL_A, HOSPITAL_B, TEXTURES, ZONES, domain_at
+from data_manifests.support.errors import ConfigError
 
 
 def test_at_shift_zero_both_hospitals_draw_from_equal_distributions() -> None:

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from data_manifests.errors import ConfigError
-from data_manifests.films import read_film
-from data_manifests.manifest import Manifest, read_manifest
+from data_manifests.films.read_film import read_film
 from data_manifests.phantom.case import PhantomOptions, make_case
 from data_manifests.phantom.generate import SplitShares, build_phantom, encode_png
 from data_manifests.phantom.truth import KEYWORDS
+from data_manifests.support.errors import ConfigError
+from data_manifests.tables.manifest import Manifest, read_manifest
 
 OPTIONS = PhantomOptions(size=64, domain="B", shift=0.5, seed=3)
 

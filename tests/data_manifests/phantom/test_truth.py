@@ -82,6 +82,6 @@ def test_all_keywords_are_known_and_each_can_be_true(cases: list[Case]) -> None:
 
 
 def test_keywords_are_those_of_the_lexicon_in_its_order() -> None:
-    lexicon = Path(__file__).parents[3] / "attributes" / "lexicons" / "en.yaml"
+    lexicon = Path(__file__).parents[3] / "attributes" / "lexicon" / "languages" / "en.yaml"
     names = [entry["name"] for entry in yaml.safe_load(lexicon.read_text("utf-8"))["keywords"]]
     assert tuple(names) == KEYWORDS

@@ -13,7 +13,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from data_manifests.errors import ConfigError, DataError
+from data_manifests.support.errors import ConfigError, DataError
 from detector.config import DetectorConfig
 from detector.propose import Shard
 from experiments.benchmark import run as run_module
@@ -26,8 +26,8 @@ from experiments.benchmark.run import GROUPS, choose_groups, run_benchmark
 from experiments.benchmark.scan_loops import backward_with_all_films, loop_losses
 from experiments.benchmark.sizes import Bench, BenchmarkSize
 from experiments.benchmark.tables import check_once, write_random_manifest
-from experiments.cli import app
-from localize.metrics.average_precision import coco_average_precision
+from experiments.cli.app import app
+from localize.evaluation.average_precision import coco_average_precision
 
 TINY = BenchmarkSize(
     films=3,

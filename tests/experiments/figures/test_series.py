@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.figures.series import chosen_pairs
 from experiments.figures.source import FigureSource
-from experiments.severity_figure import SeverityPoints
+from experiments.tables.severity_figure import SeverityPoints
 from tests.localize.predictions import make_truth
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from localize.formats.annotations import Annotations, FilmAnnotation, annotations_of_films
+from localize.formats.hub.annotations import Annotations, FilmAnnotation, annotations_of_films
 
 KEYWORDS = ("left", "right", "lower")
 HOSTILE_NAMES = (

@@ -8,11 +8,11 @@ import zipfile
 
 import pytest
 
-from data_manifests.errors import DataError
-from localize.formats.cvat import read_cvat
-from localize.formats.export import export
-from localize.formats.options import FormatOptions
-from localize.formats.via import COLUMNS, read_via
+from data_manifests.support.errors import DataError
+from localize.formats.hub.export import export
+from localize.formats.hub.options import FormatOptions
+from localize.formats.tools.cvat import read_cvat
+from localize.formats.tools.via import COLUMNS, read_via
 from tests.localize.formats.films import make_annotations, make_film
 
 

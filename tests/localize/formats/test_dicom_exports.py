@@ -4,11 +4,11 @@ import numpy as np
 import pydicom
 import pytest
 
-from data_manifests.errors import DataError
-from localize.formats.dicom_sr import name_by_sop_uid, read_dicom_sr
-from localize.formats.export import export
-from localize.formats.import_boxes import import_boxes
-from localize.formats.options import FormatOptions
+from data_manifests.support.errors import DataError
+from localize.formats.dicom.sr import name_by_sop_uid, read_dicom_sr
+from localize.formats.hub.export import export
+from localize.formats.hub.import_boxes import import_boxes
+from localize.formats.hub.options import FormatOptions
 from tests.localize.formats.dicom_films import CANARIES, write_dicom_film
 from tests.localize.formats.films import (
     HOSTILE_NAMES,

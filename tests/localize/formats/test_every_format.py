@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 import yaml
 
-from data_manifests.errors import ConfigError
-from localize.formats.coco import read_coco
-from localize.formats.cvat import read_cvat
-from localize.formats.export import EXPORTERS, FOLDER_FORMATS, export
-from localize.formats.label_studio import read_label_studio
-from localize.formats.labelme import read_labelme
-from localize.formats.options import FormatOptions
-from localize.formats.rsna_csv import read_rsna_csv
-from localize.formats.via import read_via
-from localize.formats.voc import read_voc
-from localize.formats.yolo import read_yolo
+from data_manifests.support.errors import ConfigError
+from localize.formats.hub.export import EXPORTERS, FOLDER_FORMATS, export
+from localize.formats.hub.options import FormatOptions
+from localize.formats.tools.coco import read_coco
+from localize.formats.tools.cvat import read_cvat
+from localize.formats.tools.label_studio import read_label_studio
+from localize.formats.tools.labelme import read_labelme
+from localize.formats.tools.rsna_csv import read_rsna_csv
+from localize.formats.tools.via import read_via
+from localize.formats.tools.voc import read_voc
+from localize.formats.tools.yolo import read_yolo
 from tests.localize.formats.films import (
     HOSTILE_NAMES,
     make_annotations,

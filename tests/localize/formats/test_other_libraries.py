@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from localize.formats.coco import read_coco
-from localize.formats.cvat import read_cvat
-from localize.formats.export import export
-from localize.formats.labelme import read_labelme
-from localize.formats.options import FormatOptions
-from localize.formats.via import read_via
-from localize.formats.voc import read_voc
-from localize.formats.yolo import read_yolo
+from localize.formats.hub.export import export
+from localize.formats.hub.options import FormatOptions
+from localize.formats.tools.coco import read_coco
+from localize.formats.tools.cvat import read_cvat
+from localize.formats.tools.labelme import read_labelme
+from localize.formats.tools.via import read_via
+from localize.formats.tools.voc import read_voc
+from localize.formats.tools.yolo import read_yolo
 from tests.localize.formats.films import make_annotations, make_film, paired_iou, random_films
 
 TWO = ((10.0, 20.0, 110.0, 220.0), (0.0, 1.0, 512.0, 640.0))

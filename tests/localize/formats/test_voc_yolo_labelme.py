@@ -8,13 +8,13 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from data_manifests.errors import DataError
-from localize.formats.export import export
-from localize.formats.labelme import read_labelme
-from localize.formats.options import FormatOptions
-from localize.formats.voc import read_voc
-from localize.formats.whole_pixels import whole_corners
-from localize.formats.yolo import read_yolo
+from data_manifests.support.errors import DataError
+from localize.formats.hub.export import export
+from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.whole_pixels import whole_corners
+from localize.formats.tools.labelme import read_labelme
+from localize.formats.tools.voc import read_voc
+from localize.formats.tools.yolo import read_yolo
 from tests.localize.formats.films import make_annotations, make_film
 
 FRACTIONS = ((10.5, 20.25, 40.5, 60.25),)

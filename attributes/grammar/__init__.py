@@ -1,0 +1,1 @@
+"""Sections, sentences, clauses, assertion and binding of attributes to findings."""

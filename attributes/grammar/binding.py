@@ -1,0 +1,244 @@
+"""Which attribute belongs to which finding: scope and syntax of radiology English, as code.
+
+Four steps inside a clause. A modifier belongs to
+1. the noun whose phrase it stands in ("patchy left basal opacity", "right middle and lower ..."),
+2. else the noun before it ("opacity in the left base", "opacity is unchanged"), shared with the
+   nouns joined to that one when they have no place of their own,
+3. else the noun after it ("in the left base there is opacity"),
+4. and a bare noun joined to a described one takes its place ("left consolidation and effusion").
+Other nouns of the lexicon (fractures, clear lungs, the heart) take modifiers like findings do, so
+that those words reach no finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from attributes.grammar.clauses import HEADS, Span
+from attributes.grammar.grammar import Grammar, Role, Unit
+
+# "left lower lobe posterior segment confluent opacity": strange words inside a noun phrase.
+MAX_UNKNOWN_WORDS = 3
+JOINERS = frozenset({Role.COMMA, Role.AND, Role.OR})
+FILLERS = frozenset({Role.GLUE, Role.ARTICLE, Role.PARTITIVE, Role.WORD, Role.MODIFIER})
+
+Bound = dict[int, list[str]]
+
+
+def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bound:
+    """Attributes of every noun of a clause: unit index of the noun -> names, possibly repeated."""
+    start, stop = clause
+    heads = [index for index in range(start, stop) if units[index].role in HEADS]
+    bound: Bound = {head: list(units[head].term.means) for head in heads}
+    if not heads:
+        return bound
+    claimed: set[int] = set()
+    bare = set()
+    for head in heads:
+        own = [
+            index
+            for index in _phrase_modifiers(units, start, head, grammar)
+            if index not in claimed
+        ]
+        claimed.update(own)
+        for index in reversed(own):
+            bound[head] += units[index].term.means
+        if not own:
+            bare.add(head)
+    placed = {head for head in heads if not grammar.location.isdisjoint(bound[head])}
+    shared: dict[int, int] = {}
+    for index in range(start, stop):
+        if units[index].role == Role.MODIFIER and index not in claimed:
+            _attach(units, index, heads, bound, Places(placed, shared), grammar)
+    _share_forward(units, heads, bound, bare, grammar)
+    return bound
+
+
+def _phrase_modifiers(units: Sequence[Unit], start: int, head: int, grammar: Grammar) -> list[int]:
+    """Indices of the modifiers in the noun phrase that ends with `head`, nearest first.
+
+    Joined parts ("left and right basal ...") are read in segments; the last segment is given back
+    when it turns out to belong to an earlier noun ("opacity in the right and left lower ...").
+    """
+    segments: list[list[int]] = [[]]
+    crossed_verb = False
+    unknown = 0
+    index = head - 1
+    while index >= start:
+        unit = units[index]
+        role = unit.role
+        if role == Role.MODIFIER:
+            segments[-1].append(index)
+            unknown = 0
+        elif role == Role.WORD:
+            unknown += 1
+            if unknown > MAX_UNKNOWN_WORDS:
+                break
+        elif role in JOINERS:
+            if grammar.adjectives_follow or not segments[-1]:
+                break
+            segments.append([])
+        elif role == Role.VERB:
+            if crossed_verb or (grammar.adjectives_follow and segments[-1]):
+                break
+            crossed_verb = True
+            segments.append([])
+        elif role == Role.PREPOSITION:
+            if _is_partitive(units, index, start, grammar):
+                index -= 1
+                continue
+            if len(segments) > 1 and any(
+                units[earlier].role in HEADS for earlier in range(start, index)
+            ):
+                segments.pop()
+            break
+        elif role in HEADS:
+            if len(segments) > 1:
+                segments.pop()
+            break
+        elif role == Role.RULE:
+            rule = unit.term.rule
+            if rule is None or rule.reach != "phrase" or rule.direction == "both":
+                break
+        elif role in (Role.WITH, Role.OPENER, Role.ARTICLE):
+            break
+        index -= 1
+    return [index for segment in segments for index in segment]
+
+
+def _is_partitive(units: Sequence[Unit], index: int, start: int, grammar: Grammar) -> bool:
+    """Whether the preposition at `index` joins, as in "areas of", "patches of", "increase in"."""
+    if index == start:
+        return False
+    before, unit = units[index - 1], units[index]
+    if before.role == Role.MODIFIER and not grammar.change.isdisjoint(before.term.means):
+        return True
+    return unit.term.is_of and before.role in (Role.PARTITIVE, Role.MODIFIER)
+
+
+def _share_forward(
+    units: Sequence[Unit], heads: Sequence[int], bound: Bound, bare: set[int], grammar: Grammar
+) -> None:
+    """Step 4: a bare noun takes the place of the one before, among like findings all attributes."""
+    for previous, head in pairwise(heads):
+        if head not in bare or units[head].role == Role.OTHER or units[previous].role == Role.OTHER:
+            continue
+        if not _only_joined(units, previous, head):
+            continue
+        likes = grammar.pneumonia_like
+        is_like = units[previous].term.finding in likes and units[head].term.finding in likes
+        is_placed = not grammar.location.isdisjoint(bound[head])
+        bound[head] += [
+            name
+            for name in bound[previous]
+            if (not is_placed if name in grammar.location else is_like)
+        ]
+
+
+def _only_joined(units: Sequence[Unit], left: int, right: int) -> bool:
+    """Whether only commas, "and", "or", "versus" and filling words stand between two nouns."""
+    joined = strange = by_comma = False
+    for index in range(left + 1, right):
+        unit = units[index]
+        if unit.role in (Role.AND, Role.OR) or is_both_ways(unit):
+            joined = True
+        elif unit.role == Role.COMMA:
+            by_comma = True
+        elif unit.role == Role.WORD:
+            strange = True
+        elif unit.role not in (Role.GLUE, Role.ARTICLE):
+            return False
+    # ", triangular density" describes the second noun in words of its own.
+    return joined or (by_comma and not strange)
+
+
+def is_both_ways(unit: Unit) -> bool:
+    """Whether the unit is a rule such as "versus", that stands between two findings."""
+    rule = unit.term.rule
+    return rule is not None and rule.direction == "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """`own`: nouns placed by their phrase; `shared`: noun -> the noun that gave its place."""
+
+    own: set[int]
+    shared: dict[int, int]
+
+
+def _attach(
+    units: Sequence[Unit],
+    index: int,
+    heads: Sequence[int],
+    bound: Bound,
+    places: Places,
+    grammar: Grammar,
+) -> None:
+    """Steps 2 and 3: a modifier outside of every noun phrase."""
+    means = units[index].term.means
+    before = [head for head in heads if head < index]
+    group = _joined_before(units, before) if before else _joined_after(units, heads)
+    nearest = group[0]
+    if not before and _crosses_denial(units, index, nearest):
+        means = tuple(name for name in means if name in grammar.location)
+    if (
+        nearest in places.own
+    ):  # it specifies a noun that has its place: "..., right greater than left"
+        group = group[:1]
+    for head in group:
+        if head == nearest:
+            bound[head] += means
+        elif head not in places.own and places.shared.get(head, nearest) == nearest:
+            bound[head] += [
+                name for name in means if name in grammar.location or name in grammar.change
+            ]
+        if not grammar.location.isdisjoint(means):
+            places.shared.setdefault(head, nearest)
+
+
+def _crosses_denial(units: Sequence[Unit], index: int, head: int) -> bool:
+    """Whether a joint and then a negation stand between: "a nodular pattern and no edema"."""
+    joined = False
+    for place in range(index + 1, head):
+        rule = units[place].term.rule
+        if joined and rule is not None and rule.kind == "negation":
+            return True
+        joined = joined or units[place].role in JOINERS or units[place].role == Role.WITH
+    return False
+
+
+def _joined_before(units: Sequence[Unit], heads: Sequence[int]) -> list[int]:
+    """The last noun and those joined to it, last first."""
+    group = [heads[-1]]
+    for left, right in zip(reversed(heads[:-1]), reversed(heads), strict=False):
+        if not _in_one_group(units, left, right):
+            break
+        group.append(left)
+    return group
+
+
+def _joined_after(units: Sequence[Unit], heads: Sequence[int]) -> list[int]:
+    """The first noun and those joined to it, first first."""
+    group = [heads[0]]
+    for left, right in pairwise(heads):
+        if not _in_one_group(units, left, right):
+            break
+        group.append(right)
+    return group
+
+
+def _in_one_group(units: Sequence[Unit], left: int, right: int) -> bool:
+    for index in range(left + 1, right):
+        unit = units[index]
+        if unit.role in JOINERS or unit.role in FILLERS or unit.role == Role.WITH:
+            continue
+        if (
+            unit.role == Role.RULE
+            and unit.term.rule is not None
+            and unit.term.rule.reach == "phrase"
+        ):
+            continue
+        return False
+    return True

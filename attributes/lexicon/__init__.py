@@ -1,0 +1,1 @@
+"""The lexicon of a language: its files, their reading and checks."""

@@ -1,0 +1,194 @@
+"""The lexicon: what the structurer knows about a language, as data.
+
+A lexicon is a YAML file (`languages/en.yaml` is the annotated example). Code holds no word of any
+language: another hospital's vocabulary or another language is another file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from attributes.lexicon.checks import check_meanings
+from attributes.lexicon.located_yaml import read_located_yaml
+from attributes.lexicon.model import (
+    ASSERTIONS,
+    DIRECTIONS,
+    KINDS,
+    MODIFIER_ORDERS,
+    REACHES,
+    Compound,
+    FindingType,
+    Keyword,
+    Lexicon,
+    Modifier,
+    Rule,
+    Spelling,
+    Syntax,
+)
+from attributes.lexicon.parsing import FieldReader
+from data_manifests.support.atomic import file_sha256
+from data_manifests.support.errors import ConfigError, DataError
+
+__all__ = [
+    "ASSERTIONS",
+    "Compound",
+    "FindingType",
+    "Keyword",
+    "Lexicon",
+    "Modifier",
+    "Rule",
+    "Spelling",
+    "Syntax",
+    "lexicon_languages",
+    "load_lexicon",
+]
+
+LEXICON_FOLDER = Path(__file__).parent / "languages"
+FORMAT_VERSION = 1
+
+
+def lexicon_languages() -> tuple[str, ...]:
+    """The languages that come with the package."""
+    return tuple(sorted(path.stem for path in LEXICON_FOLDER.glob("*.yaml")))
+
+
+def load_lexicon(path_or_language: str | Path = "en") -> Lexicon:
+    """Read and validate a lexicon: one of `lexicon_languages()` or a YAML file of your own.
+
+    Raises ConfigError naming file, line, field, what was expected and what was found, for all
+    defects at once.
+    """
+    name = str(path_or_language)
+    path = LEXICON_FOLDER / f"{name}.yaml" if name in lexicon_languages() else Path(name)
+    if not path.is_file():
+        languages = ", ".join(lexicon_languages())
+        raise ConfigError(
+            f"{name}: expected a lexicon file or one of {languages}, got no such file"
+        )
+    top = FieldReader(read_located_yaml(path), str(path))
+    lexicon = _build(top, path)
+    check_meanings(lexicon, top)
+    if top.problems:
+        raise ConfigError(str(DataError.from_problems(top.problems)))
+    return lexicon
+
+
+def _build(top: FieldReader, path: Path) -> Lexicon:
+    top.only(
+        "language",
+        "version",
+        "modifier_order",
+        "keywords",
+        "modifiers",
+        "compounds",
+        "findings",
+        "others",
+        "syntax",
+        "sections",
+        "rules",
+    )
+    version = top.integer("version")
+    if version not in (FORMAT_VERSION, 0):  # 0: missing, already reported
+        top.complain("version", str(FORMAT_VERSION), str(version), "use a lexicon of this version")
+    compounds = tuple(_compound(entry) for entry in top.entries("compounds"))
+    sections = top.child("sections")
+    sections.only("read", "skip")
+    return Lexicon(
+        language=top.text("language"),
+        modifier_order=top.choice("modifier_order", MODIFIER_ORDERS),
+        keywords=tuple(_keyword(entry, compounds) for entry in top.entries("keywords")),
+        modifiers=tuple(_modifier(entry) for entry in top.entries("modifiers")),
+        compounds=compounds,
+        findings=tuple(_finding(entry) for entry in top.entries("findings")),
+        others=top.phrases("others"),
+        syntax=_syntax(top.child("syntax")),
+        read_sections=tuple(sections.texts("read")),
+        skip_sections=tuple(sections.texts("skip")),
+        rules=tuple(_rule(entry) for entry in top.entries("rules")),
+        source=path,
+        sha256=file_sha256(path),
+    )
+
+
+def _syntax(entry: FieldReader) -> Syntax:
+    entry.only(*(role.name for role in fields(Syntax)))
+    return Syntax(
+        coordinators=entry.phrases("coordinators"),
+        alternatives=entry.phrases("alternatives"),
+        companions=entry.phrases("companions"),
+        of=entry.phrases("of"),
+        prepositions=entry.phrases("prepositions"),
+        partitives=entry.phrases("partitives"),
+        articles=entry.phrases("articles"),
+        glue=entry.phrases("glue"),
+        verbs=entry.phrases("verbs"),
+        openers=entry.phrases("openers"),
+        relatives=entry.phrases("relatives"),
+        breakers=entry.phrases("breakers"),
+        excluders=entry.phrases("excluders"),
+        denied_attributes=tuple(entry.texts("denied_attributes", optional=True)),
+        abbreviations=tuple(entry.texts("abbreviations")),
+        placeholders=tuple(entry.texts("placeholders")),
+    )
+
+
+def _keyword(entry: FieldReader, compounds: tuple[Compound, ...]) -> Keyword:
+    entry.only("name", "axis", "variants", "negative", "overlaps")
+    name = entry.text("name")
+    said = [spelling for item in compounds if name in item.means for spelling in item.spellings]
+    return Keyword(
+        name=name,
+        axis=entry.text("axis"),
+        variants=entry.phrases("variants"),
+        negative=entry.text("negative"),
+        compounds=tuple(said),
+        overlaps=tuple(entry.texts("overlaps", optional=True)),
+    )
+
+
+def _modifier(entry: FieldReader) -> Modifier:
+    entry.only("name", "axis", "variants")
+    return Modifier(entry.text("name"), entry.text("axis"), entry.phrases("variants"))
+
+
+def _compound(entry: FieldReader) -> Compound:
+    entry.only("phrases", "means")
+    return Compound(entry.phrases("phrases"), tuple(entry.texts("means")))
+
+
+def _finding(entry: FieldReader) -> FindingType:
+    entry.only("name", "phrases", "carries", "pneumonia_like")
+    carries = tuple(_compound(child) for child in entry.entries("carries", optional=True))
+    return FindingType(
+        entry.text("name"), entry.phrases("phrases"), carries, entry.flag("pneumonia_like")
+    )
+
+
+def _rule(entry: FieldReader) -> Rule:
+    entry.only(
+        "id",
+        "kind",
+        "direction",
+        "reach",
+        "phrases",
+        "means",
+        "likely",
+        "links",
+        "former",
+        "fires",
+        "silent",
+    )
+    return Rule(
+        id=entry.text("id"),
+        kind=entry.choice("kind", KINDS),
+        direction=entry.choice("direction", DIRECTIONS),
+        reach=entry.choice("reach", REACHES),
+        spellings=entry.phrases("phrases"),
+        fires=entry.text("fires"),
+        silent=entry.text("silent"),
+        means=tuple(entry.texts("means", optional=True)),
+        likely=entry.flag("likely"),
+        links=entry.flag("links"),
+        former=entry.flag("former"),
+    )

@@ -1,0 +1,136 @@
+"""The parts of a lexicon as frozen dataclasses; `lexicon.py` reads them from a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ASSERTIONS = ("present", "absent", "uncertain", "resolved")
+KINDS = ("affirmation", "pre_uncertainty", "negation", "resolution", "uncertainty")
+DIRECTIONS = ("forward", "backward", "both", "forward_first", "backward_first")
+REACHES = ("phrase", "list", "clause")
+MODIFIER_ORDERS = ("before", "after")
+
+Spelling = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """One of the 22 attributes. `compounds` are the spellings that say it among others.
+
+    `overlaps` names keywords that may be true together with it: no negatives of it.
+    """
+
+    name: str
+    axis: str
+    variants: tuple[Spelling, ...]
+    negative: str
+    compounds: tuple[Spelling, ...] = ()
+    overlaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Modifier:
+    """An attribute that is kept with a finding but is no training target (size, change)."""
+
+    name: str
+    axis: str
+    variants: tuple[Spelling, ...]
+
+
+@dataclass(frozen=True)
+class Compound:
+    """Spellings that mean several attributes at once, such as RUL: right, upper."""
+
+    spellings: tuple[Spelling, ...]
+    means: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FindingType:
+    """A finding, its spellings, and those spellings that say attributes with it (`carries`)."""
+
+    name: str
+    spellings: tuple[Spelling, ...]
+    carries: tuple[Compound, ...]
+    pneumonia_like: bool
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An assertion rule; see the comments in `languages/en.yaml` for the meaning of the fields."""
+
+    id: str
+    kind: str
+    direction: str
+    reach: str
+    spellings: tuple[Spelling, ...]
+    fires: str
+    silent: str
+    means: tuple[str, ...] = ()
+    likely: bool = False
+    links: bool = False
+    former: bool = False
+
+
+@dataclass(frozen=True)
+class Syntax:
+    """The words that hold a sentence together, one tuple of spellings a role."""
+
+    coordinators: tuple[Spelling, ...]
+    alternatives: tuple[Spelling, ...]
+    companions: tuple[Spelling, ...]
+    of: tuple[Spelling, ...]
+    prepositions: tuple[Spelling, ...]
+    partitives: tuple[Spelling, ...]
+    articles: tuple[Spelling, ...]
+    glue: tuple[Spelling, ...]
+    verbs: tuple[Spelling, ...]
+    openers: tuple[Spelling, ...]
+    relatives: tuple[Spelling, ...]
+    breakers: tuple[Spelling, ...]
+    excluders: tuple[Spelling, ...]
+    denied_attributes: tuple[str, ...]
+    abbreviations: tuple[str, ...]
+    placeholders: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """A validated lexicon. `source` is the file it came from, `sha256` that file's checksum."""
+
+    language: str
+    modifier_order: str
+    keywords: tuple[Keyword, ...]
+    modifiers: tuple[Modifier, ...]
+    compounds: tuple[Compound, ...]
+    findings: tuple[FindingType, ...]
+    others: tuple[Spelling, ...]
+    syntax: Syntax
+    read_sections: tuple[str, ...]
+    skip_sections: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    source: Path = field(compare=False)
+    sha256: str = ""
+
+    @property
+    def keyword_names(self) -> tuple[str, ...]:
+        """The names of the keywords in target order."""
+        return tuple(keyword.name for keyword in self.keywords)
+
+    @property
+    def axis_of(self) -> dict[str, str]:
+        """Attribute name -> axis, keywords first, then the other modifiers."""
+        keywords = {item.name: item.axis for item in self.keywords}
+        return keywords | {item.name: item.axis for item in self.modifiers}
+
+    @property
+    def variants_of(self) -> dict[str, tuple[Spelling, ...]]:
+        """Attribute name -> its own spellings, keywords first, then the other modifiers."""
+        keywords = {item.name: item.variants for item in self.keywords}
+        return keywords | {item.name: item.variants for item in self.modifiers}
+
+    @property
+    def pneumonia_like(self) -> frozenset[str]:
+        """The names of the findings that feed the targets."""
+        return frozenset(kind.name for kind in self.findings if kind.pneumonia_like)

@@ -1,0 +1,1 @@
+"""Scores of the structurer against gold sentences and labelled reports."""

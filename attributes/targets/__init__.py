@@ -1,0 +1,1 @@
+"""Training targets of the 22 keywords from the findings of reports."""

@@ -1,0 +1,1 @@
+"""Word vectors of the keywords and the negative of each keyword."""

@@ -1,0 +1,1 @@
+"""Film files: PNG, JPEG and DICOM to grey levels, and the checks of them."""

@@ -1,0 +1,190 @@
+"""`read_film`: a PNG, JPEG or DICOM file to grey levels in [0, 1], or a precise refusal.
+
+Files come from strangers: sizes are checked before anything is decoded, and truncated data is an
+error, never a grey area. OpenCV is not used to read: it returns truncated JPEGs without a word.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from data_manifests.support.errors import DataError, Problem
+
+MAX_PIXELS = 64_000_000  # a 43 x 43 cm detector at 0.1 mm has 18 million
+MIN_SIDE = 16
+RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
+DICOM_SUFFIXES = (".dcm", ".dicom", ".dic")
+FILM_SUFFIXES = (*RASTER_SUFFIXES, *DICOM_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class Film:
+    """One film as it is displayed.
+
+    `pixels` is float32 (H, W) in [0, 1], dense bone bright (MONOCHROME1 is inverted, EXIF rotation
+    applied); the film's box coordinates are pixels of this array. `notes` say what a careful user
+    should know about the file, for example a missing BurnedInAnnotation flag.
+    """
+
+    pixels: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+
+def read_film(path: Path) -> Film:
+    """Read a film; DICOM is recognised by its preamble, whatever the file is called.
+
+    Raises:
+        DataError: missing, empty, truncated, too large, not an image, or (DICOM) not a single
+            monochrome projection radiograph of a chest.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise film_error(path, "a film file", "no such file")
+    if path.stat().st_size == 0:
+        raise film_error(path, "PNG, JPEG or DICOM data", "an empty file (0 bytes)")
+    if is_dicom(path):
+        from data_manifests.films.dicom import read_dicom_film  # pydicom takes 0.2 s to import
+
+        pixels, notes = read_dicom_film(path)
+        return Film(pixels, notes)
+    return _read_raster(path)
+
+
+def film_size(path: Path) -> tuple[int, int]:
+    """Width and height of a film in pixels, from its header alone.
+
+    Raises:
+        DataError: as `read_film`, as far as the header shows it.
+    """
+    if path.is_file() and path.stat().st_size and is_dicom(path):
+        from data_manifests.films.dicom import dicom_size
+
+        return dicom_size(path)
+    with _opened(path) as image:
+        width, height = image.size
+        if image.format == "PNG" and not _has_png_metadata(path):
+            return width, height
+        try:
+            swap = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientation: on its side
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise film_error(path, "complete image data", f"truncated ({error})") from error
+    return (height, width) if swap else (width, height)
+
+
+def _has_png_metadata(path: Path) -> bool:
+    """Whether a PNG has chunks that can turn it; Pillow decodes the film to look for them."""
+    with path.open("rb") as handle:
+        handle.seek(8)
+        while len(head := handle.read(8)) == 8:
+            if head[4:] in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+                return True
+            handle.seek(int.from_bytes(head[:4], "big") + 4, 1)
+    return False
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file has the DICOM preamble (PS3.10, 7.1), or the extension where it has none."""
+    with path.open("rb") as handle:
+        head = handle.read(132)
+    return head[128:] == b"DICM" or path.suffix.lower() in DICOM_SUFFIXES
+
+
+def film_error(path: Path, expected: str, got: str, fix: str = "", field: str = "") -> DataError:
+    """The error for one bad film file. Only the file's name is shown: folders can name patients."""
+    problem = Problem(file=path.name, field=field, expected=expected, got=got, fix=fix)
+    return DataError.from_problems([problem])
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Refuse sizes that no film has, before anything is decoded.
+
+    Raises:
+        DataError: more than 64 million pixels, or a side under 16 pixels.
+    """
+    if width * height > MAX_PIXELS:
+        raise film_error(path, f"at most {MAX_PIXELS:,} pixels", f"{width} x {height}")
+    if min(width, height) < MIN_SIDE:
+        raise film_error(path, f"sides of at least {MIN_SIDE} pixels", f"{width} x {height}")
+
+
+def _opened(path: Path) -> Image.Image:
+    """The image with its header read and its size accepted."""
+    try:
+        with warnings.catch_warnings():
+            # Pillow only warns of images of 89 to 178 million pixels; our own cap is lower.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(path, formats=("PNG", "JPEG"))
+    except FileNotFoundError as error:
+        raise film_error(path, "a film file", "no such file") from error
+    except Image.DecompressionBombError as error:
+        raise film_error(path, f"at most {MAX_PIXELS:,} pixels", "a decompression bomb") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise film_error(
+            path, "PNG, JPEG or DICOM data", "another format or a damaged header"
+        ) from error
+    check_size(path, *image.size)
+    return image
+
+
+def _read_raster(path: Path) -> Film:
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise film_error(
+            path,
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES off",
+            "on: some code of this process set it, and truncated films would be read as grey",
+            "set it back to False before films are read",
+        )
+    with _opened(path) as image:
+        try:
+            image.load()
+            image = ImageOps.exif_transpose(image)
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise film_error(
+                path, "complete image data", f"truncated or damaged data ({error})"
+            ) from error
+        return _grey(path, image)
+
+
+def _grey(path: Path, image: Image.Image) -> Film:
+    """Grey levels in [0, 1] by the file's own bit depth, and what is odd about them.
+
+    `Image.convert("L")` clips 16-bit data to 255, so those modes are scaled here.
+    """
+    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
+        levels = np.asarray(image, dtype=np.float32)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise film_error(path, "levels of 0 to 65535", f"{levels.min():g} to {levels.max():g}")
+        # 12-bit detectors are often saved in 16 bits without scaling; the film is then very dark.
+        dark = 0 < levels.max() < 4096
+        note = f"16-bit file whose highest level is {levels.max():g}: unscaled 12-bit data?"
+        return Film(levels / np.float32(65535), (note,) if dark else ())
+    if image.mode == "F":
+        raise film_error(path, "integer grey levels", "floating-point pixels", "save as 16-bit PNG")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        if np.asarray(image.getchannel("A")).min() < 255:
+            raise film_error(path, "an opaque film", "transparent pixels", "flatten the image")
+    notes: tuple[str, ...] = ()
+    if image.mode not in ("1", "L") and _is_coloured(image):
+        notes = ("colour image: burned-in marks or not a radiograph?",)
+    return Film(np.asarray(image.convert("L"), dtype=np.float32) / np.float32(255), notes)
+
+
+def _is_coloured(image: Image.Image) -> bool:
+    """Whether the colour channels differ by more than the rounding of JPEG's colour transform."""
+    channels = np.asarray(image.convert("RGB"), dtype=np.int16)
+    return bool((channels.max(axis=2) - channels.min(axis=2)).max() > 8)

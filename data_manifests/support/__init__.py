@@ -1,0 +1,1 @@
+"""Files written whole, errors, settings, progress: what every package stands on."""

@@ -1,0 +1,81 @@
+"""Writing files so that a kill or a full disk leaves the old file or the new one, never a half."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+
+from data_manifests.support.errors import DataError
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `target`; on success fsync it and rename it to `target`.
+
+    On any exception the temporary file is removed and `target` is as it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # The process id keeps concurrent writers apart; the suffix stays so that writers that look at
+    # the extension (Pillow, pyarrow) choose the right format.
+    temporary = target.with_name(f".{target.stem[:100]}.{os.getpid()}.tmp{target.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(target: Path, content: bytes) -> None:
+    """Write `content` to `target` atomically."""
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(target: Path, content: str) -> None:
+    """Write `content` to `target` atomically, UTF-8 with LF line ends on every system."""
+    write_bytes(target, content.encode("utf-8"))
+
+
+def write_json(target: Path, content: Any) -> None:  # Any: whatever json can hold
+    """Write `content` as indented JSON; NaN and infinity are no JSON and raise ValueError."""
+    write_text(target, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_csv(target: Path, table: pd.DataFrame) -> None:
+    """Write `table` as CSV without its index; missing values are empty fields."""
+    with atomic_path(target) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, read in blocks, as 64 hexadecimal digits."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def lock_folder(folder: Path, busy: str) -> IO[str]:
+    """Make `folder` and lock it for this process until the returned file is closed.
+
+    A lock goes with its process: one that was killed leaves none behind.
+
+    Raises:
+        DataError: another process holds the lock; `busy` says what to do.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise DataError(f"{folder}: {busy}") from error
+    return lock

@@ -1,0 +1,180 @@
+"""`find_overlap_leaks`: patients and films that training has seen and a test asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from data_manifests.support.errors import ConfigError, DataError, Problem
+from data_manifests.support.membership import is_member
+from data_manifests.tables.manifest import Manifest
+from data_manifests.tables.nih_rsna_overlap import (
+    is_nih_film,
+    is_rsna_film,
+    is_unmapped_rsna,
+    nih_pneumonia_films,
+)
+
+# Names to give as `allow`.
+SHARED_PATIENTS = "shared-patients"
+SHARED_FILMS = "shared-films"
+NIH_RSNA = "nih-rsna"
+LEAK_NAMES = (SHARED_PATIENTS, SHARED_FILMS, NIH_RSNA)
+
+
+def find_overlap_leaks(
+    train: Manifest, test: Manifest, *, allow: Sequence[str] = ()
+) -> list[Problem]:
+    """Why `test` is no test of what was trained on `train`: one problem for each patient or film.
+
+    Both are taken whole, so pass `manifest.split("train")` and `manifest.split("test")`. Compared
+    are patient ids and file checksums. RSNA's films are NIH films under new names: where RSNA films
+    have no NIH patient (`rsna` was built without its mapping), the shipped list of NIH
+    pneumonia-box films says which are known to be shared, and no other NIH film can be cleared.
+
+    Args:
+        allow: names of leaks that the caller accepts: `shared-patients`, `shared-films`,
+            `nih-rsna`.
+
+    Raises:
+        ConfigError: an unknown name in `allow`.
+    """
+    return _overlap(train.images, test.images, allow)
+
+
+def refuse_overlap_leaks(train: Manifest, test: Manifest, *, allow: Sequence[str] = ()) -> None:
+    """Raise what `find_overlap_leaks` finds.
+
+    Raises:
+        DataError: a leak that is not in `allow`.
+    """
+    problems = find_overlap_leaks(train, test, allow=allow)
+    if problems:
+        raise DataError.from_problems(problems)
+
+
+def split_leaks(images: pd.DataFrame) -> list[Problem]:
+    """Patients and studies that are in two splits of one manifest, one problem each."""
+    problems = []
+    placed = images[images["split"] != ""]
+    for column in ("patient_id", "study_id"):
+        pairs = placed[[column, "split"]].drop_duplicates()
+        again = pairs[pairs[column].duplicated()].drop_duplicates(column)
+        first = pairs.drop_duplicates(column).set_index(column)["split"]
+        problems += [
+            Problem(
+                file="images.csv",
+                row=int(row) + 2,
+                field=column,
+                expected=f"all films of one {column.removesuffix('_id')} in one split "
+                f"({first[identity]})",
+                # The id itself is not shown: it may name a person.
+                got=f"film {images['image_id'][row]} in {split}",
+                fix="run `pneumoloc manifest split`",
+            )
+            for row, identity, split in zip(again.index, again[column], again["split"], strict=True)
+        ]
+    return problems
+
+
+def overlap_inside(images: pd.DataFrame, allow: Sequence[str] = ()) -> list[Problem]:
+    """The NIH/RSNA overlap between train and the held-out films of one manifest."""
+    train = images[images["split"] == "train"]
+    heldout = images[images["split"].isin(("val", "test"))]
+    if train.empty or heldout.empty:
+        return []
+    return _overlap(train, heldout, (*allow, SHARED_PATIENTS, SHARED_FILMS))
+
+
+def check_leak_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, if all of them are names of leaks.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    unknown = sorted(set(names) - set(LEAK_NAMES))
+    if unknown:
+        raise ConfigError(f"no leak is called {unknown[0]!r}; there are {', '.join(LEAK_NAMES)}")
+    return tuple(names)
+
+
+def _overlap(train: pd.DataFrame, test: pd.DataFrame, allow: Sequence[str]) -> list[Problem]:
+    allow = check_leak_names(allow)
+    problems = []
+    if SHARED_PATIENTS not in allow:
+        problems += _shared(train, test, "patient_id", SHARED_PATIENTS, allow)
+    if SHARED_FILMS not in allow:
+        problems += _shared(train, test, "sha256", SHARED_FILMS, allow)
+    if NIH_RSNA not in allow:
+        problems += _nih_rsna(train, test)
+        problems += _nih_rsna(test, train, is_reversed=True)
+    return problems
+
+
+def _shared(
+    train: pd.DataFrame, test: pd.DataFrame, column: str, name: str, allow: Sequence[str]
+) -> list[Problem]:
+    """Test films whose `column` training films have too: one problem for each value."""
+    leaking = test[is_member(test[column], train[column]) & (test[column] != "").to_numpy(bool)]
+    leaking = leaking.drop_duplicates(column)
+    if NIH_RSNA in allow and column == "patient_id":
+        # Accepted by name: a patient known through the mapping, under the other data set's film.
+        is_rsna = is_rsna_film(train["image_id"])
+        only_rsna = set(train.loc[is_rsna, column]) - set(train.loc[~is_rsna, column])
+        accepted = leaking[column].isin(only_rsna) & is_nih_film(leaking["image_id"])
+        leaking = leaking[~accepted]
+    what = {"patient_id": "a patient", "sha256": "a film file"}[column]
+    return [
+        Problem(
+            file="images.csv",
+            row=int(row) + 2,
+            field=column,
+            expected=f"{what} that training has not seen",
+            got=f"film {image_id}",
+            fix=f"split around the test (`pneumoloc manifest split --around`), or allow {name}",
+        )
+        for row, image_id in zip(leaking.index, leaking["image_id"], strict=True)
+    ]
+
+
+def _nih_rsna(
+    with_rsna: pd.DataFrame, with_nih: pd.DataFrame, is_reversed: bool = False
+) -> list[Problem]:
+    """NIH films beside RSNA films whose true patients are not known."""
+    unmapped = is_unmapped_rsna(with_rsna)
+    nih = with_nih[is_nih_film(with_nih["image_id"])]
+    if not unmapped.any() or nih.empty:
+        return []
+    shipped = nih_pneumonia_films()
+    known = shipped[shipped["rsna_overlap"] != "unknown"].set_index("image_id")["rsna_overlap"]
+    is_known = nih["image_id"].isin(known.index).to_numpy(bool)
+    fix = (
+        "build `rsna` with its mapping to NIH and split around, "
+        f"or allow {NIH_RSNA} and say so beside the numbers"
+    )
+    problems = [
+        Problem(
+            file="images.csv",
+            row=int(row) + 2,
+            field="image_id",
+            expected="films that are not in RSNA stage 2 train",
+            got=f"{image_id}: its {known[image_id]} is",
+            fix=fix,
+        )
+        for row, image_id in zip(nih.index[is_known], nih["image_id"][is_known], strict=True)
+    ]
+    rest = int(np.count_nonzero(~is_known))
+    if rest:
+        side = "training" if is_reversed else "test"
+        problems.append(
+            Problem(
+                file="images.csv",
+                field="patient_id",
+                expected=f"NIH patients of the {side} that are known not to be in RSNA",
+                got=f"{rest} NIH films beside {int(unmapped.sum())} RSNA films of unknown patients",
+                fix=fix,
+            )
+        )
+    return problems

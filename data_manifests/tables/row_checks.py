@@ -1,0 +1,213 @@
+"""`table_problems`: every defect of a manifest's tables, each with file, row and field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from data_manifests.boxes import valid_boxes
+from data_manifests.support.errors import Problem
+from data_manifests.support.membership import is_member
+from data_manifests.tables.columns import (
+    BOX_COLUMNS,
+    CORNERS,
+    REPORT_COLUMNS,
+    REQUIRED_IMAGE_COLUMNS,
+    SPLITS,
+)
+
+MAX_PROBLEMS = 10_000  # enough to see a pattern; a million lines help nobody
+
+Tables = Mapping[str, pd.DataFrame]
+
+
+def table_problems(raw: Tables, typed: Tables) -> list[Problem]:
+    """All problems of the four tables, at most 10,000.
+
+    `raw` are the tables as read (to quote what was there), `typed` the same with known columns
+    filled and numbers parsed, NaN where a text was no number.
+    """
+    problems = _missing_columns(raw)
+    if problems:
+        return problems
+    images, boxes = typed["images"], typed["boxes"]
+    if images.empty:
+        return [Problem(file="images.csv", expected="at least one film", got="no rows")]
+    problems += _blank(images, "images", REQUIRED_IMAGE_COLUMNS)
+    problems += _duplicate_ids(images)
+    problems += _bad_paths(images)
+    problems += _flag(
+        images,
+        "images",
+        "split",
+        ~images["split"].isin(SPLITS).to_numpy(bool),
+        "train, val, test or blank",
+    )
+    for column in ("width", "height"):
+        problems += _bad_size(raw["images"], images, column)
+    problems += _unknown_reference(boxes, "boxes", "image_id", images["image_id"])
+    problems += _bad_boxes(raw["boxes"], boxes, images)
+    problems += _unknown_reference(typed["labels"], "labels", "image_id", images["image_id"])
+    problems += _duplicate_labels(typed["labels"])
+    problems += _blank(typed["reports"], "reports", ("study_id",))
+    problems += _binary_text(typed["reports"])
+    problems += _two_patients_in_a_study(images)
+    return problems[:MAX_PROBLEMS]
+
+
+def _missing_columns(raw: Tables) -> list[Problem]:
+    required = {
+        "images": REQUIRED_IMAGE_COLUMNS,
+        "boxes": BOX_COLUMNS[:5],
+        "reports": (REPORT_COLUMNS[0], REPORT_COLUMNS[2]),
+        "labels": ("image_id",),
+    }
+    return [
+        Problem(
+            file=f"{name}.csv",
+            field=column,
+            row=1,
+            expected=f"the columns {', '.join(columns)}",
+            got=f"only {', '.join(map(str, raw[name].columns))}",
+            fix="rename the columns, or build with `pneumoloc manifest build csv --column`",
+        )
+        for name, columns in required.items()
+        for column in columns
+        if column not in raw[name].columns
+    ]
+
+
+def _flag(
+    table: pd.DataFrame,
+    name: str,
+    field: str,
+    bad: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    expected: str,
+    shown: pd.Series | None = None,
+    fix: str = "",
+) -> list[Problem]:
+    """One problem for each true row of `bad`, quoting the field's value."""
+    if not bad.any():
+        return []
+    values = table[field] if shown is None else shown
+    return [
+        Problem(
+            file=f"{name}.csv",
+            row=int(row) + 2,
+            field=field,
+            expected=expected,
+            got=repr(_as_read(values.iloc[row])[:80]),
+            fix=fix,
+        )
+        for row in np.flatnonzero(bad)[:MAX_PROBLEMS]
+    ]
+
+
+def _blank(table: pd.DataFrame, name: str, fields: tuple[str, ...]) -> list[Problem]:
+    problems = []
+    for field in fields:
+        blank = (table[field].str.strip() == "").to_numpy(bool)
+        problems += _flag(table, name, field, blank, "a value")
+    return problems
+
+
+def _duplicate_ids(images: pd.DataFrame) -> list[Problem]:
+    duplicate = images["image_id"].duplicated().to_numpy(bool)
+    return _flag(images, "images", "image_id", duplicate, "an id that no earlier row has")
+
+
+def _duplicate_labels(labels: pd.DataFrame) -> list[Problem]:
+    duplicate = labels["image_id"].duplicated().to_numpy(bool)
+    return _flag(labels, "labels", "image_id", duplicate, "one row for each film")
+
+
+def _bad_paths(images: pd.DataFrame) -> list[Problem]:
+    path = images["path"].str.replace("\\", "/", regex=False)
+    bad = path.str.startswith("/") | path.str.match(r"[A-Za-z]:/")
+    bad |= path.str.contains(r"(?:^|/)\.\.(?:/|$)", regex=True)
+    return _flag(
+        images,
+        "images",
+        "path",
+        bad.to_numpy(bool),
+        "a path relative to the image root without '..'",
+        fix="set image_root in manifest.json to the folder above",
+    )
+
+
+def _bad_size(raw: pd.DataFrame, images: pd.DataFrame, column: str) -> list[Problem]:
+    if column not in raw:
+        return []
+    size = images[column].to_numpy(np.float64)
+    bad = ~(np.isfinite(size) & (size >= 1) & (np.floor(size) == size))
+    for row in np.flatnonzero(bad):  # blank is allowed, and rare where sizes are given at all
+        bad[row] = _as_read(raw[column].iloc[row]).strip() != ""
+    return _flag(images, "images", column, bad, "a whole number of pixels", raw[column])
+
+
+def _as_read(value: object) -> str:
+    """The text of one field; missing is blank."""
+    return "" if value is None or value is pd.NA or value != value else str(value)
+
+
+def _unknown_reference(
+    table: pd.DataFrame, name: str, field: str, known: pd.Series
+) -> list[Problem]:
+    unknown = ~is_member(table[field], known)
+    return _flag(table, name, field, unknown, f"an {field} of images.csv")
+
+
+def _bad_boxes(raw: pd.DataFrame, boxes: pd.DataFrame, images: pd.DataFrame) -> list[Problem]:
+    if boxes.empty:
+        return []
+    problems = []
+    xyxy = boxes[list(CORNERS)].to_numpy(np.float64)
+    is_number = np.isfinite(xyxy)
+    for k, corner in enumerate(CORNERS):
+        problems += _flag(boxes, "boxes", corner, ~is_number[:, k], "a finite number", raw[corner])
+    for low, high in ((0, 2), (1, 3)):
+        flipped = is_number.all(axis=1) & (xyxy[:, low] >= xyxy[:, high])
+        problems += [
+            Problem(
+                file="boxes.csv",
+                row=int(row) + 2,
+                field=CORNERS[high],
+                expected=f"more than {CORNERS[low]}={xyxy[row, low]:g}",
+                got=f"{xyxy[row, high]:g}",
+                fix="drop the row or fix the box",
+            )
+            for row in np.flatnonzero(flipped)[:MAX_PROBLEMS]
+        ]
+    of_image = images.drop_duplicates("image_id").set_index("image_id")[["width", "height"]]
+    sizes = of_image.reindex(boxes["image_id"]).to_numpy(np.float64)
+    # A film of unknown size bounds its boxes only from below.
+    width, height = np.where(np.isfinite(sizes), sizes, np.inf).T
+    outside = is_number.all(axis=1) & ~valid_boxes(xyxy, width, height)
+    outside &= (xyxy[:, 0] < xyxy[:, 2]) & (xyxy[:, 1] < xyxy[:, 3])
+    problems += [
+        Problem(
+            file="boxes.csv",
+            row=int(row) + 2,
+            field="x1,y1,x2,y2",
+            expected=f"a box inside the film 0,0,{width[row]:g},{height[row]:g}",
+            got=",".join(f"{value:g}" for value in xyxy[row]),
+            fix="fix the box, or the film's width and height",
+        )
+        for row in np.flatnonzero(outside)[:MAX_PROBLEMS]
+    ]
+    return problems
+
+
+def _binary_text(reports: pd.DataFrame) -> list[Problem]:
+    binary = reports["text"].str.contains("\x00", regex=False).to_numpy(bool)
+    return _flag(reports, "reports", "text", binary, "text", fix="a NUL byte: this is not a report")
+
+
+def _two_patients_in_a_study(images: pd.DataFrame) -> list[Problem]:
+    first = images.groupby("study_id", sort=False)["patient_id"].transform("first")
+    other = (images["patient_id"] != first).to_numpy(bool) & (images["study_id"] != "").to_numpy()
+    # The film is shown instead of the patient's id, which may name a person.
+    expected = "the patient of the study's first film"
+    return _flag(images, "images", "patient_id", other, expected, "film " + images["image_id"])

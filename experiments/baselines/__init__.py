@@ -1,1 +1,0 @@
-"""What the method is compared with: heat maps of a film classifier, a prior, chance, the best."""

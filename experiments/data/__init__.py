@@ -1,0 +1,1 @@
+"""Films and reports of the experiments."""

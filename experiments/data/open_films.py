@@ -1,0 +1,198 @@
+"""`open_manifests`: manifests of a folder of open films, split by patient across its parts.
+
+The folder holds `rsna_nih_fullframe`, `rsna_lungmasked` and `covid_chestxray`, each with `images/`,
+`metadata.csv` (one row a film) and `boxes.csv`. Validation and test films come from the full frames
+only; lung-masked films of their patients are left out. COVID films with opacity boxes are the
+second test; the other patients' films give film-note pairs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import pandas as pd
+
+from data_manifests.support.atomic import file_sha256
+from data_manifests.tables.join import join_manifests
+from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest, read_text_csv
+from data_manifests.tables.split import split_around, split_manifest
+from experiments.tables.zones import ZONE_COLUMNS
+
+MIN_VISIBLE = 0.45  # share of a box that the lung mask must leave, else the opacity is cut away
+OPACITY_KIND = "per_lung_opacity"
+# Further scores of the same films, and days since the first symptom or admission.
+MORE_SCORES = (
+    "covidnet_geographic",
+    "covidnet_opacity",
+    "brixia_S_Global",
+    *ZONE_COLUMNS,
+    "offset_days",
+)
+SPLIT_TABLE = "open_fullframe_split.csv"
+NOT_READ = "not in RSNA train"
+NEGATIVE_CLASSES = ("Normal", "No Lung Opacity / Not Normal")
+
+
+@dataclass(frozen=True)
+class OpenManifests:
+    """`rsna`: films with boxes (train: full and masked frames; val, test: full frames). `covid`:
+    films with notes; split test are those of patients with opacity boxes."""
+
+    rsna: Manifest
+    covid: Manifest
+
+
+def open_manifests(data: Path) -> OpenManifests:
+    """Read the three folders.
+
+    Raises:
+        DataError: a missing table or a bad row.
+    """
+    full = _manifest(data / "rsna_nih_fullframe", "pneumonia")
+    full = _with_fixed_split(full)
+    masked = split_around(_visible(_manifest(data / "rsna_lungmasked", "pneumonia")), full)
+    rsna = join_manifests([_with_split(full), _with_split(masked)])
+    return OpenManifests(rsna=rsna, covid=_covid(data / "covid_chestxray"))
+
+
+def _manifest(folder: Path, label: str) -> Manifest:
+    films, boxes = read_text_csv(folder / "metadata.csv"), read_text_csv(folder / "boxes.csv")
+    films = films[films["patient_id"] != ""].reset_index(drop=True)
+    boxes = boxes[boxes["image"].isin(set(films["image"]))]
+    image_id = films["image"].map(lambda path: Path(path).stem)
+    images = pd.DataFrame(
+        {
+            "image_id": image_id,
+            "patient_id": films["patient_id"],
+            "study_id": image_id,
+            "path": films["image"],
+            "view": films["view"],
+            "width": films["width"],
+            "height": films["height"],
+            "source": folder.name,
+        }
+    )
+    box_table = pd.DataFrame(
+        {
+            "image_id": boxes["image"].map(lambda path: Path(path).stem),
+            **{corner: boxes[corner] for corner in ("x1", "y1", "x2", "y2")},
+            "label": "opacity",
+            "annotator": boxes["source"],
+            "visible": boxes["mask_coverage"] if "mask_coverage" in boxes else "1",
+        }
+    )
+    labels = pd.DataFrame(
+        {
+            "image_id": image_id,
+            label: films.apply(_rsna_label, axis=1),
+            "normal": films.apply(_is_normal, axis=1),
+            **{name: films[name] if name in films else "" for name in ("sex", "age")},
+        }
+    )
+    return make_manifest(images, box_table, None, labels, info=_info(folder))
+
+
+def _rsna_label(film: pd.Series) -> str:
+    if film["rsna_class"] == "Lung Opacity":
+        return "1"
+    if film["rsna_class"] in NEGATIVE_CLASSES or film["nih_labels"] == "No Finding":
+        return "0"
+    return ""  # a text-mined label of something else says nothing about opacity
+
+
+def _is_normal(film: pd.Series) -> str:
+    """Nothing found by RSNA's readers, or by NIH's text mining where RSNA did not read the film."""
+    by_text = film["rsna_class"] == NOT_READ and film["nih_labels"] == "No Finding"
+    return "1" if film["rsna_class"] == "Normal" or by_text else "0"
+
+
+def _visible(manifest: Manifest) -> Manifest:
+    """Without films on which the mask cut a box away."""
+    visible = manifest.boxes["visible"].astype("float64")
+    hidden = set(manifest.boxes.loc[visible < MIN_VISIBLE, "image_id"])
+    return manifest.subset(~manifest.images["image_id"].isin(hidden))
+
+
+def _with_fixed_split(manifest: Manifest) -> Manifest:
+    """The full frames with the split that ships as a table.
+
+    Thirds by patient, stratified by boxes and label; films whose label says nothing of opacity are
+    in none. It is a table so that a detector of one version is never tested on its training films
+    by another.
+    """
+    table = resources.files("experiments.presets") / SPLIT_TABLE
+    with resources.as_file(table) as path:
+        split = read_text_csv(path).set_index("image_id")["split"]
+    images = manifest.images.copy()
+    images["split"] = images["image_id"].map(split).fillna("")
+    return make_manifest(
+        images, manifest.boxes, manifest.reports, manifest.labels, info=manifest.info
+    )
+
+
+def _with_split(manifest: Manifest) -> Manifest:
+    return manifest.subset(manifest.images["split"] != "")
+
+
+def _covid(folder: Path) -> Manifest:
+    films, boxes = read_text_csv(folder / "metadata.csv"), read_text_csv(folder / "boxes.csv")
+    boxes = boxes[boxes["kind"] == OPACITY_KIND]
+    image_id = films["image"].map(lambda path: Path(path).stem)
+    images = pd.DataFrame(
+        {
+            "image_id": image_id,
+            "patient_id": films["patient_id"],
+            "study_id": image_id,
+            "path": films["image"],
+            "view": films["view"],
+            "width": films["width"],
+            "height": films["height"],
+            "source": folder.name,
+        }
+    )
+    boxed = set(films.loc[films["image"].isin(set(boxes["image"])), "patient_id"])
+    is_test = films["patient_id"].isin(boxed)
+    images["split"] = is_test.map({True: "test", False: ""})
+    notes = films["clinical_notes"].str.strip() != ""
+    manifest = make_manifest(
+        images,
+        pd.DataFrame(
+            {
+                "image_id": boxes["image"].map(lambda path: Path(path).stem),
+                **{corner: boxes[corner] for corner in ("x1", "y1", "x2", "y2")},
+                "label": "opacity",
+                "annotator": boxes["kind"],
+            }
+        ),
+        pd.DataFrame(
+            {
+                "study_id": image_id[notes],
+                "section": "clinical_notes",
+                "text": films.loc[notes, "clinical_notes"],
+            }
+        ),
+        pd.DataFrame(
+            {
+                "image_id": image_id,
+                "severity": films["severity_geographic_mean"],
+                **{name: films[name] for name in MORE_SCORES},
+                "sex": films["sex"],
+                "age": films["age"],
+            }
+        ),
+        info=_info(folder),
+    )
+    rest = split_manifest(
+        manifest.subset(~is_test), {"train": 0.85, "val": 0.15}, ("has_report",), seed=0
+    )
+    return join_manifests([manifest.subset(is_test), rest])
+
+
+def _info(folder: Path) -> ManifestInfo:
+    return ManifestInfo(
+        builder="open-data",
+        image_root=str(folder),
+        sources={name: file_sha256(folder / name) for name in ("metadata.csv", "boxes.csv")},
+    )

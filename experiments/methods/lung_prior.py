@@ -1,0 +1,85 @@
+"""The sceptic's prior: the same two boxes on every film, from training boxes and no pixel."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_manifests.films.read_film import film_size
+from data_manifests.support.errors import DataError
+from data_manifests.tables.manifest import Manifest
+from experiments.methods.classifier import film_labels
+from experiments.methods.film_guesses import FilmGuess, guess_prediction
+from localize.prediction.tables import Prediction
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LungPrior:
+    """`xyxy` (K, 4) as shares of the film, K at most 2; `scores` (K,); P(opacity) of a film."""
+
+    xyxy: Floats
+    scores: Floats
+    prevalence: float
+
+
+def fit_lung_prior(train: Manifest) -> LungPrior:
+    """Median corners of the training boxes of each half of the film.
+
+    A box belongs to the half with its centre. Its score is the share of films with a known label
+    that have a box in that half.
+
+    Raises:
+        DataError: no boxes.
+    """
+    if train.boxes.empty:
+        raise DataError("lung prior: expected training films with boxes, got none")
+    sizes = _sizes(train)
+    shares, halves = [], []
+    for image_id, xyxy in train.boxes_by_image().items():
+        share = xyxy / np.tile(sizes[image_id], 2)
+        shares.append(share)
+        halves += [(image_id, bool(right)) for right in share[:, [0, 2]].mean(axis=1) > 0.5]
+    corners = np.concatenate(shares)
+    is_right = np.array([right for _, right in halves])
+    labels = film_labels(train)
+    known = int(np.isfinite(labels).sum())
+    boxes, scores = [], []
+    for side in (False, True):
+        if (is_right == side).any():
+            boxes.append(np.median(corners[is_right == side], axis=0))
+            scores.append(len({image_id for image_id, right in halves if right == side}) / known)
+    return LungPrior(np.array(boxes), np.array(scores), float(np.nanmean(labels)))
+
+
+def prior_prediction(prior: LungPrior, manifest: Manifest) -> Prediction:
+    """The prior's boxes on every film."""
+    sizes = _sizes(manifest)
+    guesses = [
+        FilmGuess(
+            image_id=image_id,
+            width=int(sizes[image_id][0]),
+            height=int(sizes[image_id][1]),
+            xyxy=prior.xyxy * np.tile(sizes[image_id], 2),
+            scores=prior.scores,
+            probability=prior.prevalence,
+        )
+        for image_id in manifest.images["image_id"]
+    ]
+    options = {name: np.asarray(value).tolist() for name, value in asdict(prior).items()}
+    return guess_prediction(guesses, "lung_prior", options)
+
+
+def _sizes(manifest: Manifest) -> dict[str, Floats]:
+    """Width and height of every film, from its file where the manifest does not say them."""
+    images = manifest.images
+    known = images[["width", "height"]].to_numpy(np.float64, na_value=np.nan)
+    return {
+        image_id: size if np.isfinite(size).all() else np.array(film_size(path), np.float64)
+        for image_id, size, path in zip(
+            images["image_id"], known, manifest.film_paths(), strict=True
+        )
+    }

@@ -1,0 +1,107 @@
+"""`zone_rows`: the boxes of each zone of the lungs against Brixia readers' zone scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_manifests.laterality import LOWER_STARTS, UPPER_ENDS
+from data_manifests.tables.manifest import Manifest
+from localize.evaluation.bootstrap import Estimate, bootstrap_values, estimates
+from localize.evaluation.film_boxes import Floats
+from localize.evaluation.measure import Measure, divide
+from localize.prediction.tables import Prediction
+
+# Borghesi & Maroldi 2020: A to C are the right lung from above, D to F the left; 0 to 3 each.
+ZONES = {
+    "A": "right upper",
+    "B": "right middle",
+    "C": "right lower",
+    "D": "left upper",
+    "E": "left middle",
+    "F": "left lower",
+}
+SENIOR, JUNIOR = "brixia_S_", "brixia_J_"
+ZONE_COLUMNS = tuple(f"{reader}{zone}" for reader in (SENIOR, JUNIOR) for zone in ZONES)
+BOX = ("x1", "y1", "x2", "y2", "score")
+REPLICATES = 1000
+
+
+@dataclass(frozen=True)
+class ZoneRow:
+    """One zone: Pearson's r of `zone_extents` with the senior reader, and of the two readers."""
+
+    zone: str
+    name: str
+    films: int
+    patients: int
+    pearson: Estimate
+    readers: Estimate
+
+
+def zone_rows(prediction: Prediction, manifest: Manifest, *, seed: int) -> list[ZoneRow]:
+    """A row for each zone, on the predicted films that both readers have scored.
+
+    Nothing is fitted: the extents are correlated as they are. Intervals resample patients.
+    """
+    table = manifest.labels.set_index("image_id")[list(ZONE_COLUMNS)].astype("float64")
+    truth = table.reindex(prediction.images["image_id"]).to_numpy(np.float64)
+    scored = np.isfinite(truth).all(axis=1)
+    image_ids = prediction.images.loc[scored, "image_id"]
+    patients = manifest.images.set_index("image_id")["patient_id"].reindex(image_ids)
+    codes = np.asarray(patients.astype("category").cat.codes, np.int64)
+    extents = zone_extents(prediction)[scored]
+    senior, junior = np.split(truth[scored], 2, axis=1)
+    ours, readers = (_pearson(columns, senior) for columns in (extents, junior))
+    values = bootstrap_values(
+        [ours, readers], codes, replicates=REPLICATES, seed=seed, largest=len(codes)
+    )
+    found = estimates(values)
+    return [
+        ZoneRow(zone, name, len(codes), len(np.unique(codes)), found[k], found[len(ZONES) + k])
+        for k, (zone, name) in enumerate(ZONES.items())
+    ]
+
+
+def zone_extents(prediction: Prediction) -> Floats:
+    """Share of the film that the boxes cover in each zone, each box times its score; (I, 6).
+
+    A zone is a half of the film between the heights of `box_place`; the patient's right is the
+    film's left half.
+    """
+    images = prediction.images
+    sizes = images[["width", "height"]].to_numpy(np.float64)
+    row_of = {image_id: row for row, image_id in enumerate(images["image_id"])}
+    heights = [(0.0, UPPER_ENDS), (UPPER_ENDS, LOWER_STARTS), (LOWER_STARTS, 1.0)]
+    sides = [(0.0, 0.5), (0.5, 1.0)]
+    rows = np.array([row_of[image_id] for image_id in prediction.boxes["image_id"]], np.int64)
+    x1, y1, x2, y2, score = prediction.boxes[list(BOX)].to_numpy(np.float64).T
+    width, height = sizes[rows].T
+    wide = [_overlap(x1 / width, x2 / width, *side) for side in sides]
+    high = [_overlap(y1 / height, y2 / height, *band) for band in heights]
+    covered = np.stack([score * w * h for w in wide for h in high], axis=1)
+    extents = np.zeros((len(images), len(ZONES)))
+    np.add.at(extents, rows, covered)
+    return extents
+
+
+def _overlap(low: Floats, high: Floats, start: float, end: float) -> Floats:
+    share: Floats = np.maximum(np.minimum(high, end) - np.maximum(low, start), 0.0)
+    return share
+
+
+def _pearson(left: Floats, right: Floats) -> Measure:
+    """Pearson's r of each column of `left` with that of `right`, both (I, M)."""
+
+    def values(weights: Floats) -> Floats:
+        total = weights.sum(axis=1, keepdims=True)
+
+        def mean(columns: Floats) -> Floats:
+            return divide(weights @ columns, total)
+
+        a, b = mean(left), mean(right)
+        spread = (mean(left**2) - a**2) * (mean(right**2) - b**2)
+        return divide(mean(left * right) - a * b, np.sqrt(np.maximum(spread, 0.0)))
+
+    return Measure(tuple(ZONES), values)

@@ -1,0 +1,1 @@
+"""Pseudo-label boxes from reports, and fine-tuning the detector on them."""

@@ -1,0 +1,1 @@
+"""Model bundles: weights, calibration and film guard in one checked folder."""

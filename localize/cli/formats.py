@@ -1,0 +1,196 @@
+"""`pneumoloc export` and `pneumoloc import-boxes`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Labels = Annotated[
+    list[str] | None, typer.Option("--label", help="Rename a label: OLD=NEW. Repeatable.")
+]
+MinScore = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Leave out boxes with a lower score (those without one stay)."),
+]
+MaxBoxes = Annotated[int | None, typer.Option(min=0, help="At most this many best boxes a film.")]
+ImageRoot = Annotated[
+    Path | None, typer.Option(help="Folder of the films; names are relative to it.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add both commands to an application."""
+    app.command("export")(export_command)
+    app.command("import-boxes")(import_command)
+
+
+def export_command(
+    folder: Annotated[Path, typer.Argument(help="A prediction, or a manifest (its true boxes).")],
+    format_name: Annotated[str, typer.Option("--format", help="See docs/formats.md.")],
+    out: Annotated[Path, typer.Option(help="File, or new folder for formats of many files.")],
+    min_score: MinScore = None,
+    max_boxes: MaxBoxes = None,
+    label: Labels = None,
+    image_root: ImageRoot = None,
+    image_url: Annotated[
+        str, typer.Option(help="label-studio: put before each film's name.")
+    ] = "/data/local-files/?d=",
+    coco_images: Annotated[
+        Path | None, typer.Option(help="coco*: take image ids from this COCO file.")
+    ] = None,
+    coco_polygon: Annotated[
+        bool, typer.Option(help="coco: boxes as polygons in `segmentation`, or [].")
+    ] = True,
+    voc_one_based: Annotated[
+        bool, typer.Option("--voc-one-based", help="voc: count pixels from 1, ends included.")
+    ] = False,
+    voc_floats: Annotated[
+        bool, typer.Option("--voc-floats", help="voc: do not round corners.")
+    ] = False,
+    yolo_confidence: Annotated[
+        bool, typer.Option("--yolo-confidence", help="yolo: a sixth column with the score.")
+    ] = False,
+    replace_dots: Annotated[
+        bool, typer.Option("--replace-dots", help="voc, yolo: dots in file names become _.")
+    ] = False,
+    spacing_mm: Annotated[
+        float | None, typer.Option(help="slicer: pixel size where a film is no DICOM file.")
+    ] = None,
+    keep_patient: Annotated[
+        bool, typer.Option("--keep-patient", help="dicom-*: copy the patient's name and id.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the boxes in the format of an annotation tool or as DICOM, with a sidecar CSV."""
+    import json
+
+    from localize.formats.hub.annotations import (
+        Selection,
+        annotations_from_manifest,
+        annotations_from_prediction,
+    )
+    from localize.formats.hub.export import export
+    from localize.formats.hub.options import FormatOptions
+    from localize.formats.hub.sidecar import sidecar_path
+
+    selection = Selection(min_score, max_boxes, _label_map(label))
+    if (folder / "prediction.json").is_file() or not (folder / "images.csv").is_file():
+        from localize.prediction.tables import read_prediction
+
+        root = "" if image_root is None else str(image_root)
+        annotations = annotations_from_prediction(
+            read_prediction(folder), selection, image_root=root
+        )
+    else:
+        from data_manifests.tables.manifest import read_manifest
+
+        annotations = annotations_from_manifest(read_manifest(folder), selection)
+    options = FormatOptions(
+        coco_polygon=coco_polygon,
+        coco_images=coco_images,
+        voc_one_based=voc_one_based,
+        voc_floats=voc_floats,
+        yolo_confidence=yolo_confidence,
+        replace_dots=replace_dots,
+        image_url=image_url,
+        image_root=image_root,
+        spacing_mm=spacing_mm,
+        keep_patient=keep_patient,
+    )
+    export(annotations, format_name, out, options=options)
+    boxes = sum(len(film) for film in annotations)
+    result = {
+        "format": format_name,
+        "out": str(out),
+        "sidecar": str(sidecar_path(out)),
+        "films": len(annotations),
+        "boxes": boxes,
+    }
+    text = f"{boxes} boxes of {len(annotations)} films: {out}"
+    typer.echo(json.dumps(result) if as_json else text)
+
+
+def import_command(
+    path: Annotated[Path, typer.Argument(help="The annotators' file or folder.")],
+    format_name: Annotated[str, typer.Option("--format", help="See docs/formats.md.")],
+    manifest_folder: Annotated[Path, typer.Option("--manifest", help="The manifest of the films.")],
+    out: Annotated[Path, typer.Option(help="New folder for the corrected manifest.")],
+    prediction_folder: Annotated[
+        Path | None,
+        typer.Option("--prediction", help="What was exported: adds the summary of changes."),
+    ] = None,
+    min_score: MinScore = None,
+    max_boxes: MaxBoxes = None,
+    label: Labels = None,
+    annotator: Annotated[
+        str, typer.Option(help="Who annotated, where the file does not say.")
+    ] = "import",
+    only_imported: Annotated[
+        bool, typer.Option("--only-imported", help="Keep only the films of the file.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring corrected boxes back into a manifest, and say who changed what.
+
+    Give `--min-score`, `--max-boxes` and `--label` as at the export: they say which boxes went out.
+    The new manifest holds `changes.json`, `changes.csv` (box by box) beside its tables.
+    """
+    import json
+
+    from data_manifests.support.atomic import write_csv, write_text
+    from data_manifests.tables.manifest import read_manifest, write_manifest
+    from localize.formats.dicom.sr import name_by_sop_uid
+    from localize.formats.hub.annotations import Selection, annotations_from_prediction
+    from localize.formats.hub.changes import summarise_changes
+    from localize.formats.hub.folders import atomic_folder
+    from localize.formats.hub.import_boxes import ImportOptions, import_boxes, read_annotations
+    from localize.formats.hub.imported_info import imported_info
+    from localize.prediction.tables import read_prediction
+
+    manifest = read_manifest(manifest_folder)
+    films = read_annotations(path, format_name)
+    if format_name == "dicom-sr":
+        films = name_by_sop_uid(films, manifest)
+    options = ImportOptions(annotator=annotator, only_imported=only_imported)
+    corrected = imported_info(
+        import_boxes(films, manifest, options=options), path, format_name, out
+    )
+    summary = None
+    if prediction_folder is not None:
+        selection = Selection(min_score, max_boxes, _label_map(label))
+        predicted = annotations_from_prediction(read_prediction(prediction_folder), selection)
+        summary = summarise_changes(predicted, films, manifest, annotator=annotator)
+    with atomic_folder(out) as folder:
+        write_manifest(corrected, folder)
+        if summary is not None:
+            write_text(folder / "changes.json", summary.to_json())
+            write_csv(folder / "changes.csv", summary.table)
+    if as_json:
+        changes = None if summary is None else json.loads(summary.to_json())
+        boxes = sum(len(film) for film in films)
+        result = {"out": str(out), "films": len(films), "boxes": boxes, "changes": changes}
+        typer.echo(json.dumps(result))
+    else:
+        typer.echo(f"{len(films)} films, {sum(len(film) for film in films)} boxes: {out}")
+        if summary is not None:
+            typer.echo("\n" + summary.to_markdown())
+
+
+def _label_map(pairs: list[str] | None) -> dict[str, str]:
+    """OLD=NEW pairs as a mapping.
+
+    Raises:
+        ConfigError: one without `=` or an old label.
+    """
+    from data_manifests.support.errors import ConfigError
+
+    labels = {}
+    for pair in pairs or []:
+        old, sign, new = pair.partition("=")
+        if not (old and sign and new):
+            raise ConfigError(f"--label: expected OLD=NEW, got {pair!r}")
+        labels[old] = new
+    return labels

@@ -1,0 +1,186 @@
+"""`pneumoloc localize train|report-boxes` and `pneumoloc bundle make|where|info|verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from localize.bundle.shipped import SHIPPED_BUNDLE
+
+localize_app = typer.Typer(
+    help="Region weights and attributes from film-report pairs.", no_args_is_help=True
+)
+bundle_app = typer.Typer(
+    help="Model bundles: everything that prediction needs.", no_args_is_help=True
+)
+Manifest_ = Annotated[Path, typer.Option("--manifest", help="Manifest folder with splits.")]
+Store = Annotated[Path, typer.Option("--store", help="ROI store of `detector propose`.")]
+Mined = Annotated[Path, typer.Option("--attributes", help="Folder of `attributes mine`.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+BundleArgument = Annotated[
+    Path, typer.Argument(help="Bundle folder.  [default: the package's]", show_default=False)
+]
+
+
+@localize_app.command()
+def train(
+    manifest: Manifest_,
+    store: Store,
+    attributes: Mined,
+    words: Annotated[Path, typer.Option("--words", help="Folder of `attributes vectors`.")],
+    out: Annotated[Path, typer.Option("--out", help="Run folder.")],
+    preset: Annotated[str | None, typer.Option(help="paper: the text taken literally.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML with localizer: and training:.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="name=value overrides.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the checkpoint in OUT.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Train on films with reports; the split `val` selects the epoch. No boxes are needed."""
+    from data_manifests.support.errors import ConfigError
+    from data_manifests.tables.manifest import read_manifest
+    from detector.run.device import choose_device
+    from detector.run.training_run import has_checkpoint
+    from localize.training.from_folders import train_on_folders
+    from localize.training.settings import localizer_settings
+
+    settings = localizer_settings(preset, config, set_ or [])
+    if not resume and has_checkpoint(out):
+        raise ConfigError(f"{out}: holds a training; go on with --resume, or choose another --out")
+    result = train_on_folders(
+        read_manifest(manifest),
+        store,
+        attributes,
+        words,
+        out,
+        settings=settings,
+        device=choose_device(device),
+    )
+    typer.echo(
+        f"kept epoch {result.best_epoch} ({result.best_value:.4f}), {result.train_films} training "
+        f"films, {result.val_films} validation films: {out}"
+    )
+
+
+@localize_app.command("report-boxes")
+def report_boxes_command(
+    manifest: Manifest_,
+    store: Store,
+    attributes: Mined,
+    out: Annotated[Path, typer.Option("--out", help="Manifest folder to write.")],
+    evidence: Annotated[
+        str,
+        typer.Option(
+            help="words: all that a report says of place and size; sides: the sides it names; "
+            "finding: that there is one."
+        ),
+    ] = "words",
+) -> None:
+    """Boxes that reports vouch for, to go on training a detector with: a manifest.
+
+    Only the splits train and val are taken, so that nothing can be tested on these boxes.
+    """
+    from dataclasses import replace
+    from typing import get_args
+
+    from data_manifests.support.errors import ConfigError
+    from data_manifests.tables.manifest import read_manifest, write_manifest
+    from detector.roi_store import RoiStore
+    from localize.adaptation.pseudo_labels import Evidence, report_boxes
+
+    if evidence not in get_args(Evidence):
+        raise ConfigError(
+            f"--evidence: expected one of {', '.join(get_args(Evidence))}; got {evidence!r}"
+        )
+    if (out / "images.csv").exists():
+        raise ConfigError(f"{out}: holds a manifest; choose another --out")
+    films = read_manifest(manifest)
+    films = films.subset(films.images["split"].isin(("train", "val")))
+    with RoiStore(store) as rois:
+        found = report_boxes(films, rois, attributes, evidence=evidence)  # type: ignore[arg-type] # checked above
+    root = str(films.root.resolve())
+    info = replace(found.manifest.info, image_root=root)
+    write_manifest(replace(found.manifest, info=info), out)
+    typer.echo(
+        f"{found.with_boxes} films with boxes ({len(found.manifest.boxes)}), "
+        f"{found.without_boxes} without, {found.left_out} left out: {out}"
+    )
+
+
+@bundle_app.command()
+def make(
+    detector: Annotated[Path, typer.Option("--detector", help="Run folder of the detector.")],
+    localizer: Annotated[Path, typer.Option("--localizer", help="Run folder of the localizer.")],
+    words: Annotated[Path, typer.Option("--words", help="Folder of `attributes vectors`.")],
+    manifest: Annotated[
+        Path, typer.Option("--manifest", help="Films with boxes; their split `val` calibrates.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Bundle folder to write.")],
+    severity_manifest: Annotated[
+        Path | None, typer.Option(help="Films with experts' scores, for the severity model.")
+    ] = None,
+    severity_column: Annotated[str, typer.Option(help="Column of its labels.csv.")] = "severity",
+    training_data: Annotated[
+        str, typer.Option(help="One sentence for the model card.")
+    ] = "not said",
+    guard_manifest: Annotated[
+        list[Path] | None,
+        typer.Option(help="Films with splits, for the film guard; may repeat."),
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store weights as float16.")] = False,
+    lexicon: Annotated[Path | None, typer.Option(help="Your own lexicon, if you used one.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Calibrate two trainings on validation films and pack everything into a bundle."""
+    from attributes.lexicon.load import LEXICON_FOLDER
+    from data_manifests.tables.manifest import read_manifest
+    from detector.run.device import choose_device
+    from localize.pipeline.make_bundle import make_bundle
+
+    scored = None if severity_manifest is None else read_manifest(severity_manifest)
+    folder = make_bundle(
+        out,
+        detector_run=detector,
+        localizer_run=localizer,
+        words=words,
+        lexicon=lexicon or LEXICON_FOLDER / "en.yaml",
+        validation=read_manifest(manifest).split("val"),
+        severity_films=scored,
+        severity_column=severity_column,
+        guard_films=[read_manifest(folder) for folder in guard_manifest or ()],
+        half_precision=half,
+        training_data=training_data,
+        device=choose_device(device),
+    )
+    typer.echo(str(folder))
+
+
+@bundle_app.command()
+def where() -> None:
+    """Print the folder of the package's own bundle, for `--model`, `--initial` and the like."""
+    typer.echo(str(SHIPPED_BUNDLE))
+
+
+@bundle_app.command()
+def info(bundle: BundleArgument = SHIPPED_BUNDLE) -> None:
+    """Print what a bundle holds, as JSON."""
+    import json
+
+    from localize.bundle.bundle import verify_bundle
+
+    typer.echo(json.dumps(verify_bundle(bundle), indent=2))
+
+
+@bundle_app.command()
+def verify(bundle: BundleArgument = SHIPPED_BUNDLE) -> None:
+    """Checksums, both networks, the golden film predicted again; exit code 2 if not in order."""
+    from localize.bundle.bundle import load_bundle
+    from localize.pipeline.golden import ANSWER, check_golden
+
+    loaded = load_bundle(bundle)
+    files = loaded.description["files"]
+    said = "no golden prediction to repeat"
+    if ANSWER in files:
+        said = f"golden prediction repeated to {check_golden(loaded, bundle):.3f} px"
+    typer.echo(f"{bundle}: {len(files)} files in order, {said}")

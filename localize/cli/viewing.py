@@ -1,0 +1,117 @@
+"""`pneumoloc drafts` and `pneumoloc view`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PredictionArgument = Annotated[Path, typer.Argument(help="Folder written by `pneumoloc predict`.")]
+
+
+def register_looking(app: typer.Typer) -> None:
+    """Add the commands to the root command."""
+    app.command()(drafts)
+    app.command()(view)
+
+
+def drafts(
+    prediction: PredictionArgument,
+    out: Annotated[Path, typer.Option("--out", help="File to write: .json or .txt.")],
+    present: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="P(pneumonia) that states an opacity, in films without a call."
+        ),
+    ] = 0.7,
+    absent: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="P(pneumonia) below which none is, in films without a call."
+        ),
+    ] = 0.3,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="Boxes that are described.")] = 0.2,
+) -> None:
+    """Draft sentences with their evidence and doubts, for a person to check: never a report."""
+    from data_manifests.support.atomic import write_text
+    from data_manifests.support.errors import ConfigError
+    from localize.prediction.tables import read_prediction
+    from localize.viewing.drafts.drafts import DraftOptions, draft_films
+    from localize.viewing.drafts.text import drafts_as_json, drafts_as_text
+
+    if out.suffix not in (".json", ".txt"):
+        raise ConfigError(f"--out: expected a .json or .txt file, got {out.name!r}")
+    options = DraftOptions(present=present, absent=absent, min_score=min_score)
+    predicted = read_prediction(prediction)
+    model = str(predicted.info.get("bundle_id", "unknown"))
+    films = draft_films(predicted, options)
+    if out.suffix == ".json":
+        write_text(out, drafts_as_json(films, options, model))
+    else:
+        write_text(out, drafts_as_text(films, model))
+    uncertain = sum(any(s.is_uncertain for s in film.sentences) for film in films)
+    typer.echo(f"{out}: drafts of {len(films)} films, {uncertain} with an uncertain sentence")
+
+
+def view(
+    prediction: Annotated[
+        Path | None, typer.Argument(help="Folder written by `pneumoloc predict`.")
+    ] = None,
+    films: Annotated[
+        Path | None, typer.Option(help="Manifest or folder of the predicted films.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Model bundle: for dropped films, maps and phrases.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for corrections; default PREDICTION/corrections.")
+    ] = None,
+    annotator: Annotated[str, typer.Option(help="Who corrects, for the exports.")] = "viewer",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    open_browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
+    ] = True,
+) -> None:
+    """A page on this computer to look at films, ask for words and correct boxes."""
+    import webbrowser
+
+    from data_manifests.support.errors import ConfigError
+    from localize.prediction.inputs import film_source
+    from localize.prediction.tables import read_prediction
+    from localize.viewing.viewer.corrections import Corrections
+    from localize.viewing.viewer.server import ViewerServer
+    from localize.viewing.viewer.shelf import Shelf
+
+    if prediction is None and model is None:
+        raise ConfigError("view: expected a prediction, or --model to drop films on, got neither")
+    predicted = None if prediction is None else read_prediction(prediction)
+    keywords = () if predicted is None else predicted.keywords()
+    film_model = None
+    if model is not None:
+        from detector.run.device import choose_device
+        from localize.viewing.viewer.film_model import FilmModel
+
+        film_model = FilmModel(model, choose_device(device))
+        if predicted is not None and keywords != film_model.keywords:
+            raise ConfigError("--model: expected the keywords of the prediction, got others")
+        keywords = film_model.keywords
+    folder = out or (Path("corrections") if prediction is None else prediction / "corrections")
+    server = ViewerServer(
+        Shelf(predicted, {} if films is None else film_source(films)),
+        Corrections(folder, annotator),
+        film_model,
+        keywords=keywords,
+        port=port,
+    )
+    typer.echo("Research use only: not a medical device.", err=True)
+    typer.echo(f"{server.guard.url()}  (Ctrl+C ends; corrections go to {folder})")
+    if open_browser:
+        webbrowser.open(server.guard.url())
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        typer.echo(f"{len(server.corrections)} reviewed films in {folder}", err=True)
+    finally:
+        server.server_close()

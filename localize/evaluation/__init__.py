@@ -1,0 +1,1 @@
+"""Metrics of predictions against true boxes and labels, with intervals."""

@@ -1,0 +1,62 @@
+"""COCO average precision of boxes, at any IoU threshold and under film weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from localize.evaluation.film_boxes import FilmBoxes, Floats, Ints, Overlaps, find_overlaps
+from localize.evaluation.matching import coco_matches
+from localize.evaluation.measure import Measure, divide
+
+COCO_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
+RECALL_POINTS: Floats = np.linspace(0, 1, 101)
+MAX_DETECTIONS = 100  # of each film, COCO's largest `maxDets`
+
+
+def coco_average_precision(boxes: FilmBoxes, thresholds: Floats = COCO_THRESHOLDS) -> Floats:
+    """AP at each IoU threshold, as pycocotools computes it (area all, maxDets 100); (T,).
+
+    NaN where there is no true box.
+    """
+    measure = average_precision_measure(boxes, find_overlaps(boxes), thresholds)
+    ap: Floats = measure.values(np.ones((1, boxes.films)))[0]
+    return ap
+
+
+def average_precision_measure(
+    boxes: FilmBoxes, overlaps: Overlaps, thresholds: Floats, *, keys: tuple[str, ...] = ()
+) -> Measure:
+    """AP at each of T thresholds as a function of film weights.
+
+    The precision envelope only changes at true positives, so only they are kept: the k-th one of a
+    threshold has precision (weight of true positives so far) / (weight of predictions so far).
+    """
+    is_true = coco_matches(boxes, overlaps, thresholds)
+    order = np.argsort(-boxes.pred_score, kind="stable")
+    order = order[boxes.pred_rank[order] < MAX_DETECTIONS]
+    is_true, film = is_true[order], boxes.pred_film[order]
+    true_counts = boxes.true_counts().astype(np.float64)
+    hits = [np.flatnonzero(column) for column in is_true.T]
+
+    def values(weights: Floats) -> Floats:
+        seen = np.cumsum(weights[:, film], axis=1)
+        total = weights @ true_counts
+        columns = [_interpolated(weights, seen, total, film, rows) for rows in hits]
+        return np.stack(columns, axis=1)
+
+    return Measure(keys or tuple(f"ap_at_{threshold:g}" for threshold in thresholds), values)
+
+
+def _interpolated(weights: Floats, seen: Floats, total: Floats, film: Ints, hits: Ints) -> Floats:
+    """101-point AP of each resample from the places `hits` of the true positives; (R,)."""
+    true = np.cumsum(weights[:, film[hits]], axis=1)
+    precision = np.nan_to_num(divide(true, seen[:, hits]), nan=0.0)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    # One column more for the recalls that are never reached.
+    envelope = np.concatenate([envelope, np.zeros((len(weights), 1))], axis=1)
+    recall = divide(true, total[:, None])
+    ap = np.full(len(weights), np.nan)
+    for row in np.flatnonzero(total > 0):
+        first = np.searchsorted(recall[row], RECALL_POINTS, side="left")
+        ap[row] = envelope[row, first].mean()
+    return ap

@@ -1,0 +1,304 @@
+"""`evaluate`: a prediction against a manifest, every metric with its patient-bootstrap interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from data_manifests.support.errors import DataError, Problem
+from data_manifests.tables.columns import CORNERS
+from data_manifests.tables.manifest import Manifest
+from localize.evaluation.attribute_targets import target_matrix
+from localize.evaluation.average_precision import COCO_THRESHOLDS, average_precision_measure
+from localize.evaluation.bootstrap import bootstrap_values, estimates
+from localize.evaluation.film_boxes import Bools, FilmBoxes, Floats, find_overlaps, make_film_boxes
+from localize.evaluation.froc import froc_measure
+from localize.evaluation.hits import iobb_measure, pointing_measure
+from localize.evaluation.measure import Measure
+from localize.evaluation.probability import attribute_measure, probability_measure
+from localize.evaluation.report import Evaluation, FilmCounts, MetricRow
+from localize.evaluation.rsna_score import best_score_threshold, rsna_measure
+from localize.evaluation.top_k_recall import box_recall_measure, union_recall_measure
+from localize.prediction.tables import Prediction
+
+IOU_THRESHOLDS: Floats = np.array([0.25, 0.5, 0.75])
+FROC_THRESHOLDS = (0.25, 0.5)
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """Choices that are not in the data.
+
+    `score_threshold` is the box score from which a prediction counts for the RSNA score, IoBB and
+    AFP; choose it on validation films (`choose_score_threshold`). `baseline_score_threshold` is
+    that of the baseline. At 0 all boxes count.
+    """
+
+    score_threshold: float = 0.0
+    baseline_score_threshold: float = 0.0
+
+
+def evaluate(
+    prediction: Prediction,
+    manifest: Manifest,
+    *,
+    seed: int = 0,
+    replicates: int = 1000,
+    baseline: Prediction | None = None,
+    targets: pd.DataFrame | None = None,
+    options: EvaluationOptions | None = None,
+) -> Evaluation:
+    """Compare a prediction with the boxes and labels of a manifest.
+
+    Films that were skipped by the prediction (or the baseline) are left out of all metrics and
+    listed. A film counts for boxes if it has some, or if `labels.csv` has no `pneumonia` column, or
+    0 there: a film that is positive or unlabelled without boxes has unknown boxes.
+
+    Args:
+        prediction: of exactly the films of the manifest.
+        manifest: films with `boxes`, and `labels.pneumonia` (0/1/blank) where known.
+        seed, replicates: of the patient bootstrap; 0 replicates give no intervals.
+        baseline: another prediction of the same films; adds its values and paired differences.
+        targets: a table with `study_id` or `image_id` and a column for each keyword; adds the
+            attribute metrics. See `localize.evaluation.attribute_targets`.
+        options: see `EvaluationOptions`.
+
+    Raises:
+        DataError: films of one side that the other lacks, numbers that are missing, or no film.
+    """
+    options = options or EvaluationOptions()
+    both = [prediction] if baseline is None else [prediction, baseline]
+    for one in both:
+        _check_films(one, manifest)
+    is_skipped = np.logical_or.reduce([~_is_ok(one, manifest) for one in both])
+    skipped = tuple(manifest.images["image_id"][is_skipped])
+    part = manifest.subset(list(~is_skipped))
+    if part.images.empty:
+        raise _problem("at least one film that was not skipped", "none")
+    patients = pd.factorize(part.images["patient_id"])[0].astype(np.int64)
+    target = _film_targets(part)
+    thresholds = (options.score_threshold, options.baseline_score_threshold)
+    results = []
+    for one, threshold in zip(both, thresholds, strict=False):
+        measures, largest = _measures(one, part, target, targets, threshold)
+        values = bootstrap_values(
+            measures, patients, replicates=replicates, seed=seed, largest=largest
+        )
+        results.append(pd.DataFrame(values, columns=[k for m in measures for k in m.keys]))
+    boxes = _film_boxes(prediction, part, target)
+    return Evaluation(
+        rows=_rows(results),
+        films=FilmCounts(
+            evaluated=len(part.images),
+            patients=len(np.unique(patients)),
+            with_boxes=int((boxes.true_counts() > 0).sum()),
+            true_boxes=len(boxes.true_xyxy),
+            boxes_unknown=int((~boxes.is_known).sum()),
+            pneumonia=int((target == 1).sum()),
+            no_pneumonia=int((target == 0).sum()),
+            skipped=skipped,
+        ),
+        seed=seed,
+        replicates=replicates,
+        score_threshold=options.score_threshold,
+        baseline_score_threshold=None if baseline is None else options.baseline_score_threshold,
+    )
+
+
+def choose_score_threshold(prediction: Prediction, manifest: Manifest) -> float:
+    """The box score threshold with the highest RSNA score; give validation films, never test ones.
+
+    Raises:
+        DataError: as `evaluate`.
+    """
+    _check_films(prediction, manifest)
+    part = manifest.subset(list(_is_ok(prediction, manifest)))
+    return best_score_threshold(_film_boxes(prediction, part, _film_targets(part)))
+
+
+def film_boxes(prediction: Prediction, manifest: Manifest) -> FilmBoxes:
+    """The boxes of both sides in one `FilmBoxes`, films in the order of the manifest.
+
+    Raises:
+        DataError: as `evaluate`.
+    """
+    _check_films(prediction, manifest)
+    return _film_boxes(prediction, manifest, _film_targets(manifest))
+
+
+def _measures(
+    prediction: Prediction,
+    manifest: Manifest,
+    target: Floats,
+    targets: pd.DataFrame | None,
+    score_threshold: float,
+) -> tuple[list[Measure], int]:
+    """All metrics of one prediction, and the longest array they work on."""
+    boxes = _film_boxes(prediction, manifest, target)
+    overlaps = find_overlaps(boxes)
+    top_k, chosen = boxes.first(boxes.true_counts()), boxes.above(score_threshold)
+    measures = [
+        box_recall_measure("iou", top_k, IOU_THRESHOLDS),
+        union_recall_measure("union_iou", boxes.first(1), IOU_THRESHOLDS),
+        box_recall_measure("best_iou", boxes, IOU_THRESHOLDS),
+        union_recall_measure("best_union_iou", boxes, IOU_THRESHOLDS),
+        _coco_measure(boxes),
+        rsna_measure(boxes, score_threshold),
+        *(froc_measure(boxes, overlaps, threshold) for threshold in FROC_THRESHOLDS),
+        iobb_measure(chosen, find_overlaps(chosen)),
+        pointing_measure(boxes),
+    ]
+    films = prediction.images.set_index("image_id")
+    p_pneumonia = films["p_pneumonia"].reindex(manifest.images["image_id"]).to_numpy(np.float64)
+    if not np.isnan(p_pneumonia).all():
+        _check_probabilities("images.csv", "p_pneumonia", p_pneumonia, target)
+        measures.append(probability_measure("film", p_pneumonia, target))
+    if targets is not None:
+        keywords = prediction.keywords()
+        known = target_matrix(targets, manifest, keywords)
+        table = prediction.attributes.set_index("image_id").reindex(manifest.images["image_id"])
+        probabilities = table.to_numpy(np.float64)
+        for column, name in enumerate(keywords):
+            _check_probabilities("attributes.csv", name, probabilities[:, column], known[:, column])
+        if keywords:
+            measures.append(attribute_measure(keywords, probabilities, known))
+    return measures, max(len(boxes.pred_xyxy), len(manifest.images))
+
+
+def _coco_measure(boxes: FilmBoxes) -> Measure:
+    """AP at IOU_THRESHOLDS and its mean over .5:.05:.95, from one matching."""
+    ap = average_precision_measure(
+        boxes, find_overlaps(boxes), np.concatenate([IOU_THRESHOLDS, COCO_THRESHOLDS])
+    )
+    count = len(IOU_THRESHOLDS)
+
+    def values(weights: Floats) -> Floats:
+        columns = ap.values(weights)
+        mean = columns[:, count:].mean(axis=1, keepdims=True)
+        return np.concatenate([columns[:, :count], mean], axis=1)
+
+    return Measure((*ap.keys[:count], "ap_50_95"), values)
+
+
+def _rows(results: list[pd.DataFrame]) -> tuple[MetricRow, ...]:
+    """One row a metric; with a baseline also its value and the paired difference."""
+    own = dict(zip(results[0].columns, estimates(results[0].to_numpy()), strict=True))
+    if len(results) == 1:
+        return tuple(MetricRow(key, estimate) for key, estimate in own.items())
+    other = dict(zip(results[1].columns, estimates(results[1].to_numpy()), strict=True))
+    shared = [key for key in results[0].columns if key in other]
+    differences = results[0][shared].to_numpy() - results[1][shared].to_numpy()
+    paired = dict(zip(shared, estimates(differences), strict=True))
+    return tuple(
+        MetricRow(key, estimate, other.get(key), paired.get(key)) for key, estimate in own.items()
+    )
+
+
+def _film_boxes(prediction: Prediction, manifest: Manifest, target: Floats) -> FilmBoxes:
+    index = pd.Series(np.arange(len(manifest.images)), index=manifest.images["image_id"])
+    table = prediction.boxes[prediction.boxes["image_id"].isin(index.index)]
+    score = table["score"].to_numpy(np.float64)
+    if not np.isfinite(score).all():
+        rows = table.index[~np.isfinite(score)]
+        raise DataError.from_problems(
+            [Problem("boxes.csv", "a finite score", "none", int(r) + 2, "score") for r in rows]
+        )
+    true_film = index[manifest.boxes["image_id"]].to_numpy(np.int64)
+    has_boxes = np.bincount(true_film, minlength=len(index)) > 0
+    labelled = "pneumonia" in manifest.labels
+    is_known: Bools = has_boxes | (target == 0) if labelled else np.ones(len(index), np.bool_)
+    return make_film_boxes(
+        table[list(CORNERS)].to_numpy(np.float64),
+        score,
+        index[table["image_id"]].to_numpy(np.int64),
+        manifest.boxes[list(CORNERS)].to_numpy(np.float64),
+        true_film,
+        films=len(index),
+        is_known=is_known,
+    )
+
+
+def _film_targets(manifest: Manifest) -> Floats:
+    """1 pneumonia, 0 none, NaN unknown; (I,). `labels.pneumonia` if there is one, else boxes."""
+    has_boxes = manifest.images["image_id"].isin(set(manifest.boxes["image_id"])).to_numpy()
+    if "pneumonia" not in manifest.labels:
+        return has_boxes.astype(np.float64)
+    labels = manifest.labels.drop_duplicates("image_id").set_index("image_id")["pneumonia"]
+    values = pd.to_numeric(labels, errors="coerce").reindex(manifest.images["image_id"]).to_numpy()
+    bad = np.isfinite(values) & ~np.isin(values, (0, 1))
+    if bad.any():
+        got = sorted({float(value) for value in values[bad]})[:5]
+        raise DataError.from_problems(
+            [Problem("labels.csv", "0, 1 or blank", f"{got}", field="pneumonia")]
+        )
+    target: Floats = np.where(np.isnan(values) & has_boxes, 1.0, values).astype(np.float64)
+    return target
+
+
+def _is_ok(prediction: Prediction, manifest: Manifest) -> Bools:
+    """Which films of the manifest were predicted, not skipped; (I,)."""
+    status = prediction.images.set_index("image_id")["status"]
+    is_ok: Bools = (status.reindex(manifest.images["image_id"]) == "ok").to_numpy(np.bool_)
+    return is_ok
+
+
+def _check_films(prediction: Prediction, manifest: Manifest) -> None:
+    """Raise where the two do not name the same films."""
+    predicted, known = prediction.images["image_id"], manifest.images["image_id"]
+    problems = [
+        Problem("prediction images.csv", "each film once", repr(image_id), field="image_id")
+        for image_id in predicted[predicted.duplicated()].unique()
+    ]
+    for file, other, ids, others, fix in (
+        (
+            "prediction",
+            "manifest",
+            known,
+            predicted,
+            "predict them, or evaluate on a subset of the manifest",
+        ),
+        (
+            "manifest",
+            "prediction",
+            predicted,
+            known,
+            "give the manifest (or its --split) that was predicted",
+        ),
+    ):
+        missing = ids[~ids.isin(set(others))]
+        if len(missing):
+            examples = ", ".join(repr(image_id) for image_id in missing.head(3))
+            problems.append(
+                Problem(
+                    f"{file} images.csv",
+                    f"all {len(ids)} films of the {other}",
+                    f"{len(missing)} missing, such as {examples}",
+                    field="image_id",
+                    fix=fix,
+                )
+            )
+    if problems:
+        raise DataError.from_problems(problems)
+
+
+def _check_probabilities(file: str, field: str, probability: Floats, target: Floats) -> None:
+    """Raise where a film that counts has no probability in [0, 1]."""
+    inside = (probability >= 0) & (probability <= 1)  # NaN is not
+    bad = np.flatnonzero(np.isfinite(target) & ~inside)
+    if len(bad):
+        raise DataError.from_problems(
+            [
+                Problem(
+                    f"prediction {file}",
+                    "a probability in [0, 1] for each film",
+                    f"{len(bad)} films without, the first with {probability[bad[0]]}",
+                    field=field,
+                )
+            ]
+        )
+
+
+def _problem(expected: str, got: str) -> DataError:
+    return DataError.from_problems([Problem("prediction images.csv", expected, got)])

@@ -1,0 +1,108 @@
+"""One-to-one matching of predicted and true boxes, for all films and thresholds at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
+
+from localize.evaluation.film_boxes import Bools, FilmBoxes, Floats, Ints, Overlaps, rank_in_group
+
+# pycocotools lets a threshold of 1 accept an IoU of 1 - 1e-10 (rounding of identical boxes).
+MAX_THRESHOLD = 1 - 1e-10
+
+
+def maximum_matches(boxes: FilmBoxes, overlaps: Overlaps, threshold: float) -> Bools:
+    """Which true boxes are matched by a maximum one-to-one matching with IoU >= `threshold`; (G,).
+
+    No other one-to-one assignment matches more boxes of any film: the films are separate parts of
+    one bipartite graph (Hopcroft-Karp), so the maximum of the whole is the maximum of each.
+    """
+    keep = overlaps.iou >= min(threshold, MAX_THRESHOLD)
+    shape = (len(boxes.true_xyxy), len(boxes.pred_xyxy))
+    if not keep.any():
+        return np.zeros(shape[0], dtype=np.bool_)
+    graph = csr_array(
+        (np.ones(int(keep.sum()), np.int8), (overlaps.true[keep], overlaps.pred[keep])), shape=shape
+    )
+    matched: Bools = maximum_bipartite_matching(graph, perm_type="column") >= 0
+    return matched
+
+
+def coco_matches(boxes: FilmBoxes, overlaps: Overlaps, thresholds: Floats) -> Bools:
+    """Which predictions are true positives by COCO's greedy rule; (P, T).
+
+    From the highest score down, a prediction takes the free true box with the largest IoU that
+    reaches the threshold (of equal IoUs the last one, as pycocotools does).
+    """
+    limits = np.minimum(thresholds, MAX_THRESHOLD)
+    taken = _greedy(
+        overlaps.pred,
+        overlaps.true,
+        overlaps.iou,
+        overlaps.iou[:, None] >= limits,
+        boxes.pred_film,
+        len(boxes.true_xyxy),
+    )
+    return taken >= 0
+
+
+def kaggle_matches(boxes: FilmBoxes, overlaps: Overlaps, thresholds: Floats) -> Bools:
+    """Which true boxes are matched by the rule of the RSNA challenge's public scorer; (G, T).
+
+    True boxes, in their order, take the free prediction of highest score whose IoU reaches the
+    threshold.
+    """
+    order = np.lexsort((overlaps.pred, overlaps.true))
+    pred, true, iou = overlaps.pred[order], overlaps.true[order], overlaps.iou[order]
+    taken = _greedy(
+        true,
+        pred,
+        -boxes.pred_rank[pred].astype(np.float64),
+        iou[:, None] >= thresholds,
+        boxes.true_film,
+        len(boxes.pred_xyxy),
+    )
+    return taken >= 0
+
+
+def _greedy(
+    agent: Ints,
+    target: Ints,
+    preference: Floats,
+    eligible: Bools,
+    film_of_agent: Ints,
+    targets: int,
+) -> Ints:
+    """Let the agents of each film choose in turn; (agents, T) the target taken, or -1.
+
+    `agent`, `target`, `preference` (E,) and `eligible` (E, T) describe pairs ordered by agent.
+    Agents of different films do not meet, so the n-th agents of all films choose together.
+    """
+    agents, levels = len(film_of_agent), eligible.shape[1]
+    taken = np.full((agents, levels), -1, dtype=np.int64)
+    is_used = np.zeros((targets, levels), dtype=np.bool_)
+    possible = eligible.any(axis=1)
+    agent, target, preference = agent[possible], target[possible], preference[possible]
+    eligible = eligible[possible]
+    chosers = np.unique(agent)
+    turn_of_agent = np.zeros(agents, dtype=np.int64)
+    turn_of_agent[chosers] = rank_in_group(film_of_agent[chosers])
+    turn = turn_of_agent[agent]
+    order = np.argsort(turn, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(turn[order])) + 1):
+        if not len(rows):
+            continue
+        starts = np.flatnonzero(np.r_[True, np.diff(agent[rows]) != 0])
+        segment = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(rows)]))
+        free = eligible[rows] & ~is_used[target[rows]]
+        value = np.where(free, preference[rows, None], -np.inf)
+        best = np.maximum.reduceat(value, starts, axis=0)
+        is_best = free & (value == best[segment])
+        place = np.where(is_best, np.arange(len(rows))[:, None], -1)
+        choice = np.maximum.reduceat(place, starts, axis=0)  # the last of the best; (agents, T)
+        who, level = np.nonzero(choice >= 0)
+        what = target[rows][choice[who, level]]
+        taken[agent[rows][starts][who], level] = what
+        is_used[what, level] = True
+    return taken

@@ -1,0 +1,97 @@
+"""AUC, average precision, accuracy and calibration of probabilities under film weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from localize.evaluation.film_boxes import Bools, Floats
+from localize.evaluation.measure import Measure, divide
+
+CALIBRATION_BINS = 10
+DECISION = 0.5
+METRICS = ("auc", "ap", "accuracy", "ece")
+POOLED_AT_A_TIME = 16  # draws of the bootstrap: all would repeat gigabytes of weights
+
+
+def probability_measure(prefix: str, probability: Floats, target: Floats) -> Measure:
+    """AUC, AP, accuracy at 0.5 and expected calibration error of probabilities in [0, 1].
+
+    Args:
+        prefix: of the keys `{prefix}_auc`, `_ap`, `_accuracy`, `_ece`.
+        probability: (I,); must be finite where the target is.
+        target: (I,) 0, 1, or NaN for a film that does not count.
+
+    Definitions are scikit-learn's `roc_auc_score` and `average_precision_score` with sample
+    weights; ECE has 10 equal bins, weighted by their films. AUC and AP need both classes.
+    """
+    counts = np.isfinite(target)
+    # Unknown films get weight 0 in both classes.
+    is_positive = (counts & (target > DECISION)).astype(np.float64)
+    is_negative = (counts & (target <= DECISION)).astype(np.float64)
+    level = np.unique(np.where(counts, probability, 0.0), return_inverse=True)[1]
+    order = np.argsort(-level, kind="stable")  # falling probability
+    ends = np.flatnonzero(np.diff(level[order], append=-1) != 0)
+    calibration = _calibration_columns(probability, target, counts)
+    is_right = counts & ((probability >= DECISION) == (target > DECISION))
+
+    def values(weights: Floats) -> Floats:
+        true = np.cumsum((weights * is_positive)[:, order], axis=1)[:, ends]
+        false = np.cumsum((weights * is_negative)[:, order], axis=1)[:, ends]
+        positives, negatives = true[:, -1], false[:, -1]
+        is_defined = (positives > 0) & (negatives > 0)
+        width = np.diff(false, axis=1, prepend=0)
+        height = true - np.diff(true, axis=1, prepend=0) / 2  # ties count half
+        auc = divide((width * height).sum(axis=1), positives * negatives)
+        precision = np.nan_to_num(divide(true, true + false))
+        gain = np.diff(true, axis=1, prepend=0)
+        ap = np.where(is_defined, divide((gain * precision).sum(axis=1), positives), np.nan)
+        total = positives + negatives
+        accuracy = divide(weights @ is_right.astype(np.float64), total)
+        ece = divide(np.abs(weights @ calibration).sum(axis=1), total)
+        return np.stack([auc, ap, accuracy, ece], axis=1)
+
+    return Measure(tuple(f"{prefix}_{name}" for name in METRICS), values)
+
+
+def _calibration_columns(probability: Floats, target: Floats, counts: Bools) -> Floats:
+    """target - probability of each film in the column of its bin; (I, bins)."""
+    gap = np.where(counts, target, 0.0) - np.where(counts, probability, 0.0)
+    clean = np.where(counts, probability, 0.0)
+    bins = np.minimum((clean * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    columns = np.zeros((len(gap), CALIBRATION_BINS))
+    columns[np.arange(len(gap)), bins] = np.where(counts, gap, 0.0)
+    return columns
+
+
+def attribute_measure(keywords: tuple[str, ...], probabilities: Floats, targets: Floats) -> Measure:
+    """`probability_measure` of each keyword, of their means ("macro"), and pooled.
+
+    Args:
+        keywords: K names.
+        probabilities, targets: (I, K) as in `probability_measure`.
+
+    The keys are `attribute_{keyword}_{metric}`, `attribute_macro_{metric}` (the mean over the
+    keywords where the metric is defined) and `attribute_pooled_{metric}`: all pairs of a film and
+    a keyword together, so that an AUC also rewards saying rare keywords rarely.
+    """
+    parts = [
+        probability_measure(f"attribute_{name}", probabilities[:, column], targets[:, column])
+        for column, name in enumerate(keywords)
+    ]
+
+    pooled = probability_measure("attribute_pooled", probabilities.ravel(), targets.ravel())
+
+    def values(weights: Floats) -> Floats:
+        stacked = np.stack([part.values(weights) for part in parts], axis=1)
+        defined = np.isfinite(stacked)
+        macro = divide(np.where(defined, stacked, 0.0).sum(axis=1), defined.sum(axis=1))
+        together = [
+            pooled.values(np.repeat(some, len(keywords), axis=1))
+            for some in np.array_split(weights, -(-len(weights) // POOLED_AT_A_TIME))
+        ]
+        each = stacked.reshape(len(weights), -1)
+        return np.concatenate([each, macro, np.concatenate(together)], axis=1)
+
+    macro_keys = tuple(f"attribute_macro_{name}" for name in METRICS)
+    keys = (*(key for part in parts for key in part.keys), *macro_keys, *pooled.keys)
+    return Measure(keys, values)

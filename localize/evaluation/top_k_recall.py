@@ -1,0 +1,46 @@
+"""IoU@T: the share of true boxes that the best-ranked predictions of a film find."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from localize.evaluation.film_boxes import FilmBoxes, Floats, find_overlaps
+from localize.evaluation.matching import MAX_THRESHOLD, maximum_matches
+from localize.evaluation.measure import Measure, ratio_measure
+from localize.evaluation.region_overlap import union_iou
+
+
+def box_recall_measure(prefix: str, boxes: FilmBoxes, thresholds: Floats) -> Measure:
+    """IoU@T: share of true boxes matched one-to-one with IoU >= T by the given predictions.
+
+    Give `boxes.first(boxes.true_counts())` for DESIGN's IoU@T (k = number of true boxes of the
+    film), all boxes for the best that any ranking of them could reach (at most k can match).
+    """
+    overlaps = find_overlaps(boxes)
+    true_counts = boxes.true_counts().astype(np.float64)
+    found = [
+        np.bincount(boxes.true_film[maximum_matches(boxes, overlaps, t)], minlength=boxes.films)
+        for t in thresholds
+    ]
+    numerators = np.stack(found, axis=1).astype(np.float64)
+    denominators = np.repeat(true_counts[:, None], len(thresholds), axis=1)
+    return ratio_measure(_keys(prefix, thresholds), numerators, denominators)
+
+
+def union_recall_measure(prefix: str, boxes: FilmBoxes, thresholds: Floats) -> Measure:
+    """Share of films with true boxes where a prediction has IoU >= T with their union.
+
+    The union is the region covered by the film's true boxes, overlaps counted once. Give
+    `boxes.first(1)` for k = 1, all boxes for the best available one.
+    """
+    best = np.zeros(boxes.films)
+    np.maximum.at(best, boxes.pred_film, union_iou(boxes))
+    has_boxes = (boxes.true_counts() > 0).astype(np.float64)
+    limits = np.minimum(thresholds, MAX_THRESHOLD)
+    numerators = has_boxes[:, None] * (best[:, None] >= limits)
+    denominators = np.repeat(has_boxes[:, None], len(thresholds), axis=1)
+    return ratio_measure(_keys(prefix, thresholds), numerators, denominators)
+
+
+def _keys(prefix: str, thresholds: Floats) -> tuple[str, ...]:
+    return tuple(f"{prefix}_at_{threshold:g}" for threshold in thresholds)

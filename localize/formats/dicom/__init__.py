@@ -1,0 +1,1 @@
+"""DICOM SR, GSPS and SEG."""

@@ -1,0 +1,62 @@
+"""The CSV beside every export: all that is known about each box, whatever the format can hold."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+
+from data_manifests.support.atomic import atomic_path
+from localize.formats.hub.annotations import Annotations
+
+COLUMNS = (
+    "film",
+    "image_id",
+    "width",
+    "height",
+    "box",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+    "label",
+    "score",
+    "alpha",
+    "detector_score",
+    "attributes",
+    "p_pneumonia",
+    "severity",
+    "model",
+)
+
+
+def sidecar_path(target: Path) -> Path:
+    """`boxes.json` goes with `boxes.sidecar.csv`, the folder `voc` with `voc.sidecar.csv`."""
+    return target.with_name(f"{target.name if target.suffix == '' else target.stem}.sidecar.csv")
+
+
+def write_sidecar(annotations: Annotations, target: Path) -> None:
+    """Write one row for each box, and one without box numbers for each film without boxes."""
+    with (
+        atomic_path(target) as temporary,
+        temporary.open("w", encoding="utf-8", errors="replace", newline="") as handle,
+    ):
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for film in annotations:
+            head = [film.name, film.image_id, film.width, film.height]
+            tail = [_cell(film.p_pneumonia), _cell(film.severity), annotations.model]
+            if not len(film):
+                writer.writerow([*head, *[""] * 10, *tail])
+            for place, corners in enumerate(film.xyxy.tolist()):
+                numbers = [
+                    _cell(float(column[place])) if len(column) else ""
+                    for column in (film.scores, film.alphas, film.detector_scores)
+                ]
+                words = ";".join(film.keywords[place])
+                row = [place + 1, *corners, film.labels[place], *numbers, words]
+                writer.writerow([*head, *row, *tail])
+
+
+def _cell(value: float | None) -> float | str:
+    return value if value is not None and math.isfinite(value) else ""

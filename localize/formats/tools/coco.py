@@ -1,0 +1,251 @@
+"""COCO object detection: data sets (`coco`), results (`coco-results`) and V7's reading of it.
+
+https://cocodataset.org/#format-data. Boxes are [x, y, width, height] in pixels from 0. Ids start at
+1: pycocotools loses the match of annotation 0, CVAT refuses category 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_manifests.support.atomic import atomic_path
+from data_manifests.support.errors import DataError, Problem
+from localize.formats.hub.annotations import Annotations, FilmAnnotation
+from localize.formats.hub.json_stream import dump, write_list
+from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.reading import (
+    BadField,
+    box_array,
+    file_error,
+    get,
+    load_json,
+    number,
+)
+from localize.formats.hub.whole_pixels import whole_corners
+
+Row = dict[str, Any]  # Any: a JSON object of the format
+
+
+def write_coco(annotations: Annotations, target: Path, options: FormatOptions) -> None:
+    """Write a COCO data set: all films, boxes with `score` and `attributes`.
+
+    Raises:
+        DataError: `coco_images` lacks a film.
+    """
+    ids = _image_ids(annotations, options.coco_images)
+    _write_dataset(
+        target,
+        annotations,
+        images=(_image_row(film, ids) for film in annotations),
+        boxes=_box_rows(annotations, ids, has_polygon=options.coco_polygon),
+    )
+
+
+def write_v7_coco(annotations: Annotations, target: Path, options: FormatOptions) -> None:
+    """Write COCO as V7 Darwin reads it: whole pixels, a polygon always, no further keys.
+
+    V7 cuts fractions off, which moves boxes to the left and up; here they are rounded.
+    """
+    ids = _image_ids(annotations, options.coco_images)
+
+    def boxes() -> Iterator[Row]:
+        for row in _box_rows(annotations, ids, has_polygon=True):
+            x, y, width, height = row["bbox"]
+            corners = whole_corners([x, y, x + width, y + height])
+            row |= _geometry(corners, has_polygon=True)
+            yield {key: value for key, value in row.items() if key not in ("score", "attributes")}
+
+    images = ({k: v for k, v in _image_row(f, ids).items() if k in _PLAIN} for f in annotations)
+    _write_dataset(target, annotations, images=images, boxes=boxes())
+
+
+_PLAIN = ("id", "file_name", "width", "height")
+
+
+def write_coco_results(annotations: Annotations, target: Path, options: FormatOptions) -> None:
+    """Write COCO detection results, the list that pycocotools' `loadRes` reads.
+
+    Image ids are those of `write_coco` for the same films, or those of `coco_images`. A file
+    without boxes is `[]`, which `loadRes` cannot read (cocoapi issue 450).
+
+    Raises:
+        DataError: a box without a score (true boxes have none), or `coco_images` lacks a film.
+    """
+    ids = _image_ids(annotations, options.coco_images)
+
+    def rows() -> Iterator[Row]:
+        for row in _box_rows(annotations, ids, has_polygon=False):
+            if "score" not in row:
+                raise DataError.from_problems(
+                    [Problem("boxes", "a score for each box", "none", fix="use --format coco")]
+                )
+            yield {key: row[key] for key in ("image_id", "category_id", "bbox", "score")}
+
+    with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as handle:
+        write_list(handle, rows())
+
+
+def read_coco(path: Path) -> list[FilmAnnotation]:
+    """Read a COCO data set; films without boxes included.
+
+    Raises:
+        DataError: all faults of the file together.
+    """
+    content = load_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        raise file_error(path, "a COCO data set with images, annotations, categories", "another")
+    problems: list[Problem] = []
+    names: dict[object, str] = {}
+    for place, row in enumerate(content.get("categories") or []):
+        try:
+            names[get(row, "id", (int, str), "an id")] = get(row, "name", str, "a name")
+        except BadField as fault:
+            problems.append(fault.problem(str(path), f"categories[{place}]"))
+    boxes: dict[object, list[tuple[list[float], str, float, tuple[str, ...]]]] = {}
+    for place, row in enumerate(content["images"]):
+        try:
+            if get(row, "id", (int, str), "an id") in boxes:
+                raise BadField("id", "each image once", row["id"])
+            boxes[row["id"]] = []
+            get(row, "file_name", str, "a file name")
+        except BadField as fault:
+            problems.append(fault.problem(str(path), f"images[{place}]"))
+    for place, row in enumerate(content.get("annotations") or []):
+        try:
+            image_id = get(row, "image_id", (int, str), "an image id")
+            if image_id not in boxes:
+                raise BadField("image_id", "an image of the file", image_id)
+            boxes[image_id].append(_parsed_box(row, names))
+        except BadField as fault:
+            problems.append(fault.problem(str(path), f"annotations[{place}]"))
+    if problems:
+        raise DataError.from_problems(problems)
+    return [_film(row, boxes[row["id"]]) for row in content["images"]]
+
+
+def _parsed_box(
+    row: Row, names: dict[object, str]
+) -> tuple[list[float], str, float, tuple[str, ...]]:
+    values = get(row, "bbox", list, "[x, y, width, height]")
+    if len(values) != 4:
+        raise BadField("bbox", "[x, y, width, height]", values)
+    x, y, width, height = (number(value, "bbox") for value in values)
+    if not (width > 0 and height > 0):
+        raise BadField("bbox", "a width and height above 0", values)
+    category = row.get("category_id")
+    if category not in names:
+        raise BadField("category_id", f"one of {sorted(map(str, names))}", category)
+    score = number(row["score"], "score") if "score" in row else float("nan")
+    attributes = row.get("attributes")
+    words = attributes.items() if isinstance(attributes, dict) else ()
+    return (
+        [x, y, x + width, y + height],
+        names[category],
+        score,
+        tuple(str(word) for word, is_set in words if is_set is True),
+    )
+
+
+def _film(row: Row, boxes: list[tuple[list[float], str, float, tuple[str, ...]]]) -> FilmAnnotation:
+    width, height = row.get("width"), row.get("height")
+    return FilmAnnotation(
+        name=row["file_name"],
+        width=width if isinstance(width, int) else 0,
+        height=height if isinstance(height, int) else 0,
+        xyxy=box_array([box[0] for box in boxes]),
+        labels=tuple(box[1] for box in boxes),
+        scores=np.array([box[2] for box in boxes], dtype=np.float64),
+        keywords=tuple(box[3] for box in boxes),
+    )
+
+
+def _write_dataset(
+    target: Path, annotations: Annotations, *, images: Iterator[Row], boxes: Iterator[Row]
+) -> None:
+    head = {
+        "info": {"description": f"pneumoloc export, model {annotations.model}", "version": "1.0"},
+        "licenses": [],
+        "categories": [
+            {"id": number_, "name": label, "supercategory": ""}
+            for number_, label in enumerate(annotations.labels, start=1)
+        ],
+    }
+    with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as handle:
+        handle.write(dump(head)[:-1] + ',\n"images": ')
+        write_list(handle, images)
+        handle.write(',\n"annotations": ')
+        write_list(handle, boxes)
+        handle.write("}\n")
+
+
+def _image_row(film: FilmAnnotation, ids: dict[str, int]) -> Row:
+    row: Row = {
+        "id": ids[film.name],
+        "file_name": film.name,
+        "width": film.width,
+        "height": film.height,
+        "pneumoloc_id": film.image_id,
+    }
+    if film.p_pneumonia is not None:
+        row["p_pneumonia"] = film.p_pneumonia
+    if film.severity is not None:
+        row["severity"] = film.severity
+    if film.probabilities:
+        row["attributes"] = dict(film.probabilities)
+    return row
+
+
+def _box_rows(annotations: Annotations, ids: dict[str, int], *, has_polygon: bool) -> Iterator[Row]:
+    category = {label: place for place, label in enumerate(annotations.labels, start=1)}
+    box_id = 0
+    for film in annotations:
+        for place, corners in enumerate(film.xyxy.tolist()):
+            box_id += 1
+            row: Row = {
+                "id": box_id,
+                "image_id": ids[film.name],
+                "category_id": category[film.labels[place]],
+                **_geometry(corners, has_polygon=has_polygon),
+                "iscrowd": 0,
+            }
+            score = float(film.scores[place])
+            if np.isfinite(score):
+                row["score"] = score
+            if film.keywords[place]:
+                row["attributes"] = dict.fromkeys(film.keywords[place], True)
+            yield row
+
+
+def _geometry(corners: Sequence[float], *, has_polygon: bool) -> Row:
+    x1, y1, x2, y2 = corners
+    return {
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "area": (x2 - x1) * (y2 - y1),
+        # The key must be there (V7), and nested (CVAT issue 6392).
+        "segmentation": [[x1, y1, x2, y1, x2, y2, x1, y2]] if has_polygon else [],
+    }
+
+
+def _image_ids(annotations: Annotations, given: Path | None) -> dict[str, int]:
+    """The number of each film: from 1 in order, or that of another COCO file by its name."""
+    if given is None:
+        return {film.name: place for place, film in enumerate(annotations, start=1)}
+    content = load_json(given)
+    rows = content.get("images") if isinstance(content, dict) else None
+    known = {
+        str(row.get("file_name")): row["id"]
+        for row in rows or []
+        if isinstance(row, dict) and isinstance(row.get("id"), int)
+    }
+    missing = [
+        Problem(str(given), f"an image {film.name!r} with a whole-number id", "none")
+        for film in annotations
+        if film.name not in known
+    ]
+    if missing:
+        raise DataError.from_problems(missing)
+    return {film.name: known[film.name] for film in annotations}

@@ -1,0 +1,184 @@
+"""CVAT for images 1.1: one XML file; https://docs.cvat.ai/docs/manual/advanced/formats/format-cvat.
+
+CVAT matches films by `name`, which must be the frame's name in the task with its subfolder. Scores
+and words are attributes that the label declares: undeclared ones are dropped.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+from xml.etree.ElementTree import Element, ParseError  # types; parsing is defusedxml's
+
+import numpy as np
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+
+from data_manifests.support.atomic import atomic_path
+from data_manifests.support.errors import DataError, Problem
+from localize.formats.hub.annotations import Annotations, FilmAnnotation
+from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.reading import BadField, box_array, file_error
+from localize.formats.hub.xml_text import attribute, text
+
+# The film's own numbers travel on a tag, the only thing in CVAT that belongs to a whole image.
+FILM_TAG = "film scores"
+FILM_NUMBERS = ("p_pneumonia", "severity")
+MAX_ZIP_MEMBER = 1 << 30
+
+
+def write_cvat(annotations: Annotations, target: Path, options: FormatOptions) -> None:
+    """Write `annotations.xml` as CVAT's upload reads it; negatives are images without boxes."""
+    with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as handle:
+        handle.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n')
+        handle.write("  <version>1.1</version>\n")
+        handle.writelines(_meta(annotations))
+        for number, film in enumerate(annotations):
+            handle.writelines(_image(number, film, annotations.keywords))
+        handle.write("</annotations>\n")
+
+
+def read_cvat(path: Path) -> list[FilmAnnotation]:
+    """Read CVAT's XML, or the ZIP that holds it as `annotations.xml`.
+
+    Raises:
+        DataError: all faults of the file together; rotated boxes and other shapes are some.
+    """
+    if not zipfile.is_zipfile(path):
+        if not path.is_file():
+            raise file_error(path, "CVAT XML or ZIP", "no such file")
+        with path.open("rb") as handle:
+            return _read(handle, path)
+    with zipfile.ZipFile(path) as archive:
+        names = [n for n in archive.namelist() if n.rsplit("/", 1)[-1] == "annotations.xml"]
+        if len(names) != 1:
+            raise file_error(path, "one annotations.xml inside", f"{len(names)}")
+        if archive.getinfo(names[0]).file_size > MAX_ZIP_MEMBER:
+            raise file_error(path, "annotations.xml of at most 1 GiB", "more")
+        with archive.open(names[0]) as member:
+            return _read(member, path)
+
+
+def _meta(annotations: Annotations) -> Iterator[str]:
+    yield "  <meta><task>\n    <name>pneumoloc</name>\n"
+    yield f"    <size>{len(annotations)}</size>\n    <mode>annotation</mode>\n    <labels>\n"
+    box_attributes = [_declared("score", "text")]
+    box_attributes += [_declared(word, "checkbox") for word in annotations.keywords]
+    for label in annotations.labels:
+        yield _label(label, "rectangle", box_attributes)
+    yield _label(FILM_TAG, "tag", [_declared(name, "text") for name in FILM_NUMBERS])
+    yield "    </labels>\n  </task></meta>\n"
+
+
+def _label(name: str, kind: str, attributes: list[str]) -> str:
+    return (
+        f"      <label><name>{text(name)}</name><type>{kind}</type>\n"
+        f"        <attributes>\n{''.join(attributes)}        </attributes>\n      </label>\n"
+    )
+
+
+def _declared(name: str, kind: str) -> str:
+    default = "false" if kind == "checkbox" else ""
+    return (
+        f"          <attribute><name>{text(name)}</name><mutable>False</mutable>"
+        f"<input_type>{kind}</input_type><default_value>{default}</default_value>"
+        f"<values>{default}</values></attribute>\n"
+    )
+
+
+def _image(number: int, film: FilmAnnotation, keywords: tuple[str, ...]) -> Iterator[str]:
+    yield (
+        f'  <image id="{number}" name={attribute(film.name)} '
+        f'width="{film.width}" height="{film.height}">\n'
+    )
+    for place, (x1, y1, x2, y2) in enumerate(film.xyxy.tolist()):
+        yield (
+            f'    <box label={attribute(film.labels[place])} source="auto" occluded="0" '
+            f'xtl="{x1:.6f}" ytl="{y1:.6f}" xbr="{x2:.6f}" ybr="{y2:.6f}" z_order="0">\n'
+        )
+        if np.isfinite(film.scores[place]):
+            yield _value("score", f"{float(film.scores[place])!r}")
+        for word in keywords:
+            yield _value(word, "true" if word in film.keywords[place] else "false")
+        yield "    </box>\n"
+    known = [
+        (name, value)
+        for name, value in zip(FILM_NUMBERS, (film.p_pneumonia, film.severity), strict=True)
+        if value is not None
+    ]
+    if known:
+        yield f'    <tag label="{FILM_TAG}" source="auto">\n'
+        yield from (_value(name, f"{value!r}") for name, value in known)
+        yield "    </tag>\n"
+    yield "  </image>\n"
+
+
+def _value(name: str, value: str) -> str:
+    return f"      <attribute name={attribute(name)}>{text(value)}</attribute>\n"
+
+
+def _read(handle: IO[bytes], path: Path) -> list[FilmAnnotation]:
+    films: list[FilmAnnotation] = []
+    problems: list[Problem] = []
+    annotator = ""
+    try:
+        for _, element in iterparse(handle, events=("end",), forbid_dtd=True):
+            if element.tag in ("assignee", "username") and not films:
+                annotator = (element.findtext("username") or element.text or "").strip()
+            if element.tag != "image":
+                continue
+            name = element.get("name") or ""
+            try:
+                films.append(_film(element, name, annotator))
+            except BadField as fault:
+                problems.append(fault.problem(str(path), f"image {name!r}"))
+            element.clear()
+    except (ParseError, DefusedXmlException, ValueError) as error:
+        raise file_error(path, "CVAT for images 1.1 XML", f"{error!r:.200}") from error
+    if problems:
+        raise DataError.from_problems(problems)
+    if not films:
+        raise file_error(path, "CVAT XML with images", "none")
+    return films
+
+
+def _film(image: Element[Any], name: str, annotator: str) -> FilmAnnotation:
+    boxes, labels, scores, keywords = [], [], [], []
+    numbers: dict[str, float] = {}
+    for shape in image:
+        values = {a.get("name") or "": (a.text or "").strip() for a in shape.iter("attribute")}
+        if shape.tag == "tag":
+            numbers |= {k: _float(v, k) for k, v in values.items() if k in FILM_NUMBERS and v}
+            continue
+        if shape.tag != "box":
+            raise BadField("shape", "box", shape.tag)
+        if _float(shape.get("rotation") or "0", "rotation"):
+            raise BadField("rotation", "0 (an upright box)", shape.get("rotation"))
+        boxes.append([_float(shape.get(k) or "", k) for k in ("xtl", "ytl", "xbr", "ybr")])
+        labels.append(shape.get("label") or "")
+        scores.append(_float(values.pop("score"), "score") if values.get("score") else np.nan)
+        keywords.append(tuple(word for word, value in values.items() if value == "true"))
+    return FilmAnnotation(
+        name=name,
+        width=int(_float(image.get("width") or "", "width")),
+        height=int(_float(image.get("height") or "", "height")),
+        xyxy=box_array(boxes),
+        labels=tuple(labels),
+        scores=np.array(scores, dtype=np.float64),
+        keywords=tuple(keywords),
+        annotators=(annotator,) * len(boxes),
+        p_pneumonia=numbers.get("p_pneumonia"),
+        severity=numbers.get("severity"),
+    )
+
+
+def _float(value: str, field: str) -> float:
+    try:
+        parsed = float(value)
+    except ValueError:
+        parsed = float("nan")
+    if not np.isfinite(parsed):
+        raise BadField(field, "a finite number", value)
+    return parsed

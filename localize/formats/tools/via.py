@@ -1,0 +1,236 @@
+"""VGG Image Annotator 2: annotations as CSV or JSON; https://www.robots.ox.ac.uk/~vgg/software/via.
+
+VIA knows a film by its file name (no folder) and its size in bytes, and skips rows silently where
+the size differs, so the films must be at hand.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_manifests.support.atomic import atomic_path
+from data_manifests.support.errors import DataError, Problem
+from localize.formats.hub.annotations import Annotations, FilmAnnotation
+from localize.formats.hub.json_stream import dump
+from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.reading import BadField, box_array, file_error, get, load_json, number
+from localize.formats.hub.source_file import source_file
+
+COLUMNS = (
+    "filename",
+    "file_size",
+    "file_attributes",
+    "region_count",
+    "region_id",
+    "region_shape_attributes",
+    "region_attributes",
+)
+FILM_NUMBERS = ("p_pneumonia", "severity")
+Row = dict[str, Any]  # Any: a JSON object of the format
+
+
+def write_via(annotations: Annotations, target: Path, options: FormatOptions) -> None:
+    """Write VIA's CSV, or its JSON where `target` ends with `.json`.
+
+    Raises:
+        DataError: a film's file is missing, or two files have one name in different folders.
+    """
+    with (
+        atomic_path(target) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as handle,
+    ):
+        if target.suffix.lower() == ".json":
+            handle.write("{")
+            for place, (film, name, size) in enumerate(_sized(annotations, options)):
+                comma = "," if place else ""
+                handle.write(f"{comma}\n{dump(f'{name}{size}')}: {dump(_json(film, name, size))}")
+            handle.write("\n}\n")
+        else:
+            writer = csv.writer(handle, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            for film, name, size in _sized(annotations, options):
+                writer.writerows(_csv_rows(film, name, size))
+
+
+def read_via(path: Path) -> list[FilmAnnotation]:
+    """Read VIA's CSV or JSON export, or the annotations inside a saved project.
+
+    Sizes of films are not in these files: width and height are 0.
+
+    Raises:
+        DataError: all faults of the file together; shapes other than rectangles are some.
+    """
+    if path.suffix.lower() == ".json":
+        content = load_json(path)
+        if isinstance(content, dict):
+            content = content.get("_via_img_metadata", content)
+        if not isinstance(content, dict):
+            raise file_error(path, "VIA's annotations", "another JSON")
+        rows: Iterable[tuple[str, Row]] = ((f"{key!r:.80}", film) for key, film in content.items())
+    else:
+        rows = _from_csv(path)
+    films, problems = [], []
+    for where, row in rows:
+        try:
+            films.append(_film(row))
+        except BadField as fault:
+            problems.append(fault.problem(str(path), where))
+    if problems:
+        raise DataError.from_problems(problems)
+    return films
+
+
+def _sized(
+    annotations: Annotations, options: FormatOptions
+) -> Iterator[tuple[FilmAnnotation, str, int]]:
+    """Each film with its bare file name and size in bytes."""
+    seen: set[str] = set()
+    for film in annotations:
+        name = film.name.rsplit("/", 1)[-1]
+        if name in seen or any(c in name for c in "\r\n"):
+            raise DataError.from_problems(
+                [
+                    Problem(
+                        "films",
+                        "a file name on one line, once (VIA knows no folders)",
+                        repr(name),
+                        field="path",
+                        fix="rename the film, or export folder by folder",
+                    )
+                ]
+            )
+        seen.add(name)
+        yield film, name, source_file(film, options.image_root).stat().st_size
+
+
+def _regions(film: FilmAnnotation) -> Iterator[tuple[Row, Row]]:
+    for place, (x1, y1, x2, y2) in enumerate(film.xyxy.tolist()):
+        shape = {"name": "rect", "x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
+        values: Row = {"label": film.labels[place]}
+        if np.isfinite(film.scores[place]):
+            values["score"] = float(film.scores[place])
+        if film.keywords[place]:
+            values["attributes"] = ";".join(film.keywords[place])
+        yield shape, values
+
+
+def _film_values(film: FilmAnnotation) -> dict[str, str]:
+    numbers = zip(FILM_NUMBERS, (film.p_pneumonia, film.severity), strict=True)
+    return {name: repr(value) for name, value in numbers if value is not None}
+
+
+def _json(film: FilmAnnotation, name: str, size: int) -> Row:
+    return {
+        "filename": name,
+        "size": size,
+        "regions": [
+            {"shape_attributes": shape, "region_attributes": values}
+            for shape, values in _regions(film)
+        ],
+        "file_attributes": _film_values(film),
+    }
+
+
+def _csv_rows(film: FilmAnnotation, name: str, size: int) -> Iterator[tuple[object, ...]]:
+    head = (name, size, dump(_film_values(film)))
+    if not len(film):
+        yield (*head, 0, 0, "{}", "{}")
+    for place, (shape, values) in enumerate(_regions(film)):
+        yield (*head, len(film), place, dump(shape), dump(values))
+
+
+def _from_csv(path: Path) -> Iterable[tuple[str, Row]]:
+    """The rows of the CSV gathered by film, in the shape of the JSON."""
+    try:
+        content = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise file_error(path, "VIA's CSV", str(error)) from error
+    reader = csv.reader(io.StringIO(content, newline=""), strict=True)
+    films: dict[tuple[str, str], tuple[str, Row]] = {}
+    problems = []
+    try:
+        head = [name.lstrip("#") for name in next(reader, [])]
+        if tuple(head) != COLUMNS:
+            raise file_error(path, f"the header {','.join(COLUMNS)}", ",".join(head)[:200])
+        for cells in reader:
+            try:
+                if len(cells) != len(COLUMNS):
+                    raise BadField("", f"{len(COLUMNS)} columns", len(cells))
+                file_values, shape, values = (_object(cells[n], COLUMNS[n]) for n in (2, 5, 6))
+            except BadField as fault:
+                problems.append(
+                    Problem(str(path), fault.expected, fault.got, reader.line_num, fault.field)
+                )
+                continue
+            film = films.setdefault(
+                (cells[0], cells[1]),
+                (
+                    f"row {reader.line_num}",
+                    {"filename": cells[0], "regions": [], "file_attributes": file_values},
+                ),
+            )[1]
+            if shape:
+                film["regions"].append({"shape_attributes": shape, "region_attributes": values})
+    except csv.Error as error:
+        problems.append(Problem(str(path), "CSV", str(error), reader.line_num))
+    if problems:
+        raise DataError.from_problems(problems)
+    return films.values()
+
+
+def _object(cell: str, field: str) -> Row:
+    try:
+        content = json.loads(cell or "{}")
+    except (ValueError, RecursionError) as error:
+        raise BadField(field, "a JSON object", cell) from error
+    if not isinstance(content, dict):
+        raise BadField(field, "a JSON object", cell)
+    return content
+
+
+def _film(row: Row) -> FilmAnnotation:
+    regions = get(row, "regions", (list, dict), "regions")  # a dict in VIA 1
+    boxes, labels, scores, keywords = [], [], [], []
+    for region in regions.values() if isinstance(regions, dict) else regions:
+        shape = get(region, "shape_attributes", dict, "a shape")
+        if shape.get("name") != "rect":
+            raise BadField("region_shape_attributes", "rect", shape.get("name"))
+        x, y, width, height = (number(shape.get(k), k) for k in ("x", "y", "width", "height"))
+        boxes.append([x, y, x + width, y + height])
+        values = region.get("region_attributes") or {}
+        labels.append(str(values.get("label", "")))
+        scores.append(_float(values.get("score"), "score"))
+        keywords.append(tuple(w for w in str(values.get("attributes", "")).split(";") if w))
+    film = row.get("file_attributes") or {}
+    numbers = {name: _float(film.get(name), name) for name in FILM_NUMBERS}
+    return FilmAnnotation(
+        name=get(row, "filename", str, "a file name"),
+        width=0,
+        height=0,
+        xyxy=box_array(boxes),
+        labels=tuple(labels),
+        scores=np.array(scores, dtype=np.float64),
+        keywords=tuple(keywords),
+        p_pneumonia=_known(numbers["p_pneumonia"]),
+        severity=_known(numbers["severity"]),
+    )
+
+
+def _float(value: object, field: str) -> float:
+    if value in (None, ""):
+        return float("nan")
+    try:
+        return float(str(value))
+    except ValueError as error:
+        raise BadField(field, "a number", value) from error
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None

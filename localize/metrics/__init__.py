@@ -1,1 +1,0 @@
-"""Localization, film-level and attribute metrics; exact definitions in `docs/metrics.md`."""

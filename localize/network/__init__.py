@@ -1,0 +1,1 @@
+"""The localizer: fusion, ROI weights, cross-attention, attribute head."""

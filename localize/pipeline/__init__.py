@@ -1,0 +1,1 @@
+"""Stages that join several rooms: bundles, the demo, the quickstart."""

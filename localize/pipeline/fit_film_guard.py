@@ -1,0 +1,64 @@
+"""`fit_guard`: a film guard from training films, its threshold from validation films."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from data_manifests.support.errors import DataError
+from localize.bundle.film_guard import FilmGuard, guard_features, thumbnail
+from localize.pipeline.other_images import Pixels, other_images
+
+COMPONENTS = 40
+FALSE_FLAGS = 0.02  # share of validation films that may be flagged
+OTHERS_OF_A_KIND = 300
+COPIES = 3  # of each film, cut and exposed a little differently, so that odd framing is no reason
+MIN_FILMS = 2 * COMPONENTS
+
+
+def fit_guard(train: Sequence[Pixels], val: Sequence[Pixels], *, seed: int = 0) -> FilmGuard:
+    """Fit on films (H, W) in [0, 1] against pictures made from a seed (see `other_images`).
+
+    Raises:
+        DataError: too few films.
+    """
+    if len(train) < MIN_FILMS or not val:
+        raise DataError(
+            f"film guard: expected at least {MIN_FILMS} training films and some for validation, "
+            f"got {len(train)} and {len(val)}; leave the guard out, or give more films"
+        )
+    rng = np.random.default_rng(seed)
+    films = [*train, *(_varied(film, rng) for _ in range(COPIES) for film in train)]
+    thumbs = np.array([thumbnail(film) for film in films])
+    mean = thumbs.mean(axis=0)
+    _, singular, basis = np.linalg.svd(thumbs - mean, full_matrices=False)
+    basis, spread = basis[:COMPONENTS], singular[:COMPONENTS] / np.sqrt(len(thumbs))
+    others = [
+        picture
+        for pictures in other_images(train, each=OTHERS_OF_A_KIND, rng=rng).values()
+        for picture in pictures
+    ]
+    features = np.array([guard_features(one, mean, basis, spread) for one in [*films, *others]])
+    is_film = np.arange(len(features)) < len(films)
+    centre, scale = features.mean(axis=0), features.std(axis=0) + 1e-9
+    fit = LogisticRegression(C=1.0, max_iter=5000, class_weight="balanced")
+    fit.fit((features - centre) / scale, is_film)
+    weights = fit.coef_[0] / scale
+    intercept = float(fit.intercept_[0] - weights @ centre)
+    guard = FilmGuard(mean, basis, spread, weights, intercept, threshold=0.0)
+    threshold = np.quantile([guard.logit(film) for film in val], FALSE_FLAGS)
+    # Never above even odds, however sure the fit is of all validation films.
+    return replace(guard, threshold=float(min(threshold, 0.0)))
+
+
+def _varied(film: Pixels, rng: np.random.Generator) -> Pixels:
+    share = rng.uniform(0.85, 1.0)
+    height, width = (max(1, int(side * share)) for side in film.shape)
+    top = int(rng.integers(0, film.shape[0] - height + 1))
+    left = int(rng.integers(0, film.shape[1] - width + 1))
+    cut = np.clip(film[top : top + height, left : left + width], 0, 1) ** rng.uniform(0.7, 1.4)
+    return cv2.resize(cut, film.shape[::-1], interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Films in; boxes, attributes and severity out."""

@@ -1,0 +1,1 @@
+"""Severity scores: fitting, cross-validation, intervals."""

@@ -1,0 +1,1 @@
+"""Training the localizer on film-report pairs."""

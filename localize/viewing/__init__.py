@@ -1,0 +1,1 @@
+"""Gallery, viewer, drafts and live backends of annotation tools."""

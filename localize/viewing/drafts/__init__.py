@@ -1,0 +1,1 @@
+"""Draft sentences for a person to check."""

@@ -1,0 +1,78 @@
+"""`project_controls`: how a Label Studio project calls what a prediction holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from label_studio_sdk.label_interface.interface import LabelInterface
+
+from data_manifests.support.errors import ConfigError
+from localize.formats.tools.label_studio import KEYWORDS, LABEL, SEVERITY
+
+Row = dict[str, Any]  # Any: a JSON object of Label Studio
+HINT = "take the configuration that `pneumoloc export --format label-studio` writes"
+
+
+@dataclass(frozen=True)
+class ProjectControls:
+    """`names` turns our control names into the project's, `labels` our labels; what the project has
+    no control for is left out. `image_key` is where a task's data has its image."""
+
+    image_name: str
+    image_key: str
+    names: Mapping[str, str]
+    labels: Mapping[str, str]
+    choices: frozenset[str]
+
+    def renamed(self, result: Sequence[Row]) -> list[Row]:
+        """The regions of a prediction in the project's words."""
+        kept = []
+        for region in result:
+            name = self.names.get(region["from_name"])
+            if name is None:
+                continue
+            value = dict(region["value"])
+            if "rectanglelabels" in value:
+                value["rectanglelabels"] = [
+                    self.labels[label] for label in value["rectanglelabels"]
+                ]
+            if "choices" in value:
+                value["choices"] = [word for word in value["choices"] if word in self.choices]
+                if not value["choices"]:
+                    continue
+            kept.append({**region, "from_name": name, "to_name": self.image_name, "value": value})
+        return kept
+
+
+def project_controls(interface: LabelInterface, labels: Sequence[str]) -> ProjectControls:
+    """Find the project's controls for boxes, keywords and severity.
+
+    A label that the project lacks becomes its only one, where it has only one.
+
+    Raises:
+        ConfigError: no RectangleLabels on an Image, or labels that cannot be matched.
+    """
+    try:
+        boxes, image, key = interface.get_first_tag_occurence("RectangleLabels", "Image")
+    except ValueError as error:
+        raise ConfigError(
+            f"Label Studio project: expected RectangleLabels on an Image, got none; {HINT}"
+        ) from error
+    known = [label for item in interface.controls if item.name == boxes for label in item.labels]
+    matched = {label: label if label in known else known[0] for label in labels if known}
+    if not known or (len(known) > 1 and set(labels) - set(known)):
+        raise ConfigError(
+            f"Label Studio project: expected the labels {', '.join(labels)}, got "
+            f"{', '.join(known) or 'none'}; {HINT}"
+        )
+    names = {LABEL: boxes}
+    choices: frozenset[str] = frozenset()
+    for control in interface.controls:
+        if control.tag == "Choices" and control.name == KEYWORDS and image in control.to_name:
+            names[KEYWORDS] = control.name
+            choices = frozenset(control.labels)
+        if control.tag == "Number" and control.name == SEVERITY and image in control.to_name:
+            names[SEVERITY] = control.name
+    return ProjectControls(image, key, names, matched, choices)

@@ -1,0 +1,49 @@
+"""`LiveModel`: a bundle that answers an annotation tool film by film."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from localize.bundle.bundle import load_bundle
+from localize.formats.hub.annotations import FilmAnnotation, annotations_from_prediction
+from localize.prediction.predict_films import LABEL, FilmToPredict, PredictOptions, predict_films
+
+
+class LiveModel:
+    """A loaded bundle. `labels` and `keywords` are what it can say, `version` names the bundle."""
+
+    def __init__(self, folder: Path, device: torch.device, *, max_boxes: int) -> None:
+        self._bundle = load_bundle(folder)
+        self._device = device
+        self._options = PredictOptions(max_boxes=max_boxes)
+        self.labels = (LABEL,)
+        self.keywords = self._bundle.words.keywords
+        self.version = self._bundle.bundle_id
+
+    def annotate(self, film: Path) -> FilmAnnotation:
+        """The boxes of a film in film pixels, best first.
+
+        Raises:
+            DataError: the film cannot be read.
+        """
+        prediction = predict_films(
+            self._bundle,
+            [FilmToPredict("film", film, "film")],
+            self._options,
+            self._device,
+        )
+        return next(iter(annotations_from_prediction(prediction)))
+
+    def annotate_image(self, image: Image.Image) -> FilmAnnotation:
+        """As `annotate`, for an image that a tool has already opened.
+
+        The image goes through a lossless file, so that the film is read and checked in one way.
+        """
+        with tempfile.TemporaryDirectory(prefix="pneumoloc-live-") as folder:
+            path = Path(folder) / "film.png"
+            image.save(path, "PNG")
+            return self.annotate(path)

@@ -1,0 +1,272 @@
+"""A tiny phantom through table 1, table 2, figures, ablation and curves: the wiring."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from data_manifests.support.atomic import write_json
+from data_manifests.support.errors import ConfigError
+from data_manifests.tables.manifest import read_manifest, write_manifest
+from experiments.cli.app import app
+from experiments.core.phantom_work import CPU, phantom_road, prepare_seed, with_pairs
+from localize.bundle.bundle import load_bundle
+from localize.pipeline.quickstart import QuickstartSize
+from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
+from localize.prediction.tables import read_prediction
+
+SIZE = "size={films_a: 40, films_b: 40, film_px: 64, model_px: 64, detector_epochs: 2}"
+QUICK = "set: [training.epochs=2]"
+METHODS = (
+    "methods=[{name: cam, kind: heat}, {name: retinanet, kind: detector}, "
+    f"{{name: proposed, kind: attention, {QUICK}}}, {{name: lung_prior, kind: lung_prior}}, "
+    "{name: roi_chance, kind: roi_chance, draws: 2}, {name: best_available, kind: best_available}]"
+)
+CLASSIFIER = "classifier.training.epochs=1", "classifier.classifier.image_size=64"
+
+
+def run(*arguments) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def options(*settings):
+    return [part for setting in settings for part in ("--set", setting)]
+
+
+def table1(out, results, *arguments, seeds=(3,), methods=METHODS):
+    named = [part for seed in seeds for part in ("--seed", seed)]
+    places = ("--out", out, "--results", results)
+    settings = options(SIZE, methods, *CLASSIFIER)
+    run("table1", "--preset", "phantom", *named, *places, *settings, *arguments)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A work folder after table 1 of one seed, and its results."""
+    out = tmp_path_factory.mktemp("experiments")
+    table1(out / "work", out / "results")
+    return out
+
+
+@pytest.mark.slow
+def test_table1_has_a_row_for_each_method_in_order(work):
+    content = json.loads((work / "results" / "table1-phantom.json").read_text())
+    rows = {row["method"]: row for row in content["rows"]}
+    assert list(rows) == [
+        "cam",
+        "retinanet",
+        "proposed",
+        "lung_prior",
+        "roi_chance",
+        "best_available",
+    ]
+    test = read_manifest(work / "work" / "seed_3" / "hospital_b").split("test")
+    for row in rows.values():
+        assert (row["films"], row["boxes"]) == (len(test.images), len(test.boxes))
+        assert row["diff_iou_50"]["mean"] == pytest.approx(
+            row["iou_50"] - rows["retinanet"]["iou_50"]
+        )
+    assert rows["best_available"]["iou_50"] >= rows["retinanet"]["iou_50"]
+    assert "side_share" in rows["proposed"]
+    assert "attribute_macro_auc" not in rows["retinanet"]["metrics"]
+    assert content["provenance"]["seeds"] == [3]
+
+
+@pytest.mark.slow
+def test_a_second_run_trains_nothing_and_writes_the_same_numbers(work):
+    kept = {path: path.stat().st_mtime_ns for path in (work / "work").rglob("*.safetensors")}
+    first = json.loads((work / "results" / "table1-phantom.json").read_text())["rows"]
+    table1(work / "work", work / "again")
+    again = json.loads((work / "again" / "table1-phantom.json").read_text())["rows"]
+    assert again == first
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    pictures = [work / name / "table1-phantom.png" for name in ("results", "again")]
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
+@pytest.mark.slow
+def test_a_classifier_of_other_settings_is_refused(work):
+    with pytest.raises(ConfigError, match=r"epochs.* 1.* then, .*epochs.* 2.* now"):
+        table1(work / "work", work / "x", "--set", "classifier.training.epochs=2")
+
+
+@pytest.mark.slow
+def test_seeds_in_processes_are_those_of_one_process(work, tmp_path):
+    methods = "methods=[{name: retinanet, kind: detector}, {name: lung_prior, kind: lung_prior}]"
+    out = tmp_path / "work"
+    table1(out, tmp_path, "--processes", 2, seeds=(3, 4), methods=methods)
+    place = "seed_3", "methods", "retinanet", "prediction"
+    ours, one = (folder.joinpath(*place) for folder in (out, work / "work"))
+    assert read_prediction(ours).boxes.equals(read_prediction(one).boxes)
+    tests = [read_manifest(out / f"seed_{seed}" / "hospital_b").split("test") for seed in (3, 4)]
+    for row in json.loads((tmp_path / "table1-phantom.json").read_text())["rows"]:
+        assert row["films"] == sum(len(test.images) for test in tests)
+
+
+@pytest.mark.slow
+def test_table2_and_figures_come_from_the_same_folder(work):
+    run(
+        "table2",
+        "--preset",
+        "phantom",
+        "--seed",
+        3,
+        "--out",
+        work / "work",
+        "--results",
+        work / "results",
+        *options(SIZE, METHODS, *CLASSIFIER),
+    )
+    content = json.loads((work / "results" / "table2-phantom.json").read_text())
+    assert {row["score"] for row in content["rows"]} >= {"severity", "P(severe)", "P(mild)"}
+    assert len(content["attributes"]) == 24  # keywords, their mean, all pooled
+    for name in ("one", "two"):
+        run(
+            "figures",
+            "--preset",
+            "phantom",
+            "--seed",
+            3,
+            "--work",
+            work / "work",
+            "--out",
+            work / name,
+        )
+    names = sorted(path.name for path in (work / "one").iterdir())
+    assert names == ["attention.png", "localization.png", "series.png", "severity.png"]
+    for name in names:
+        assert (work / "one" / name).read_bytes() == (work / "two" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_ablation_changes_one_thing_and_compares_with_the_reference(work):
+    run(
+        "ablation",
+        "--seed",
+        3,
+        "--out",
+        work / "work",
+        "--results",
+        work / "results",
+        *options(SIZE, f"reference={{name: reference, kind: attention, {QUICK}}}"),
+        "--only",
+        "N 16",
+        "--only",
+        "words of 32",
+    )
+    content = json.loads((work / "results" / "ablation-phantom.json").read_text())
+    rows = {row["method"]: row for row in content["rows"]}
+    assert list(rows) == ["retinanet", "reference", "N 16", "words of 32"]
+    assert rows["N 16"]["changed"] == {"name": "N 16", "count": 16}
+    for name in ("N 16", "words of 32"):
+        assert rows[name]["diff_iou_50_reference"]["mean"] == pytest.approx(
+            rows[name]["iou_50"] - rows["reference"]["iou_50"]
+        )
+
+
+@pytest.mark.slow
+def test_a_detectors_own_boxes_are_those_of_a_bundle_that_asks_the_detector(work):
+    base = work / "work" / "seed_3"
+    own = read_prediction(base / "methods" / "retinanet" / "prediction").boxes
+    films = read_manifest(base / "hospital_b").split("test")
+    bundle = load_bundle(base / "methods" / "proposed" / "bundle")
+    asked = PredictOptions(ranking="detector")
+    by_bundle = predict_films(bundle, manifest_films(films), asked, CPU).boxes
+    assert own["image_id"].tolist() == by_bundle["image_id"].tolist()
+    numbers = ["x1", "y1", "x2", "y2", "score"]
+    np.testing.assert_allclose(own[numbers], by_bundle[numbers], atol=2e-3)
+
+
+@pytest.mark.slow
+def test_curves_keep_the_detector_and_change_hospital_b_or_its_pairs(work):
+    methods = (
+        "methods=[{name: retinanet, kind: detector}, "
+        f"{{name: proposed, kind: attention, {QUICK}}}]"
+    )
+    run(
+        "curves",
+        "--seed",
+        3,
+        "--out",
+        work / "work",
+        "--results",
+        work / "results",
+        *options(SIZE, methods, "shifts=[0.0]", "pairs=[12]"),
+    )
+    content = json.loads((work / "results" / "curves-phantom.json").read_text())
+    assert [(row["axis"], row["value"], row["method"]) for row in content["rows"]] == [
+        ("shift", 0.0, "retinanet"),
+        ("shift", 0.0, "proposed"),
+        ("pairs", 12, "retinanet"),
+        ("pairs", 12, "proposed"),
+        ("pairs", 19, "retinanet"),  # all
+        ("pairs", 19, "proposed"),
+    ]
+    base = work / "work" / "seed_3"
+    assert (base / "shift_0.00" / "hospital_b").is_dir()
+    assert not (base / "shift_0.00" / "detector").exists()
+    # RetinaNet does not see the pairs: the same films, the same number as in table 1.
+    table = json.loads((work / "results" / "table1-phantom.json").read_text())["rows"]
+    assert content["rows"][2]["iou_50"] == next(
+        row["iou_50"] for row in table if row["method"] == "retinanet"
+    )
+
+
+@pytest.mark.slow
+def test_fewer_pairs_are_the_first_training_films_and_all_validation_films(work):
+    base = work / "work" / "seed_3"
+    road = phantom_road(base, base, seed=3)
+    few = with_pairs(road, 5).parts.pairs.images
+    every = road.parts.pairs.images
+    train = every[every["split"] == "train"]["image_id"].tolist()
+    assert few[few["split"] == "train"]["image_id"].tolist() == train[:5]
+    assert np.array_equal(few[few["split"] == "val"], every[every["split"] == "val"])
+
+
+@pytest.mark.slow
+def test_the_papers_preset_runs_on_manifests(work, tmp_path):
+    base, out = work / "work" / "seed_3", tmp_path / "work"
+    for part in ("detector", "words"):  # trained already
+        shutil.copytree(base / part, out / part)
+    test = read_manifest(base / "hospital_b").split("test")
+    write_manifest(
+        replace(test, info=replace(test.info, image_root=str(test.root))), tmp_path / "t"
+    )
+    methods = (
+        "methods=[{name: retinanet, kind: detector}, {name: lung_prior, kind: lung_prior}, "
+        f"{{name: proposed, kind: attention, {QUICK}}}]"
+    )
+    run(
+        *("table1", "--preset", "paper", "--boxed", base / "hospital_a"),
+        *("--pairs", base / "hospital_b", "--test", f"b={tmp_path / 't'}"),
+        *("--out", out, "--device", "cpu", *options(methods)),
+    )
+    content = json.loads((out / "table1-paper.json").read_text())
+    rows = {row["method"]: row for row in content["rows"]}
+    assert list(rows) == ["retinanet", "lung_prior", "proposed"]
+    assert rows["retinanet"]["dataset"] == "b"
+    assert set(content["provenance"]["data_sha256"]) == {"boxed", "pairs", "b"}
+    phantom = json.loads((work / "results" / "table1-phantom.json").read_text())["rows"]
+    same = {row["method"]: row for row in phantom}
+    for name in ("retinanet", "lung_prior"):
+        assert rows[name]["iou_25"] == same[name]["iou_25"]
+    assert "Leak-free" in (out / "table1-paper.md").read_text()
+
+
+def test_a_folder_of_other_films_is_refused(tmp_path):
+    write_json(tmp_path / "prepared.json", {"seed": 0, "size": asdict(QuickstartSize())})
+    assert prepare_seed(tmp_path, seed=0, size=QuickstartSize(), shift=None) == tmp_path
+    with pytest.raises(ConfigError, match="films_a"):
+        prepare_seed(tmp_path, seed=0, size=QuickstartSize(films_a=60), shift=None)
+
+
+def test_a_quickstarts_folder_is_taken_as_it_is(tmp_path):
+    (tmp_path / "evaluation.md").touch()
+    assert prepare_seed(tmp_path, seed=0, size=QuickstartSize(), shift=None) == tmp_path

@@ -1,0 +1,141 @@
+"""Adapting a detector: what it learns from; true boxes of the new hospital are not read."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from attributes.lexicon.load import load_lexicon
+from attributes.mine import mine_reports
+from data_manifests.phantom.case import PhantomOptions
+from data_manifests.phantom.generate import SplitShares, build_phantom
+from data_manifests.support.errors import ConfigError
+from data_manifests.tables.manifest import read_manifest
+from detector.config import DetectorConfig, DetectorTrainConfig
+from detector.roi_store import RoiStore
+from detector.train import train_detector
+from localize.adaptation.adapt_detector import Adaptation, adapt_detector, own_boxes, region_boxes
+from localize.adaptation.pseudo_labels import vote_box, with_boxes
+from localize.pipeline.attention import propose_films
+from tests.localize.evaluation.slow_loops import slow_iou
+
+pytestmark = pytest.mark.slow
+CPU = torch.device("cpu")
+TRAINING = DetectorTrainConfig(epochs=1, batch_size=4, ema_decay=0.9, warmup_steps=1)
+
+
+@pytest.fixture(scope="module")
+def hospitals(tmp_path_factory):
+    """A detector of one epoch on hospital A, and hospital B with mined reports."""
+    folder = tmp_path_factory.mktemp("hospitals")
+    shares = SplitShares(val=0.3, test=0.0)
+    for domain, films in (("a", 16), ("b", 24)):
+        options = PhantomOptions(size=64, domain=domain.upper(), seed=2, prevalence=0.6)
+        build_phantom(folder / domain, options, films=films, shares=shares)
+    mine_reports(folder / "b", folder / "mined", lexicon=load_lexicon("en"), workers=1)
+    a = read_manifest(folder / "a")
+    train_detector(
+        a.split("train"),
+        a.split("val"),
+        folder / "detector",
+        config=DetectorConfig(backbone="resnet18", fpn_width=16, image_size=64),
+        training=TRAINING,
+        device=CPU,
+    )
+    return folder
+
+
+def adapt(folder, place, source, pairs=None):
+    pairs = pairs or read_manifest(folder / "b")
+    detector = adapt_detector(
+        folder / "detector",
+        read_manifest(folder / "a"),
+        pairs,
+        propose_films(folder / "detector", pairs, place / "rois", CPU),
+        folder / "mined",
+        place,
+        adaptation=Adaptation(source=source, training=TRAINING),
+        seed=1,
+        device=CPU,
+    )
+    return detector, json.loads((detector / "run.json").read_text())
+
+
+def test_true_boxes_of_the_new_hospital_change_nothing(hospitals, tmp_path):
+    b = read_manifest(hospitals / "b")
+    blind = with_boxes(b, [])
+    (_, seeing), (_, not_seeing) = (
+        adapt(hospitals, tmp_path / name, "words", films)
+        for name, films in (("one", b), ("two", blind))
+    )
+    assert seeing["data"]["train_sha256"] == not_seeing["data"]["train_sha256"]
+    assert seeing["data"]["initial_sha256"] is not None
+
+
+def test_the_control_takes_as_many_steps_on_the_old_boxes(hospitals, tmp_path):
+    (reports, _), (control, run) = (
+        adapt(hospitals, tmp_path / source, source) for source in ("finding", "none")
+    )
+    steps = [
+        json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+        for folder in (reports, control)
+    ]
+    assert steps[0] == steps[1]
+    a = read_manifest(hospitals / "a").split("train")
+    assert run["training"]["epoch_films"] > len(a.images)
+
+
+def test_a_finished_adaptation_is_kept(hospitals, tmp_path):
+    detector, _ = adapt(hospitals, tmp_path, "own")
+    written = (detector / "detector.safetensors").stat().st_mtime_ns
+    assert adapt(hospitals, tmp_path, "own")[0] == detector
+    assert (detector / "detector.safetensors").stat().st_mtime_ns == written
+    with pytest.raises(ConfigError, match="source own then, none now"):
+        adapt(hospitals, tmp_path, "none")
+
+
+def test_own_boxes_are_the_best_regions_of_the_half_that_scores_highest(hospitals, tmp_path):
+    b = read_manifest(hospitals / "b").split("train")
+    rois = propose_films(hospitals / "detector", b, tmp_path / "rois", CPU)
+    with RoiStore(rois) as store:
+        chosen = own_boxes(b, store).boxes
+        rows = {image_id: row for row, image_id in enumerate(store.image_ids())}
+        best = {
+            image_id: store.read(np.array([rows[image_id]])) for image_id in b.images["image_id"]
+        }
+    tops = {image_id: float(batch.scores[batch.mask].max()) for image_id, batch in best.items()}
+    median = np.median(list(tops.values()))
+    assert set(chosen["image_id"]) == {name for name, top in tops.items() if top >= median}
+    for name, *corners in chosen[["image_id", "x1", "y1", "x2", "y2"]].itertuples(index=False):
+        batch = best[name]
+        there = batch.mask[0]
+        boxes, scores = batch.boxes[0][there].astype(float), batch.scores[0][there].astype(float)
+        np.testing.assert_allclose(corners, vote_box(boxes, scores, int(scores.argmax())))
+
+
+def test_region_boxes_are_voted_from_the_region_that_overlaps_each_true_box_most(
+    hospitals, tmp_path
+):
+    b = read_manifest(hospitals / "b").split("train")
+    rois = propose_films(hospitals / "detector", b, tmp_path / "rois", CPU)
+    true = b.boxes[["image_id", "x1", "y1", "x2", "y2"]].itertuples(index=False)
+    expected = []
+    with RoiStore(rois) as store:
+        chosen = region_boxes(b, store).boxes
+        rows = {image_id: row for row, image_id in enumerate(store.image_ids())}
+        for name, *corners in true:
+            batch = store.read(np.array([rows[name]]))
+            there = batch.mask[0]
+            boxes = batch.boxes[0][there].astype(float)
+            scores = batch.scores[0][there].astype(float)
+            overlaps = [slow_iou(corners, box) for box in boxes]
+            if max(overlaps) > 0:
+                expected.append((name, *vote_box(boxes, scores, int(np.argmax(overlaps)))))
+    assert len(expected) > 5
+    found = list(chosen[["image_id", "x1", "y1", "x2", "y2"]].itertuples(index=False, name=None))
+    for one, other in zip(sorted(found), sorted(expected), strict=True):
+        assert one[0] == other[0]
+        np.testing.assert_allclose(one[1:], other[1:])

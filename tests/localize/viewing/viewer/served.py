@@ -1,0 +1,87 @@
+"""A running viewer with a planted model, for requests and for the browser."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import threading
+from pathlib import Path
+
+from attributes.lexicon.load import load_lexicon
+from localize.viewing.gallery.cards import Card, CardBox
+from localize.viewing.viewer.corrections import Corrections
+from localize.viewing.viewer.film_answers import AnsweringRegion, FilmAnswers
+from localize.viewing.viewer.phrase import read_phrase
+from localize.viewing.viewer.server import ViewerServer
+from localize.viewing.viewer.shelf import Shelf
+from tests.localize.predictions import make_prediction
+from tests.localize.viewing.gallery.films import save_films
+
+IDS = ("first", "second", "third")
+KEYWORDS = ("left", "right", "lower")
+LEFT_BOX, RIGHT_BOX = (300, 300, 400, 450), (100, 50, 200, 150)
+
+
+class PlantedModel:
+    """Two regions: one answers to left and lower, the other to right."""
+
+    keywords = KEYWORDS
+
+    def card(self, image_id: str, film: Path) -> Card:
+        box = CardBox((10.0, 20.0, 110.0, 220.0), 0.7, "opacity", ("right",))
+        return Card(image_id, 512, 512, 0.8, 2.0, 1.0, 3.0, (box,), None, (0.1, 0.9, 0.2))
+
+    def answers(self, film: Path) -> FilmAnswers:
+        return FilmAnswers(
+            KEYWORDS,
+            (
+                AnsweringRegion(LEFT_BOX, 0.5, (0.8, -0.1, 0.6)),
+                AnsweringRegion(RIGHT_BOX, 0.5, (-0.1, 0.9, 0.0)),
+            ),
+        )
+
+    def phrase(self, text: str):
+        return read_phrase(text, load_lexicon("en"))
+
+
+@contextlib.contextmanager
+def served(folder: Path, *, has_model: bool = True, ids=IDS):
+    """A server of three films, the first with two boxes; corrections go to `folder/out`."""
+    prediction = make_prediction(
+        ids,
+        [(ids[0], 100, 100, 200, 200, 0.9), (ids[0], 300, 300, 400, 400, 0.2)],
+        p_pneumonia=[0.9, 0.5, 0.1],
+        attributes={name: [0.9, 0.5, 0.1] for name in KEYWORDS},
+        severity=[3.0, 1.0, 0.0],
+    )
+    films = save_films(folder / "films", ids)
+    server = ViewerServer(
+        Shelf(prediction, films),
+        Corrections(folder / "out", "tester"),
+        PlantedModel() if has_model else None,
+        keywords=KEYWORDS,
+    )
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def ask(server, path, *, method="GET", body=None, headers=None, has_key=True):
+    """Status, content and headers of a request; JSON is parsed."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.guard.port, timeout=20)
+    sent = {"X-Key": server.guard.key} if has_key else {}
+    try:
+        connection.request(method, path, body=body, headers={**sent, **(headers or {})})
+        response = connection.getresponse()
+        content = response.read()
+    finally:
+        connection.close()
+    if response.headers.get_content_type() == "application/json":
+        content = json.loads(content)
+    return response.status, content, response.headers

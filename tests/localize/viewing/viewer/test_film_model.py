@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from localize.bundle.bundle import load_bundle
+from localize.network.word_answers import word_answers
+from localize.prediction.predict_films import (
+    FilmToPredict,
+    PredictOptions,
+    film_results,
+    predict_films,
+)
+from localize.viewing.viewer.film_model import FilmModel
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def model(bundle):
+    return FilmModel(bundle, CPU)
+
+
+def test_card_is_that_of_predict_with_its_severity_interval(model, bundle, film):
+    card = model.card("x", film)
+    prediction = predict_films(
+        load_bundle(bundle), [FilmToPredict("x", film, "x")], PredictOptions(), CPU
+    )
+    assert [box.score for box in card.boxes] == prediction.boxes["score"].round(4).tolist()
+    assert card.p_pneumonia == round(float(prediction.images["p_pneumonia"].iloc[0]), 4)
+    assert (card.width, card.height) == (160, 120)
+    assert card.severity is not None
+    assert card.severity_low == pytest.approx(max(card.severity - 0.75, 0), abs=1e-4)
+    assert card.severity_high == pytest.approx(min(card.severity + 0.75, 8), abs=1e-4)
+
+
+def test_answers_are_the_grounding_of_the_regions(model, bundle, film):
+    answers = model.answers(film)
+    loaded = load_bundle(bundle)
+    _, found = next(film_results(loaded, [film], PredictOptions(max_boxes=100), CPU))
+    expected = word_answers(found.fused, loaded.words.vectors.astype(np.float64))
+    given = np.array([region.answers for region in answers.regions])
+    assert answers.keywords == loaded.words.keywords == model.keywords
+    assert given.shape == (len(found.alpha), len(answers.keywords))
+    assert np.abs(given - expected).max() <= 1e-5
+    alphas = np.array([region.alpha for region in answers.regions])
+    assert np.abs(alphas - found.alpha).max() <= 1e-5
+    corners = np.array([region.xyxy for region in answers.regions])
+    assert np.abs(corners - found.ranked.xyxy).max() <= 0.01
+
+
+def test_phrase_is_read_with_the_lexicon_of_the_bundle(model):
+    phrase = model.phrase("LLL")
+    assert dataclasses.astuple(phrase) == (("left", "lower"), ())
