@@ -16,7 +16,7 @@ from experiments.benchmark.peak import Cost, in_process
 from experiments.benchmark.rows import BenchmarkRow
 from experiments.benchmark.sizes import Bench
 from localize.formats.hub.annotations import annotations_from_prediction
-from localize.formats.hub.export import export
+from localize.formats.export import export
 from localize.prediction.tables import BOX_COLUMNS as PREDICTED
 from localize.prediction.tables import IMAGE_COLUMNS as PREDICTED_IMAGES
 from localize.prediction.tables import Prediction, read_prediction, write_prediction

@@ -31,10 +31,10 @@ from localize.formats.hub.annotations import (
     annotations_from_prediction,
     annotations_of_films,
 )
-from localize.formats.hub.changes import ChangeSummary, summarise_changes
-from localize.formats.hub.export import export
-from localize.formats.hub.import_boxes import ImportOptions, import_boxes, read_annotations
-from localize.formats.hub.imported_info import imported_info
+from localize.formats.changes import ChangeSummary, summarise_changes
+from localize.formats.export import export
+from localize.formats.import_boxes import ImportOptions, import_boxes, read_annotations
+from localize.formats.import_boxes import imported_info
 from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import Prediction, read_prediction, write_prediction
 

@@ -72,8 +72,8 @@ def export_command(
         annotations_from_manifest,
         annotations_from_prediction,
     )
-    from localize.formats.hub.export import export
-    from localize.formats.hub.options import FormatOptions
+    from localize.formats.export import export
+    from localize.formats.hub.format_options import FormatOptions
     from localize.formats.hub.sidecar import sidecar_path
 
     selection = Selection(min_score, max_boxes, _label_map(label))
@@ -144,10 +144,10 @@ def import_command(
     from data_manifests.tables.manifest import read_manifest, write_manifest
     from localize.formats.dicom.sr import name_by_sop_uid
     from localize.formats.hub.annotations import Selection, annotations_from_prediction
-    from localize.formats.hub.changes import summarise_changes
-    from localize.formats.hub.folders import atomic_folder
-    from localize.formats.hub.import_boxes import ImportOptions, import_boxes, read_annotations
-    from localize.formats.hub.imported_info import imported_info
+    from localize.formats.changes import summarise_changes
+    from localize.formats.hub.writing import atomic_folder
+    from localize.formats.import_boxes import ImportOptions, import_boxes, read_annotations
+    from localize.formats.import_boxes import imported_info
     from localize.prediction.tables import read_prediction
 
     manifest = read_manifest(manifest_folder)

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 import pneumoloc
-from localize.formats.hub.export import EXPORTERS, FOLDER_FORMATS
+from localize.formats.export import EXPORTERS, FOLDER_FORMATS
 from localize.viewing.viewer.corrections import DOWNLOADS, Corrections
 from localize.viewing.viewer.server import ViewerServer
 from localize.viewing.viewer.shelf import Shelf

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from localize.formats.dicom import codes
+from localize.formats.dicom.grey_scale import copy_grey_scale, without_grey_scale
 from localize.formats.dicom.source import (
     MANUFACTURER,
     DicomTarget,
@@ -21,9 +22,9 @@ from localize.formats.dicom.source import (
 )
 from localize.formats.dicom.sr import closed_corners
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.names import SafeNames
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.film_names import SafeNames
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.writing import atomic_folder
 
 if TYPE_CHECKING:
     import highdicom as hd
@@ -81,8 +82,9 @@ def _state(item: DicomTarget) -> hd.pr.GrayscaleSoftcopyPresentationState:
                 text_objects=texts,
             )
         )
-    return hd.pr.GrayscaleSoftcopyPresentationState(
-        referenced_images=[item.header],
+    header = without_grey_scale(item.header)
+    state = hd.pr.GrayscaleSoftcopyPresentationState(
+        referenced_images=[header],
         series_instance_uid=item.series_uid,
         series_number=SERIES_NUMBER,
         sop_instance_uid=item.instance_uid,
@@ -96,6 +98,8 @@ def _state(item: DicomTarget) -> hd.pr.GrayscaleSoftcopyPresentationState:
         graphic_annotations=drawn or None,
         graphic_layers=[layer] if drawn else None,
     )
+    copy_grey_scale(item.header, state)
+    return state
 
 
 def caption(film: FilmAnnotation, place: int) -> str:

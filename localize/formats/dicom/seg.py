@@ -21,10 +21,9 @@ from localize.formats.dicom.source import (
     save,
 )
 from localize.formats.hub.annotations import Annotations
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.names import SafeNames
-from localize.formats.hub.options import FormatOptions
-from localize.formats.hub.whole_pixels import whole_corners
+from localize.formats.hub.film_names import SafeNames
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.writing import atomic_folder, whole_corners
 
 if TYPE_CHECKING:
     import highdicom as hd

@@ -10,15 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import generate_uid
 
 from data_manifests.support.errors import ConfigError, DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.options import FormatOptions
-from localize.formats.hub.source_file import source_file
+from localize.formats.hub.film_names import film_file
+from localize.formats.hub.format_options import FormatOptions
 
 # What the objects that we write need of the film: references, geometry and the grey scale that a
 # presentation state would otherwise switch off. Everything else, names and dates first, stays out.
@@ -30,15 +29,12 @@ KEPT = (
     "PresentationLUTShape"
 ).split()
 REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-# PS3.3 C.11.1.1.2: the defined terms; US is "unspecified".
-RESCALE_TYPES = ("OD", "HU", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT")
 # Attributes that must be present in a DICOM object, if only empty (type 2).
 PATIENT = (
     "PatientName PatientID PatientBirthDate PatientSex AccessionNumber StudyID StudyDate StudyTime "
     "ReferringPhysicianName"
 ).split()
 MANUFACTURER = "pneumoloc"
-LUT_DATA = 0x00283006
 DEVICE_UID = generate_uid(entropy_srcs=["pneumoloc"])
 
 
@@ -87,7 +83,7 @@ def source_header(film: FilmAnnotation, options: FormatOptions) -> pydicom.Datas
     Raises:
         DataError: as `dicom_targets`.
     """
-    path = source_file(film, options.image_root)
+    path = film_file(film.name, film.path, options.image_root)
     try:
         whole = pydicom.dcmread(path, stop_before_pixels=True)
     except (InvalidDicomError, ValueError, OSError) as error:
@@ -105,26 +101,9 @@ def source_header(film: FilmAnnotation, options: FormatOptions) -> pydicom.Datas
     for name in KEPT:
         if name in whole:
             header[name] = whole[name]
-    _plain_grey_scale(header)
-    if header.get("VOILUTSequence"):
-        # A presentation state holds one of the two; the reader of films takes the table first, too.
-        for name in ("WindowCenter", "WindowWidth"):
-            header.pop(name, None)
     for name in PATIENT:
         setattr(header, name, whole.get(name, "") if options.keep_patient else "")
     return header
-
-
-def _plain_grey_scale(header: pydicom.Dataset) -> None:
-    """Take out what somebody may have typed there (unit, names of tables); tables become words."""
-    if "RescaleType" in header and header.RescaleType not in RESCALE_TYPES:
-        header.RescaleType = "US"
-    for name in ("ModalityLUTSequence", "VOILUTSequence"):
-        for item in header.get(name) or ():
-            item.pop("LUTExplanation", None)
-            if not isinstance(item.LUTData, bytes):  # PS3.6: US or OW; highdicom knows OW only
-                values = np.asarray(item.LUTData, dtype="<u2")
-                item["LUTData"] = pydicom.DataElement(LUT_DATA, "OW", values.tobytes())
 
 
 def require_highdicom() -> None:

@@ -29,10 +29,10 @@ from localize.formats.dicom.source import (
     save,
 )
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.names import SafeNames
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.film_names import SafeNames
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.reading import BadField, box_array, file_error
+from localize.formats.hub.writing import atomic_folder
 
 if TYPE_CHECKING:
     import highdicom as hd

@@ -14,7 +14,7 @@ from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.columns import CORNERS
 from data_manifests.tables.manifest import Manifest
 from localize.evaluation.film_boxes import Floats
-from localize.formats.hub.names import film_names
+from localize.formats.hub.film_names import film_names
 from localize.prediction.tables import Prediction
 
 DEFAULT_LABEL = "pneumonia"

@@ -15,8 +15,7 @@ import numpy as np
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.json_stream import dump, write_list
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.reading import (
     BadField,
     box_array,
@@ -25,7 +24,7 @@ from localize.formats.hub.reading import (
     load_json,
     number,
 )
-from localize.formats.hub.whole_pixels import whole_corners
+from localize.formats.hub.writing import json_line, whole_corners, write_json_list
 
 Row = dict[str, Any]  # Any: a JSON object of the format
 
@@ -86,7 +85,7 @@ def write_coco_results(annotations: Annotations, target: Path, options: FormatOp
             yield {key: row[key] for key in ("image_id", "category_id", "bbox", "score")}
 
     with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as handle:
-        write_list(handle, rows())
+        write_json_list(handle, rows())
 
 
 def read_coco(path: Path) -> list[FilmAnnotation]:
@@ -175,10 +174,10 @@ def _write_dataset(
         ],
     }
     with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as handle:
-        handle.write(dump(head)[:-1] + ',\n"images": ')
-        write_list(handle, images)
+        handle.write(json_line(head)[:-1] + ',\n"images": ')
+        write_json_list(handle, images)
         handle.write(',\n"annotations": ')
-        write_list(handle, boxes)
+        write_json_list(handle, boxes)
         handle.write("}\n")
 
 

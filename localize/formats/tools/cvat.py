@@ -19,9 +19,9 @@ from defusedxml.ElementTree import iterparse
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.reading import BadField, box_array, file_error
-from localize.formats.hub.xml_text import attribute, text
+from localize.formats.hub.writing import xml_attribute, xml_text
 
 # The film's own numbers travel on a tag, the only thing in CVAT that belongs to a whole image.
 FILM_TAG = "film scores"
@@ -74,7 +74,7 @@ def _meta(annotations: Annotations) -> Iterator[str]:
 
 def _label(name: str, kind: str, attributes: list[str]) -> str:
     return (
-        f"      <label><name>{text(name)}</name><type>{kind}</type>\n"
+        f"      <label><name>{xml_text(name)}</name><type>{kind}</type>\n"
         f"        <attributes>\n{''.join(attributes)}        </attributes>\n      </label>\n"
     )
 
@@ -82,7 +82,7 @@ def _label(name: str, kind: str, attributes: list[str]) -> str:
 def _declared(name: str, kind: str) -> str:
     default = "false" if kind == "checkbox" else ""
     return (
-        f"          <attribute><name>{text(name)}</name><mutable>False</mutable>"
+        f"          <attribute><name>{xml_text(name)}</name><mutable>False</mutable>"
         f"<input_type>{kind}</input_type><default_value>{default}</default_value>"
         f"<values>{default}</values></attribute>\n"
     )
@@ -90,12 +90,12 @@ def _declared(name: str, kind: str) -> str:
 
 def _image(number: int, film: FilmAnnotation, keywords: tuple[str, ...]) -> Iterator[str]:
     yield (
-        f'  <image id="{number}" name={attribute(film.name)} '
+        f'  <image id="{number}" name={xml_attribute(film.name)} '
         f'width="{film.width}" height="{film.height}">\n'
     )
     for place, (x1, y1, x2, y2) in enumerate(film.xyxy.tolist()):
         yield (
-            f'    <box label={attribute(film.labels[place])} source="auto" occluded="0" '
+            f'    <box label={xml_attribute(film.labels[place])} source="auto" occluded="0" '
             f'xtl="{x1:.6f}" ytl="{y1:.6f}" xbr="{x2:.6f}" ybr="{y2:.6f}" z_order="0">\n'
         )
         if np.isfinite(film.scores[place]):
@@ -116,7 +116,7 @@ def _image(number: int, film: FilmAnnotation, keywords: tuple[str, ...]) -> Iter
 
 
 def _value(name: str, value: str) -> str:
-    return f"      <attribute name={attribute(name)}>{text(value)}</attribute>\n"
+    return f"      <attribute name={xml_attribute(name)}>{xml_text(value)}</attribute>\n"
 
 
 def _read(handle: IO[bytes], path: Path) -> list[FilmAnnotation]:

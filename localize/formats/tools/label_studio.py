@@ -17,10 +17,9 @@ import numpy as np
 from data_manifests.support.atomic import atomic_path, write_text
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.json_stream import write_list
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.reading import BadField, box_array, file_error, get, load_json, number
-from localize.formats.hub.xml_text import attribute
+from localize.formats.hub.writing import write_json_list, xml_attribute
 
 Row = dict[str, Any]  # Any: a JSON object of the format
 LABEL, KEYWORDS, SEVERITY, IMAGE = "label", "attributes", "severity", "image"
@@ -35,7 +34,7 @@ def write_label_studio(annotations: Annotations, target: Path, options: FormatOp
     config = target.with_name(f"{target.stem}.config.xml")
     with atomic_path(target) as temporary:
         with temporary.open("w", encoding="utf-8") as handle:
-            write_list(handle, _tasks(annotations, options.image_url))
+            write_json_list(handle, _tasks(annotations, options.image_url))
         write_text(config, labeling_config(annotations))
 
 
@@ -45,13 +44,13 @@ def labeling_config(annotations: Annotations) -> str:
         "<View>",
         f'  <Image name="{IMAGE}" value="$image" zoom="true" zoomControl="true"/>',
         f'  <RectangleLabels name="{LABEL}" toName="{IMAGE}">',
-        *(f"    <Label value={attribute(label)}/>" for label in annotations.labels),
+        *(f"    <Label value={xml_attribute(label)}/>" for label in annotations.labels),
         "  </RectangleLabels>",
     ]
     if annotations.keywords:
         lines += [
             f'  <Choices name="{KEYWORDS}" toName="{IMAGE}" choice="multiple" perRegion="true">',
-            *(f"    <Choice value={attribute(word)}/>" for word in annotations.keywords),
+            *(f"    <Choice value={xml_attribute(word)}/>" for word in annotations.keywords),
             "  </Choices>",
         ]
     lines += [f'  <Number name="{SEVERITY}" toName="{IMAGE}" min="0" max="8" step="0.1"/>']

@@ -13,11 +13,10 @@ import numpy as np
 
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.json_stream import dump
-from localize.formats.hub.names import SafeNames
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.film_names import SafeNames
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.reading import BadField, box_array, file_error, get, load_json, number
+from localize.formats.hub.writing import atomic_folder, json_line
 
 VERSION = "5.5.0"  # of the file layout, unchanged since LabelMe 5
 
@@ -38,7 +37,7 @@ def write_labelme(annotations: Annotations, target: Path, options: FormatOptions
             path = folder / f"{name}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             image = posixpath.relpath(f"/{film.name}", f"/{posixpath.dirname(name)}")
-            path.write_text(dump(_document(film, image)) + "\n", "utf-8")
+            path.write_text(json_line(_document(film, image)) + "\n", "utf-8")
 
 
 def read_labelme(path: Path) -> list[FilmAnnotation]:

@@ -13,8 +13,8 @@ import numpy as np
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import DEFAULT_LABEL, Annotations, FilmAnnotation
-from localize.formats.hub.names import split_suffix
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.film_names import split_suffix
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.reading import file_error
 
 SIDE = 1024  # of every film of the challenge

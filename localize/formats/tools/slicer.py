@@ -15,12 +15,10 @@ from pydicom.errors import InvalidDicomError
 
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.json_stream import dump
-from localize.formats.hub.names import SafeNames, split_suffix
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.film_names import SafeNames, film_file, split_suffix
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.reading import box_array, load_json
-from localize.formats.hub.source_file import source_file
+from localize.formats.hub.writing import atomic_folder, json_line
 
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
@@ -45,7 +43,7 @@ def write_slicer(annotations: Annotations, target: Path, options: FormatOptions)
             path.parent.mkdir(parents=True, exist_ok=True)
             row_mm, column_mm = _spacing(film, options)
             markups = [_markup(film, place, column_mm, row_mm) for place in range(len(film))]
-            path.write_text(dump({"@schema": SCHEMA, "markups": markups}) + "\n", "utf-8")
+            path.write_text(json_line({"@schema": SCHEMA, "markups": markups}) + "\n", "utf-8")
 
 
 def read_slicer_boxes(path: Path, column_mm: float, row_mm: float) -> np.ndarray[Any, Any]:
@@ -96,7 +94,7 @@ def _markup(film: FilmAnnotation, place: int, column_mm: float, row_mm: float) -
 def _spacing(film: FilmAnnotation, options: FormatOptions) -> tuple[float, float]:
     """Row and column spacing in mm: of the DICOM file, else `spacing_mm`."""
     if split_suffix(film.name)[1].lower() in DICOM_SUFFIXES:
-        path = source_file(film, options.image_root)
+        path = film_file(film.name, film.path, options.image_root)
         try:
             header = pydicom.dcmread(path, stop_before_pixels=True)
             spacing = header.get("PixelSpacing") or header.get("ImagerPixelSpacing")

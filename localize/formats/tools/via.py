@@ -18,10 +18,10 @@ import numpy as np
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.json_stream import dump
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.film_names import film_file
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.reading import BadField, box_array, file_error, get, load_json, number
-from localize.formats.hub.source_file import source_file
+from localize.formats.hub.writing import json_line
 
 COLUMNS = (
     "filename",
@@ -50,7 +50,9 @@ def write_via(annotations: Annotations, target: Path, options: FormatOptions) ->
             handle.write("{")
             for place, (film, name, size) in enumerate(_sized(annotations, options)):
                 comma = "," if place else ""
-                handle.write(f"{comma}\n{dump(f'{name}{size}')}: {dump(_json(film, name, size))}")
+                handle.write(
+                    f"{comma}\n{json_line(f'{name}{size}')}: {json_line(_json(film, name, size))}"
+                )
             handle.write("\n}\n")
         else:
             writer = csv.writer(handle, lineterminator="\n")
@@ -107,7 +109,7 @@ def _sized(
                 ]
             )
         seen.add(name)
-        yield film, name, source_file(film, options.image_root).stat().st_size
+        yield film, name, film_file(film.name, film.path, options.image_root).stat().st_size
 
 
 def _regions(film: FilmAnnotation) -> Iterator[tuple[Row, Row]]:
@@ -139,11 +141,11 @@ def _json(film: FilmAnnotation, name: str, size: int) -> Row:
 
 
 def _csv_rows(film: FilmAnnotation, name: str, size: int) -> Iterator[tuple[object, ...]]:
-    head = (name, size, dump(_film_values(film)))
+    head = (name, size, json_line(_film_values(film)))
     if not len(film):
         yield (*head, 0, 0, "{}", "{}")
     for place, (shape, values) in enumerate(_regions(film)):
-        yield (*head, len(film), place, dump(shape), dump(values))
+        yield (*head, len(film), place, json_line(shape), json_line(values))
 
 
 def _from_csv(path: Path) -> Iterable[tuple[str, Row]]:

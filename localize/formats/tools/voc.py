@@ -18,12 +18,10 @@ from defusedxml.ElementTree import parse
 
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.names import SafeNames, split_suffix
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.film_names import SafeNames, split_suffix
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.reading import BadField, box_array, file_error
-from localize.formats.hub.whole_pixels import whole_corners
-from localize.formats.hub.xml_text import text
+from localize.formats.hub.writing import atomic_folder, whole_corners, xml_text
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -89,12 +87,12 @@ def _file_name(film: FilmAnnotation, name: str, options: FormatOptions) -> str:
 
 
 def _document(film: FilmAnnotation, file_name: str, options: FormatOptions) -> Iterator[str]:
-    yield f"<annotation>\n  <folder></folder>\n  <filename>{text(file_name)}</filename>\n"
+    yield f"<annotation>\n  <folder></folder>\n  <filename>{xml_text(file_name)}</filename>\n"
     yield "  <source><database>pneumoloc</database></source>\n"
     yield f"  <size><width>{film.width}</width><height>{film.height}</height>"
     yield "<depth>1</depth></size>\n  <segmented>0</segmented>\n"
     for place, corners in enumerate(film.xyxy.tolist()):
-        yield f"  <object>\n    <name>{text(film.labels[place])}</name>\n"
+        yield f"  <object>\n    <name>{xml_text(film.labels[place])}</name>\n"
         yield "    <pose>Unspecified</pose><truncated>0</truncated><difficult>0</difficult>\n"
         values = corners if options.voc_floats else whole_corners(corners)
         shift = 1 if options.voc_one_based else 0
@@ -113,7 +111,7 @@ def _attributes(film: FilmAnnotation, place: int) -> Iterator[str]:
     if pairs:
         yield "    <attributes>\n"
         for name, value in pairs:
-            yield f"      <attribute><name>{text(name)}</name><value>{value}</value></attribute>\n"
+            yield f"      <attribute><name>{xml_text(name)}</name><value>{value}</value></attribute>\n"
         yield "    </attributes>\n"
 
 

@@ -15,10 +15,10 @@ import yaml
 from data_manifests.support.errors import DataError, Problem
 from localize.evaluation.film_boxes import Floats
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.names import SafeNames, split_suffix
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.film_names import SafeNames, split_suffix
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.reading import BadField, file_error
+from localize.formats.hub.writing import atomic_folder
 
 LABEL_FOLDERS = ("labels", "obj_train_data")
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from data_manifests.films.read_film import FILM_SUFFIXES, read_film
 from data_manifests.support.errors import DataError
-from localize.formats.hub.names import film_names
+from localize.formats.hub.film_names import film_names
 from localize.prediction.tables import Prediction
 from localize.viewing.gallery.cards import Card, film_cards
 

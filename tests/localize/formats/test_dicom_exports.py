@@ -6,9 +6,9 @@ import pytest
 
 from data_manifests.support.errors import DataError
 from localize.formats.dicom.sr import name_by_sop_uid, read_dicom_sr
-from localize.formats.hub.export import export
-from localize.formats.hub.import_boxes import import_boxes
-from localize.formats.hub.options import FormatOptions
+from localize.formats.export import export
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.import_boxes import import_boxes
 from tests.localize.formats.dicom_films import CANARIES, write_dicom_film
 from tests.localize.formats.films import (
     HOSTILE_NAMES,

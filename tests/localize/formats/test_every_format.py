@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from data_manifests.support.errors import ConfigError
-from localize.formats.hub.export import EXPORTERS, FOLDER_FORMATS, export
-from localize.formats.hub.options import FormatOptions
+from localize.formats.export import EXPORTERS, FOLDER_FORMATS, export
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.tools.coco import read_coco
 from localize.formats.tools.cvat import read_cvat
 from localize.formats.tools.label_studio import read_label_studio

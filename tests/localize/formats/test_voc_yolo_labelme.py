@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from data_manifests.support.errors import DataError
-from localize.formats.hub.export import export
-from localize.formats.hub.options import FormatOptions
-from localize.formats.hub.whole_pixels import whole_corners
+from localize.formats.export import export
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.writing import whole_corners
 from localize.formats.tools.labelme import read_labelme
 from localize.formats.tools.voc import read_voc
 from localize.formats.tools.yolo import read_yolo

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from data_manifests.support.errors import DataError
-from localize.formats.hub.export import export
-from localize.formats.hub.options import FormatOptions
+from localize.formats.export import export
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.tools.slicer import read_slicer_boxes
 from tests.localize.formats.dicom_films import write_dicom_film
 from tests.localize.formats.films import make_annotations, make_film, paired_iou, random_films

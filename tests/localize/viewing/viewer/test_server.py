@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from data_manifests.tables.manifest import read_manifest, write_manifest
-from localize.formats.hub.import_boxes import import_boxes
+from localize.formats.import_boxes import import_boxes
 from localize.formats.tools.coco import read_coco
 from localize.viewing.viewer import server as server_module
 from localize.viewing.viewer.corrections import COCO_FILE, Corrections

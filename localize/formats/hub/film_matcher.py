@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from data_manifests.tables.manifest import Manifest
-from localize.formats.hub.names import SafeNames, split_suffix
+from localize.formats.hub.film_names import SafeNames, split_suffix
 
 
 class FilmMatcher:

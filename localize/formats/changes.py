@@ -15,7 +15,7 @@ from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
 from localize.evaluation.film_boxes import Floats
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.import_boxes import film_pixels, matched_rows
+from localize.formats.import_boxes import film_pixels, matched_rows
 
 # Formats and tools round to whole pixels: a shift of one pixel was nobody's decision.
 SAME_PX = 1.0

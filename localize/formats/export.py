@@ -10,7 +10,7 @@ from localize.formats.dicom.gsps import write_dicom_gsps
 from localize.formats.dicom.seg import write_dicom_seg
 from localize.formats.dicom.sr import write_dicom_sr
 from localize.formats.hub.annotations import Annotations
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.sidecar import sidecar_path, write_sidecar
 from localize.formats.tools.coco import write_coco, write_coco_results, write_v7_coco
 from localize.formats.tools.cvat import write_cvat

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from data_manifests.support.errors import ConfigError, DataError
+from localize.formats.changes import summarise_changes
 from localize.formats.hub.annotations import annotations_from_prediction
-from localize.formats.hub.changes import summarise_changes
-from localize.formats.hub.import_boxes import ImportOptions, import_boxes, read_annotations
+from localize.formats.import_boxes import ImportOptions, import_boxes, read_annotations
 from tests.localize.formats.films import make_annotations, make_film
 from tests.localize.predictions import make_prediction, make_truth
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from data_manifests.boxes import valid_boxes
+from data_manifests.support.atomic import file_sha256
 from data_manifests.support.errors import ConfigError, DataError, Problem
 from data_manifests.tables.columns import BOX_COLUMNS
 from data_manifests.tables.manifest import Manifest, make_manifest
 from localize.evaluation.film_boxes import Floats
 from localize.formats.dicom.sr import read_dicom_sr
 from localize.formats.hub.annotations import DEFAULT_LABEL, FilmAnnotation
-from localize.formats.hub.film_match import FilmMatcher
+from localize.formats.hub.film_matcher import FilmMatcher
 from localize.formats.tools.coco import read_coco
 from localize.formats.tools.cvat import read_cvat
 from localize.formats.tools.label_studio import read_label_studio
@@ -177,3 +179,32 @@ def _reviewed(manifest: Manifest, imported: set[str]) -> pd.DataFrame:
     before = pd.to_numeric(labels["reviewed"]) if "reviewed" in labels else 0.0
     is_imported = labels["image_id"].isin(imported)
     return labels.assign(reviewed=np.maximum(is_imported.astype(float), np.nan_to_num(before)))
+
+
+def imported_info(manifest: Manifest, source: Path, format_name: str, folder: Path) -> Manifest:
+    """The manifest with the import in its `info`, and an image root that is right from `folder`.
+
+    Args:
+        manifest: with the imported boxes.
+        source: the annotators' file or folder.
+        format_name: its format.
+        folder: where the manifest will be written.
+    """
+    info = manifest.info
+    root = info.image_root
+    if not Path(root).is_absolute():
+        root = Path(os.path.relpath(manifest.root.resolve(), folder.resolve())).as_posix()
+    files = [source] if source.is_file() else sorted(p for p in source.rglob("*") if p.is_file())
+    checksums = {
+        path.name if path == source else path.relative_to(source).as_posix(): file_sha256(path)
+        for path in files
+    }
+    return replace(
+        manifest,
+        info=replace(
+            info,
+            image_root=root,
+            options={**info.options, "boxes_imported_as": format_name},
+            sources={**info.sources, **checksums},
+        ),
+    )
