@@ -1,57 +1,19 @@
-"""`export`: a hub of films and boxes into any of the formats."""
+"""`export`: films and boxes into any of the formats."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from dataclasses import replace
 from pathlib import Path
 
-from data_manifests.support.errors import ConfigError, DataError
-from localize.formats.dicom.gsps import write_dicom_gsps
-from localize.formats.dicom.seg import write_dicom_seg
-from localize.formats.dicom.sr import write_dicom_sr
+from data_manifests.support.errors import DataError
 from localize.formats.hub.annotations import Annotations
 from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.png_films import has_dicom, with_png_films
 from localize.formats.hub.sidecar import sidecar_path, write_sidecar
-from localize.formats.tools.coco import write_coco, write_coco_results, write_v7_coco
-from localize.formats.tools.cvat import write_cvat
-from localize.formats.tools.label_studio import write_label_studio
-from localize.formats.tools.labelme import write_labelme
-from localize.formats.tools.rsna_csv import write_rsna_csv
-from localize.formats.tools.slicer import write_slicer
-from localize.formats.tools.via import write_via
-from localize.formats.tools.voc import write_voc
-from localize.formats.tools.yolo import write_yolo, write_yolo_darknet
+from localize.formats.registry import exported_format
 
-FOLDER_FORMATS = (
-    "voc",
-    "yolo",
-    "yolo-1.1",
-    "labelme",
-    "slicer",
-    "dicom-sr",
-    "dicom-gsps",
-    "dicom-seg",
-)
-
-Exporter = Callable[[Annotations, Path, FormatOptions], None]
-
-EXPORTERS: dict[str, Exporter] = {
-    "coco": write_coco,
-    "coco-results": write_coco_results,
-    "v7-coco": write_v7_coco,
-    "voc": write_voc,
-    "yolo": write_yolo,
-    "yolo-1.1": write_yolo_darknet,
-    "label-studio": write_label_studio,
-    "cvat": write_cvat,
-    "labelme": write_labelme,
-    "via": write_via,
-    "rsna-csv": write_rsna_csv,
-    "slicer": write_slicer,
-    "dicom-sr": write_dicom_sr,
-    "dicom-gsps": write_dicom_gsps,
-    "dicom-seg": write_dicom_seg,
-}
+LOGGER = logging.getLogger(__name__)
 
 
 def export(
@@ -64,19 +26,32 @@ def export(
 ) -> None:
     """Write films and boxes in a format, and `<target>.sidecar.csv` with all that is known of them.
 
-    `target` is a file, or a new folder for the formats with many files (`FOLDER_FORMATS`). A failed
-    export leaves nothing behind.
+    A failed export leaves nothing behind.
+
+    Args:
+        annotations: the films.
+        format_name: one of `ExportFormat`.
+        target: a file, or a new folder for a format of many files.
+        options: choices of single formats.
+        has_sidecar: whether the sidecar is written.
 
     Raises:
         ConfigError: no such format.
-        DataError: the films or boxes cannot be written in it, or `target` is a folder where the
-            format is a file.
+        DataError: the films or boxes cannot be written in it, or `target` is a folder
+            where the format is a file.
     """
-    exporter = EXPORTERS.get(format_name)
-    if exporter is None:
-        raise ConfigError(f"format: expected one of {', '.join(EXPORTERS)}, got {format_name!r}")
-    if format_name not in FOLDER_FORMATS and target.is_dir():
+    written = exported_format(format_name)
+    if not written.is_folder and target.is_dir():
         raise DataError(f"{target}: expected a file to write {format_name} into, got a folder")
-    exporter(annotations, target, options or FormatOptions())
+    options = options or FormatOptions()
+    if not written.shows_dicom and options.png_films is not None:
+        annotations = with_png_films(annotations, options.png_films, options.image_root)
+        options = replace(options, image_root=None)
+    written.write(annotations, target, options)
     if has_sidecar:
         write_sidecar(annotations, sidecar_path(target))
+    if not written.shows_dicom and has_dicom(annotations, options.image_root):
+        LOGGER.warning(
+            "%s: its tools do not open DICOM films; --png-films FOLDER writes PNG copies",
+            format_name,
+        )

@@ -31,8 +31,8 @@ from localize.bundle.bundle import load_bundle
 from localize.bundle.shipped import SHIPPED_BUNDLE
 from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.evaluate import evaluate
-from localize.formats.hub.annotations import annotations_from_prediction
 from localize.formats.export import export
+from localize.formats.hub.from_tables import annotations_from_prediction
 from localize.network.config import LocalizeTrainConfig
 from localize.pipeline.make_bundle import make_bundle
 from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films

@@ -66,7 +66,7 @@ def is_shown_inverted(header: pydicom.Dataset) -> bool:
 
 
 def without_grey_scale(header: pydicom.Dataset) -> pydicom.Dataset:
-    """The header for highdicom, which copies windows without polarity and LUTs with a changed depth."""
+    """The header for highdicom, which would copy a wrong polarity and depth of LUTs."""
     plain = pydicom.Dataset()
     plain.file_meta = header.file_meta
     for element in header:

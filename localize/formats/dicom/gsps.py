@@ -9,8 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from localize.formats.dicom import codes
 from localize.formats.dicom.grey_scale import copy_grey_scale, without_grey_scale
 from localize.formats.dicom.source import (
@@ -47,7 +45,7 @@ def write_dicom_gsps(annotations: Annotations, target: Path, options: FormatOpti
     names = SafeNames(film.name for film in annotations)
     with atomic_folder(target) as folder:
         for item in dicom_targets(annotations, "gsps", options):
-            save(_state(item), folder / f"{names.of(item.film.name)}.dcm")
+            save(_state(item), item, folder / f"{names.of(item.film.name)}.dcm")
 
 
 def _state(item: DicomTarget) -> hd.pr.GrayscaleSoftcopyPresentationState:
@@ -103,7 +101,7 @@ def _state(item: DicomTarget) -> hd.pr.GrayscaleSoftcopyPresentationState:
 
 
 def caption(film: FilmAnnotation, place: int) -> str:
-    """What is written at a box: label, score, words."""
-    score = float(film.scores[place])
-    parts = [film.labels[place], f"{score:.2f}" if np.isfinite(score) else ""]
+    """The text at a box: label, score, words."""
+    score = film.score(place)
+    parts = [film.labels[place], "" if score is None else f"{score:.2f}"]
     return codes.plain_text(" ".join([*parts, *film.keywords[place]]), 1024)

@@ -43,7 +43,7 @@ def write_dicom_seg(annotations: Annotations, target: Path, options: FormatOptio
     with atomic_folder(target) as folder:
         for item in dicom_targets(annotations, "seg", options):
             if len(item.film):
-                save(_segmentation(item), folder / f"{names.of(item.film.name)}.dcm")
+                save(_segmentation(item), item, folder / f"{names.of(item.film.name)}.dcm")
 
 
 def _segmentation(item: DicomTarget) -> hd.seg.Segmentation:

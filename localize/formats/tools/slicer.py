@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
@@ -17,7 +16,6 @@ from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
 from localize.formats.hub.film_names import SafeNames, film_file, split_suffix
 from localize.formats.hub.format_options import FormatOptions
-from localize.formats.hub.reading import box_array, load_json
 from localize.formats.hub.writing import atomic_folder, json_line
 
 SCHEMA = (
@@ -46,28 +44,10 @@ def write_slicer(annotations: Annotations, target: Path, options: FormatOptions)
             path.write_text(json_line({"@schema": SCHEMA, "markups": markups}) + "\n", "utf-8")
 
 
-def read_slicer_boxes(path: Path, column_mm: float, row_mm: float) -> np.ndarray[Any, Any]:
-    """The boxes of one markups file in pixels, (N, 4); the inverse of the writer."""
-    boxes = []
-    for markup in load_json(path)["markups"]:
-        centre, size = markup["center"], markup["size"]
-        low = [centre[0] - size[0] / 2, centre[1] - size[1] / 2]
-        high = [centre[0] + size[0] / 2, centre[1] + size[1] / 2]
-        boxes.append(
-            [
-                low[0] / column_mm + 0.5,
-                low[1] / row_mm + 0.5,
-                high[0] / column_mm + 0.5,
-                high[1] / row_mm + 0.5,
-            ]
-        )
-    return box_array(boxes)
-
-
 def _markup(film: FilmAnnotation, place: int, column_mm: float, row_mm: float) -> dict[str, Any]:
     x1, y1, x2, y2 = film.xyxy[place].tolist()
-    score = float(film.scores[place])
-    words = [f"{score:.4f}" if np.isfinite(score) else "", *film.keywords[place]]
+    score = film.score(place)
+    words = ["" if score is None else f"{score:.4f}", *film.keywords[place]]
     centre = [((x1 + x2) / 2 - 0.5) * column_mm, ((y1 + y2) / 2 - 0.5) * row_mm, 0.0]
     return {
         "type": "ROI",

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from data_manifests.boxes import Boxes
-from localize.formats.hub.annotations import FilmAnnotation, annotations_of_films
 from localize.formats.export import export
+from localize.formats.hub.annotations import FilmAnnotation, annotations_of_films
 from localize.formats.hub.format_options import FormatOptions
 from localize.formats.tools.coco import read_coco, write_coco
 from localize.viewing.gallery.cards import Corners

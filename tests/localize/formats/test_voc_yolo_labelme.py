@@ -20,6 +20,10 @@ from tests.localize.formats.films import make_annotations, make_film
 FRACTIONS = ((10.5, 20.25, 40.5, 60.25),)
 
 
+def size_of(name):
+    return 512, 640
+
+
 def write(tmp_path, name, *films, **options):
     export(make_annotations(*films), name, tmp_path / "out", options=FormatOptions(**options))
     return tmp_path / "out"
@@ -118,7 +122,7 @@ def test_yolo_faults_are_named_with_file_and_line(tmp_path, line, expected):
     folder = write(tmp_path, "yolo", make_film())
     (folder / "labels" / "film.txt").write_text(f"0 0.5 0.5 0.1 0.1\n{line}\n")
     with pytest.raises(DataError, match=expected) as error:
-        read_yolo(folder)
+        read_yolo(folder, size_of)
     assert "film.txt row 2" in str(error.value)
 
 
@@ -129,7 +133,7 @@ def test_yolo_class_names_run_no_code_and_must_be_names(tmp_path, content):
     folder = write(tmp_path, "yolo", make_film())
     (folder / "data.yaml").write_text(content)
     with pytest.raises(DataError, match="names"):
-        read_yolo(folder)
+        read_yolo(folder, size_of)
 
 
 def test_labelme_files_have_the_keys_that_labelme_asks_for(tmp_path):
