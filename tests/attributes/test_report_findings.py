@@ -56,6 +56,6 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
         "import sys, attributes; print([m for m in ('yaml', 'numpy', 'spacy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
+    assert done.stdout.strip() == "[]"
     with pytest.raises(AttributeError, match="structure_reports"):
         _ = attributes.structure_reports
