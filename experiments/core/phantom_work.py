@@ -16,6 +16,7 @@ import torch
 
 from data_manifests.support.atomic import write_json
 from data_manifests.support.one_thread import one_thread
+from data_manifests.support.other_settings import refuse_other_settings
 from data_manifests.tables.manifest import read_manifest
 from experiments.core.road import Road, TestSet
 from experiments.core.sides import kept_sides
@@ -24,7 +25,6 @@ from experiments.methods.method import Method, method_prediction
 from localize.bundle.bundle import read_json
 from localize.bundle.shipped import SHIPPED_BUNDLE
 from localize.pipeline.attention import PairParts
-from localize.pipeline.cached import refuse_other_settings
 from localize.pipeline.quickstart import QuickstartSize, learn_boxes, read_pairs
 
 CPU = torch.device("cpu")

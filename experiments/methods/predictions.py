@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from data_manifests.support.other_settings import refuse_other_settings
 from detector.roi_store import RoiStore
 from experiments.core.road import Road, TestSet
 from experiments.methods.classifier import load_classifier
@@ -24,7 +25,6 @@ from experiments.methods.train_classifier import RESULT, train_classifier
 from localize.adaptation.adapt_detector import Adaptation, adapt_detector
 from localize.bundle.bundle import load_bundle, read_json
 from localize.pipeline.attention import attention_bundle, propose_films
-from localize.pipeline.cached import refuse_other_settings
 from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import Prediction
 from localize.training.settings import LocalizerSettings

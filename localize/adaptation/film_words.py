@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from attributes.targets.targets import Targets, read_studies_with_finding, read_targets
+from attributes.targets.training_targets import Targets, read_studies_with_finding, read_targets
 from data_manifests.laterality import SIDES, LungSide
 from data_manifests.tables.manifest import Manifest
 

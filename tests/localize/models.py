@@ -20,7 +20,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from attributes.lexicon.load import LEXICON_FOLDER
-from attributes.targets.targets import Targets, read_targets
+from attributes.targets.training_targets import Targets, read_targets
 from attributes.vectors.word_vectors import WordVectors, write_word_vectors
 from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest, write_manifest
 from detector.config import DetectorConfig

@@ -64,7 +64,7 @@ def test_a_prediction_serves_no_other_kind_under_its_name(tmp_path):
     made = method_prediction(Method("proposed", "attention", "proposed", by_seed), road, test)
     again = method_prediction(Method("proposed", "attention", "proposed", nothing), road, test)
     pd.testing.assert_frame_equal(again.boxes, made.boxes, check_dtype=False)
-    with pytest.raises(ConfigError, match="kind attention then, adapted now"):
+    with pytest.raises(ConfigError, match="kind: 'attention' before, 'adapted' now"):
         method_prediction(Method("proposed", "adapted", "proposed", by_seed), road, test)
 
 
@@ -77,9 +77,9 @@ def test_a_detector_of_other_settings_is_refused(tmp_path):
     (tmp_path / "detector").mkdir()
     (tmp_path / "detector" / "detector.safetensors").touch()
     assert prepare() == prepare() == "attributes and word vectors of the reports"
-    with pytest.raises(ConfigError, match=r"detector_training\.epochs 10 then, 3 now"):
+    with pytest.raises(ConfigError, match=r"detector_training\.epochs: 10 before, 3 now"):
         prepare("detector_training.epochs=3")
-    with pytest.raises(ConfigError, match="seed 0 then, 1 now"):
+    with pytest.raises(ConfigError, match="seed: 0 before, 1 now"):
         prepare("seed=1")
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from attributes.targets.keyword_states import STATES
 from attributes.targets.policies import DEFAULT_POLICY, get_policy
-from attributes.targets.study_states import STATES
 from data_manifests.laterality import SIDES
 from data_manifests.support.errors import DataError, Problem
 
