@@ -15,7 +15,7 @@ import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-from data_manifests.laterality import box_place
+from data_manifests.laterality import sides_of
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
 from localize.formats.dicom import codes
@@ -187,8 +187,7 @@ def _group(item: DicomTarget, place: int) -> hd.sr.PlanarROIMeasurementsAndQuali
 
 def _side(film: FilmAnnotation, place: int) -> str:
     """The patient's side that a box lies on; "bilateral" for one across the midline."""
-    x1, y1, x2, y2 = film.xyxy[place].tolist()
-    side = box_place((x1, y1, x2, y2), film.width, film.height).side
+    (side,) = sides_of(film.xyxy[place : place + 1], film.width)
     return "bilateral" if side == "central" else side
 
 
