@@ -16,9 +16,9 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import generate_uid
 
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
-from localize.evaluation.film_boxes import Floats
 from localize.formats.dicom import codes
 from localize.formats.dicom.source import (
     DEVICE_UID,

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from data_manifests.boxes import valid_boxes
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.columns import CORNERS
 from data_manifests.tables.manifest import Manifest
-from localize.evaluation.film_boxes import Floats
 from localize.formats.hub.names import film_names
 from localize.prediction.tables import Prediction
 

@@ -11,9 +11,9 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from data_manifests.boxes import iou_matrix
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
-from localize.evaluation.film_boxes import Floats
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
 from localize.formats.hub.import_boxes import film_pixels, matched_rows
 

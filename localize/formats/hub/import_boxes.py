@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from data_manifests.boxes import valid_boxes
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import ConfigError, DataError, Problem
 from data_manifests.tables.columns import BOX_COLUMNS
 from data_manifests.tables.manifest import Manifest, make_manifest
-from localize.evaluation.film_boxes import Floats
 from localize.formats.dicom.sr import read_dicom_sr
 from localize.formats.hub.annotations import DEFAULT_LABEL, FilmAnnotation
 from localize.formats.hub.film_match import FilmMatcher

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
-from localize.evaluation.film_boxes import Floats
 
 
 class BadField(ValueError):

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
-from localize.evaluation.film_boxes import Floats
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
 from localize.formats.hub.folders import atomic_folder
 from localize.formats.hub.names import SafeNames, split_suffix
