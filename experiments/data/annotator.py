@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from data_manifests.boxes import Boxes, iou_matrix
-from localize.evaluation.film_boxes import Floats
+from data_manifests.support.arrays import Floats
 from localize.formats.hub.annotations import FilmAnnotation
 
 MIN_SIDE_PX = 2.0

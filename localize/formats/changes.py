@@ -11,12 +11,12 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from data_manifests.boxes import iou_matrix
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
 from localize.formats.hub.imported_film import ImportedFilm
 from localize.formats.import_boxes import matched_rows, placed_films
-from localize.prediction.film_prediction import Floats
 
 # Formats and tools round to whole pixels: a shift of one pixel is no change.
 SAME_PX = 1.0

@@ -16,6 +16,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from data_manifests.laterality import sides_of
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
 from localize.formats.dicom import codes
@@ -33,7 +34,6 @@ from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.imported_film import Corners, ImportedBox, ImportedFilm
 from localize.formats.hub.reading import BadField, file_error
 from localize.formats.hub.writing import atomic_folder
-from localize.prediction.film_prediction import Floats
 
 if TYPE_CHECKING:
     import highdicom as hd

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_manifests.boxes import Boxes
-from localize.prediction.film_prediction import FilmPrediction, Floats
+from data_manifests.support.arrays import Floats
+from localize.prediction.film_prediction import FilmPrediction
 
 DEFAULT_LABEL = "pneumonia"
 

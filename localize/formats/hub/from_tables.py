@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 
 from data_manifests.boxes import Boxes, valid_boxes
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.columns import CORNERS
 from data_manifests.tables.manifest import Manifest
 from localize.formats.hub.annotations import DEFAULT_LABEL, Annotations, FilmAnnotation
 from localize.formats.hub.film_names import film_names
-from localize.prediction.film_prediction import FilmPrediction, Floats
+from localize.prediction.film_prediction import FilmPrediction
 from localize.prediction.tables import Prediction
 
 

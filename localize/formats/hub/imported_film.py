@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_manifests.boxes import Boxes, valid_boxes
+from data_manifests.support.arrays import Floats
 from localize.formats.hub.annotations import FilmAnnotation
-from localize.prediction.film_prediction import Floats
 
 # Tools round: a corner this far outside is set onto the edge, anything further is an error.
 EDGE_TOLERANCE_PX = 1.0

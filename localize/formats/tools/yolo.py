@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
 from localize.formats.hub.film_names import SafeNames, split_suffix
@@ -19,7 +20,6 @@ from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.imported_film import ImportedBox, ImportedFilm, SizeOf
 from localize.formats.hub.reading import BadField, file_error
 from localize.formats.hub.writing import atomic_folder
-from localize.prediction.film_prediction import Floats
 
 LABEL_FOLDERS = ("labels", "obj_train_data")
 
