@@ -35,7 +35,9 @@ from localize.formats.hub.changes import ChangeSummary, summarise_changes
 from localize.formats.hub.export import export
 from localize.formats.hub.import_boxes import ImportOptions, import_boxes, read_annotations
 from localize.formats.hub.imported_info import imported_info
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.prediction.tables import Prediction, read_prediction, write_prediction
 
 CPU = torch.device("cpu")

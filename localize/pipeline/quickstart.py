@@ -28,14 +28,16 @@ from detector.proposals import ProposalOptions
 from detector.propose import Shard, propose_store
 from detector.train import train_detector
 from localize.bundle.bundle import load_bundle
-from localize.bundle.shipped import SHIPPED_BUNDLE
+from localize.bundle.packaged import PACKAGED_BUNDLE
 from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.evaluate import evaluate
 from localize.formats.hub.annotations import annotations_from_prediction
 from localize.formats.hub.export import export
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.network.config import LocalizeTrainConfig
 from localize.pipeline.make_bundle import make_bundle
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import write_prediction
 from localize.training.from_folders import train_on_folders
 from localize.training.settings import LocalizerSettings
@@ -105,7 +107,7 @@ def run_quickstart(out: Path, *, seed: int, size: QuickstartSize | None = None) 
 def small_detector(size: QuickstartSize, seed: int) -> tuple[DetectorConfig, DetectorTrainConfig]:
     """The package's detector at the size of the films, and how it is fine-tuned."""
     lr = 7e-4 * (size.detector_batch / 8) ** 0.5
-    _, shipped, _ = load_detector(SHIPPED_BUNDLE)
+    _, shipped, _ = load_detector(PACKAGED_BUNDLE)
     return (
         shipped.model_copy(update={"image_size": size.model_px}),
         DetectorTrainConfig(
@@ -140,7 +142,7 @@ def learn_boxes(out: Path, *, seed: int, size: QuickstartSize) -> None:
         out / "detector",
         config=config,
         training=training,
-        initial=SHIPPED_BUNDLE,
+        initial=PACKAGED_BUNDLE,
         device=torch.device("cpu"),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -43,7 +44,8 @@ class FilmPrediction:
         severity: severity score in the unit of the experts' score; None where not predicted.
         severity_interval: low and high end of its 90 % interval; None where not known.
         warning: why the picture does not look like a chest film; empty where it does.
-        picture: (height, width) float32 in [0, 1], of a film that has no file; else None.
+        file: the film's file on this computer, for drawing; never exported.
+        picture: (height, width) float32 in [0, 1] of a film without a file, for drawing.
 
     Raises:
         ValueError: unequal lengths, a number outside its range, or scores that rise.
@@ -63,6 +65,7 @@ class FilmPrediction:
     severity: float | None = None
     severity_interval: tuple[float, float] | None = None
     warning: str = ""
+    file: Path | None = field(default=None, repr=False)
     picture: NDArray[np.float32] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:

@@ -202,7 +202,7 @@ def _viewer(prediction: Path, films: Path, out: Path) -> list[str]:
     """Every answer of the viewer, after its exports."""
     import threading
 
-    from localize.prediction.inputs import film_source
+    from localize.inference.film_list import film_source
     from localize.prediction.tables import read_prediction
 
     server = ViewerServer(

@@ -16,7 +16,7 @@ import pytest
 
 import pneumoloc
 from data_manifests.tables.manifest import read_manifest, write_manifest
-from localize.bundle.shipped import SHIPPED_BUNDLE
+from localize.bundle.packaged import PACKAGED_BUNDLE
 from localize.prediction.tables import read_prediction, write_prediction
 from tests.localize.models import (
     film_manifest,
@@ -164,8 +164,8 @@ def test_bundle_verify_says_that_all_is_well(run, bundle):
 
 def test_the_packages_bundle_has_an_address_and_is_the_default(run):
     ran = run("bundle", "where")
-    assert ran.out == f"{SHIPPED_BUNDLE}\n"
-    assert run("bundle", "info").out == run("bundle", "info", SHIPPED_BUNDLE).out
+    assert ran.out == f"{PACKAGED_BUNDLE}\n"
+    assert run("bundle", "info").out == run("bundle", "info", PACKAGED_BUNDLE).out
 
 
 @pytest.mark.parametrize("command", ["info", "verify"])
