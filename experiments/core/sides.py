@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
+from data_manifests.laterality import SIDES, is_on_side
 from data_manifests.support.atomic import write_json
 from data_manifests.tables.manifest import Manifest
 from localize.bundle.bundle import Bundle, load_bundle, read_json
 from localize.inference.model import Model
-from localize.network.word_answers import SIDES, is_on_side
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from data_manifests.support.arrays import Floats
 from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import CheckpointError
 from localize.prediction.film_prediction import Opacity
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

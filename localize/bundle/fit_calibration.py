@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from data_manifests.boxes import iou_matrix
+from data_manifests.support.arrays import Bools, Floats
 from data_manifests.support.errors import DataError
-from localize.bundle.calibration import Calibration, Floats
+from localize.bundle.calibration import Calibration
 
 logger = logging.getLogger(__name__)
 MATCH_IOU = 0.5  # a box is right when it overlaps a true box by half, as in the headline metric
@@ -87,7 +87,7 @@ def fit_calibration(films: Sequence[ValidationFilm]) -> Calibration:
     return replace(fitted, least_yes=least_yes, most_no=most_no)
 
 
-def conformal_bounds(probabilities: Floats, has_opacity: NDArray[np.bool_]) -> tuple[float, float]:
+def conformal_bounds(probabilities: Floats, has_opacity: Bools) -> tuple[float, float]:
     """The least P of a possible `yes` and the greatest P of a possible `no`.
 
     The floor(ERROR_RATE (n + 1))-th lowest of the n films with an opacity, and highest of those
@@ -101,7 +101,7 @@ def conformal_bounds(probabilities: Floats, has_opacity: NDArray[np.bool_]) -> t
     return least_yes, most_no
 
 
-def _matches(xyxy: Floats, true: Floats) -> NDArray[np.bool_]:
+def _matches(xyxy: Floats, true: Floats) -> Bools:
     """Which boxes match a true box that no better-ranked box took; (K,)."""
     overlap = iou_matrix(xyxy, true) if len(true) else np.zeros((len(xyxy), 0))
     is_match = np.zeros(len(xyxy), bool)
@@ -112,7 +112,7 @@ def _matches(xyxy: Floats, true: Floats) -> NDArray[np.bool_]:
     return is_match
 
 
-def _fit_boxes(features: Floats, labels: NDArray[np.bool_]) -> list[float]:
+def _fit_boxes(features: Floats, labels: Bools) -> list[float]:
     """Intercept and coefficients of (log alpha, film) for boxes that match or do not."""
     if labels.all() or not labels.any():
         # Nothing tells boxes apart: all get the smoothed rate (Platt 1999, section 2.2).
@@ -126,7 +126,7 @@ def _fit_boxes(features: Floats, labels: NDArray[np.bool_]) -> list[float]:
     return fit
 
 
-def _fit(features: Floats, labels: NDArray[np.bool_]) -> list[float]:
+def _fit(features: Floats, labels: Bools) -> list[float]:
     """Intercept and coefficients of a logistic regression, in the features' own units."""
     mean, spread = features.mean(axis=0), np.maximum(features.std(axis=0), MIN_SPREAD)
     fit = LogisticRegression(C=1.0).fit((features - mean) / spread, labels)

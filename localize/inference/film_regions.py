@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from data_manifests.support.arrays import Floats
 from detector.film_stream import StreamedFilm
 from detector.proposals import Rois
 from localize.inference.choices import Ranking
@@ -17,7 +16,6 @@ from localize.network.config import LocalizerConfig
 from localize.network.localizer import Localizer, LocalizerOutput, Regions
 from localize.network.ranking import rank_regions, rank_values
 
-Floats = NDArray[np.float64]
 NO_REGIONS_LOGIT = -20.0  # of a film without any region
 
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError
 from data_manifests.tables.manifest import Manifest
 from localize.bundle.bundle import Bundle
-from localize.bundle.calibration import Calibration, Floats
+from localize.bundle.calibration import Calibration
 from localize.bundle.fit_calibration import ValidationFilm, fit_calibration
 from localize.inference.model import Model
 

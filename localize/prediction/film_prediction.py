@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data_manifests.boxes import Boxes
+from data_manifests.support.arrays import Bools, Floats, Floats32, Ints
 
-Floats: TypeAlias = NDArray[np.float64]
 Opacity = Literal["yes", "no", "unsure", ""]
 # A float32 softmax or sigmoid may end this far above 1.
 ROUNDING = 1e-6
@@ -66,7 +65,7 @@ class FilmPrediction:
     severity_interval: tuple[float, float] | None = None
     warning: str = ""
     file: Path | None = field(default=None, repr=False)
-    picture: NDArray[np.float32] | None = field(default=None, repr=False)
+    picture: Floats32 | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.image_id:
@@ -111,7 +110,7 @@ class FilmPrediction:
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         return type(self), tuple({**values, "attributes": dict(self.attributes)}.values())
 
-    def select(self, rows: Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]) -> FilmPrediction:
+    def select(self, rows: Sequence[int] | Ints | Bools) -> FilmPrediction:
         """The same film with only these boxes: falling indices or an (N,) bool mask."""
         chosen = np.asarray(rows)
         if chosen.dtype == np.bool_ and len(chosen) != len(self):

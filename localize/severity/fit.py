@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from data_manifests.support.arrays import Bools, Floats, Ints
 from data_manifests.support.errors import DataError
 from data_manifests.tables.manifest import Manifest
 from localize.prediction.film_prediction import FilmPrediction
@@ -20,7 +20,6 @@ from localize.prediction.film_tables import films_of_prediction
 from localize.prediction.tables import Prediction
 from localize.severity.model import FEATURES, SeverityModel, severity_features
 
-Floats = NDArray[np.float64]
 FOLDS = 5
 RIDGE = 10.0  # on standardised features: tens of scored films against four features
 KEYWORDS = ("severe", "mild")  # the paper's two scores
@@ -53,7 +52,7 @@ class SeverityFit:
 
 def scored_films(
     prediction: Prediction, manifest: Manifest, column: str
-) -> tuple[Floats, Floats, NDArray[np.int64]]:
+) -> tuple[Floats, Floats, Ints]:
     """Features (S, F), expert scores (S,) and patient numbers (S,) of the films that have a score.
 
     Raises:
@@ -120,11 +119,11 @@ def _truth(prediction: Prediction, manifest: Manifest, column: str) -> Floats:
     return np.asarray(labels.reindex(prediction.images["image_id"]), np.float64)
 
 
-def _usable(truth: Floats, features: Floats) -> NDArray[np.bool_]:
+def _usable(truth: Floats, features: Floats) -> Bools:
     return np.isfinite(truth) & np.asarray(np.isfinite(features).all(axis=1))
 
 
-def _keyword_scores(prediction: Prediction, keyword: str, usable: NDArray[np.bool_]) -> Floats:
+def _keyword_scores(prediction: Prediction, keyword: str, usable: Bools) -> Floats:
     """P(keyword) of the usable films, (S, 1); zero for a model that does not know the word."""
     attributes = prediction.attributes
     if keyword not in attributes:
@@ -180,7 +179,7 @@ def evaluate_severity(
     return fits
 
 
-def out_of_fold(features: Floats, truth: Floats, groups: NDArray[np.int64]) -> Floats:
+def out_of_fold(features: Floats, truth: Floats, groups: Ints) -> Floats:
     """Score of each film (S,) by the model of the four folds without its patient.
 
     Raises:
@@ -206,7 +205,7 @@ def _row(
     compared: Floats,
     predicted: Floats,
     truth: Floats,
-    groups: NDArray[np.int64],
+    groups: Ints,
     seed: int,
 ) -> SeverityFit:
     is_flat = np.ptp(compared) == 0

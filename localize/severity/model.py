@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from data_manifests.laterality import widths_by_side
+from data_manifests.support.arrays import Floats
 from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import CheckpointError
 from localize.prediction.film_prediction import FilmPrediction
 
-Floats = NDArray[np.float64]
 FEATURES = (
     "p_pneumonia",
     "logit_p_pneumonia",
@@ -78,12 +78,10 @@ def severity_features(film: FilmPrediction) -> Floats:
     """
     if film.p_pneumonia is None:
         raise ValueError(f"film {film.image_id!r}, p_pneumonia: expected a probability, got None")
-    x1, y1, x2, y2 = film.boxes.xyxy.T
-    middle = film.boxes.width / 2
-    left = np.clip(np.minimum(x2, middle) - np.minimum(x1, middle), 0, None)
-    right = np.clip(np.maximum(x2, middle) - np.maximum(x1, middle), 0, None)
-    half = middle * film.boxes.height
-    extents = [math.fsum(film.scores * side * (y2 - y1) / half) for side in (left, right)]
+    xyxy, width = film.boxes.xyxy, film.boxes.width
+    half = width / 2 * film.boxes.height
+    areas = widths_by_side(xyxy, width) * (xyxy[:, 3] - xyxy[:, 1])[:, None]
+    extents = [math.fsum(film.scores * side / half) for side in areas.T]
     kept = np.clip(film.p_pneumonia, MIN_P, 1 - MIN_P)
     return np.array([film.p_pneumonia, np.log(kept / (1 - kept)), *np.sqrt(extents)])
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import Manifest
 from localize.prediction.film_prediction import FilmPrediction, SkippedFilm
 from localize.prediction.film_tables import films_of_prediction
@@ -53,7 +53,7 @@ class Card:
 def film_card(
     film: FilmPrediction,
     keywords: tuple[str, ...],
-    true_boxes: NDArray[np.float64] | None = None,
+    true_boxes: Floats | None = None,
 ) -> Card:
     """The card of a film; `true_boxes` (N, 4) in film pixels where known."""
     low, high = film.severity_interval or (None, None)
@@ -89,7 +89,7 @@ def film_cards(prediction: Prediction, manifest: Manifest | None, *, limit: int)
     Raises:
         DataError: see `films_of_prediction`.
     """
-    true: Mapping[str, NDArray[np.float64]] = {}
+    true: Mapping[str, Floats] = {}
     if manifest is not None:
         boxes = manifest.boxes_by_image()
         true = {name: boxes.get(name, NO_BOXES) for name in manifest.images["image_id"]}
@@ -110,7 +110,7 @@ def skipped_films(prediction: Prediction) -> list[SkippedFilm]:
     return [SkippedFilm(*row) for row in zip(*columns, strict=True)]
 
 
-def _corners(xyxy: NDArray[np.float64]) -> tuple[Corners, ...]:
+def _corners(xyxy: Floats) -> tuple[Corners, ...]:
     return tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in xyxy.round(2).tolist())
 
 

@@ -105,8 +105,8 @@ def test_predict_skips_when_asked_and_lists_what_it_skipped(run, bundle, films, 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--on-error", "ignore"], "expected fail or skip"),
-        (["--ranking", "best"], "expected localizer or detector"),
+        (["--on-error", "ignore"], "not one of 'fail', 'skip'"),
+        (["--ranking", "best"], "not one of 'localizer', 'detector'"),
         (["--split", "test"], "expected one manifest folder"),
         (["--max-boxes", "0"], "max-boxes"),
         (["--min-score", "2"], "min-score"),
@@ -140,7 +140,7 @@ def test_predict_names_a_bad_film_and_the_way_round_it(run, bundle, films, tmp_p
     (films / "bad.png").write_bytes(b"")
     ran = run("predict", films, "--model", bundle, "--out", tmp_path / "out")
     assert f"{films / 'bad.png'}: expected" in ran.err
-    assert "--on-error skip leaves it out" in ran.err
+    assert "--on-error skip" in ran.err
 
 
 def test_predict_takes_one_split_of_a_manifest(run, bundle, films, tmp_path):
@@ -177,7 +177,7 @@ def test_bundle_commands_refuse_a_tampered_bundle(run, bundle, tmp_path, command
     ran = run("bundle", command, copy)
     assert ran.code == 2
     assert ran.out == ""
-    assert "calibration.json: its SHA-256 is not the one" in ran.err
+    assert "calibration.json: expected the SHA-256 in" in ran.err
     assert "Traceback" not in ran.err
 
 

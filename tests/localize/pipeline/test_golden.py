@@ -86,7 +86,7 @@ def test_other_weights_under_a_right_checksum_fail_the_golden_prediction(made, t
 def test_another_answer_to_a_keyword_fails_the_golden_prediction(made):
     bundle = load_bundle(made)
     bundle.localizer.film_answer.bias += 0.5
-    with pytest.raises(CheckpointError, match="a keyword's probability is"):
+    with pytest.raises(CheckpointError, match="a keyword's probability differs by"):
         check_golden(bundle, made)
 
 

@@ -10,9 +10,9 @@ import pytest
 from attributes.lexicon.load import load_lexicon
 from attributes.mine import mine_reports
 from attributes.structure import Structurer
+from attributes.targets.keyword_states import STATES, keyword_states
 from attributes.targets.policies import POLICIES, get_policy
-from attributes.targets.study_states import STATES, keyword_states
-from attributes.targets.targets import (
+from attributes.targets.training_targets import (
     Targets,
     read_studies_with_finding,
     read_targets,
@@ -208,7 +208,7 @@ def test_targets_of_wrong_shape_type_or_range_are_refused(change: dict[str, obje
 
 def test_reading_targets_and_vectors_imports_no_text_library() -> None:
     code = (
-        "import sys, attributes.targets.targets, attributes.vectors.word_vectors; "
+        "import sys, attributes.targets.training_targets, attributes.vectors.word_vectors; "
         "print([m for m in ('spacy', 'gensim', 'torch') if m in sys.modules])"
     )
     run = subprocess.run(

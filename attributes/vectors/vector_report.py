@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from attributes.lexicon.load import Lexicon
+from attributes.lexicon.entries import Lexicon
 from attributes.reports import ReportReader
 from attributes.vectors.negatives import NEGATIVE_POLICIES, choose_negatives
 from attributes.vectors.word_vectors import TrainedWords, VectorOptions, train_words

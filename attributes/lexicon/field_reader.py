@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from attributes.lexicon.located_yaml import Located
 from attributes.lexicon.phrases import PhraseError, expand_phrase
 from data_manifests.support.errors import Problem
+from data_manifests.support.located_yaml import Located
 
 
 class FieldReader:

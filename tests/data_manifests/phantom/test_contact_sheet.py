@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from data_manifests.phantom.case import Case, PhantomOptions, make_case
-from data_manifests.phantom.sheet import (
+from data_manifests.phantom.contact_sheet import (
     BOX_COLOUR,
     CAPTION_PX,
     GAP_PX,

@@ -10,7 +10,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from attributes.lexicon.load import ASSERTIONS, Lexicon
+from attributes.lexicon.entries import ASSERTIONS, Lexicon
 from data_manifests.support.errors import DataError, Problem
 
 GOLD_COLUMNS = ("sentence_id", "difficulty", "text", "findings")

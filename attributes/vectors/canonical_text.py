@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from attributes.grammar.grammar import Grammar, Role
-from attributes.grammar.tokens import words_of
+from attributes.grammar.units import Grammar, Role
+from attributes.lexicon.tokens import words_of
 from attributes.reports import Report
 from attributes.structure import Structurer
 

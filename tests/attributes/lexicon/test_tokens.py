@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attributes.grammar.tokens import MAX_REMEMBERED, MAX_WORD, fold, words_of
+from attributes.lexicon.tokens import MAX_REMEMBERED, MAX_WORD, fold, words_of
 
 
 def test_hyphens_separate_and_accents_and_case_fold() -> None:
@@ -29,7 +29,7 @@ def test_a_monstrous_word_is_cut() -> None:
 
 
 def test_the_memory_of_words_is_bounded() -> None:
-    from attributes.grammar import tokens
+    from attributes.lexicon import tokens
 
     for number in range(MAX_REMEMBERED + 10):
         fold(f"word{number}x")

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from attributes.targets.keyword_states import STATES
 from attributes.targets.policies import DEFAULT_POLICY, get_policy
-from attributes.targets.study_states import STATES
+from data_manifests.laterality import SIDES
 from data_manifests.support.errors import DataError, Problem
 
 PNEUMONIA_LIKE = frozenset(
@@ -93,10 +94,10 @@ def targets_from_states(
     codes = np.array([[code_of[state] for state in row] for row in states], dtype=np.int64)
     codes = codes.reshape(len(study_ids), len(keywords))
     targets, mask = values[codes], known[codes]
-    if rules.mask_sides_of_bilateral and {"left", "right", "bilateral"} <= set(keywords):
+    if rules.mask_sides_of_bilateral and {*SIDES, "bilateral"} <= set(keywords):
         order = list(keywords)
         both = codes[:, order.index("bilateral")] == code_of["present"]
-        for side in ("left", "right"):
+        for side in SIDES:
             column = order.index(side)
             mask[both & (codes[:, column] == code_of["unmentioned"]), column] = 0.0
     if rules.mask_silent_axes:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attributes.targets.policies import POLICIES
-from attributes.targets.targets import Targets, read_targets
+from attributes.targets.training_targets import Targets, read_targets
 from data_manifests.support.errors import DataError, Problem
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from attributes.lexicon.load import Lexicon
+from attributes.lexicon.entries import Lexicon
 
 # The strongest statement wins: a left opacity that is there outweighs "no left consolidation".
 STATES = ("present", "uncertain", "resolved", "absent", "unmentioned")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from data_manifests.laterality import SIDES_ACROSS_FILM, LungSide
 from data_manifests.phantom.anatomy import Anatomy
 from data_manifests.phantom.phrases import choose
 from data_manifests.phantom.plan import Distractors
 from data_manifests.phantom.truth import Truth
-
-SIDE_NAMES = ("right", "left")
 
 DEVICE_SENTENCES = {
     "pacemaker": (
@@ -81,7 +80,7 @@ def indication(rng: np.random.Generator, anatomy: Anatomy) -> str:
 
 def effusion_phrase(rng: np.random.Generator, plan: Distractors) -> str:
     """The effusion with its own size word, which says nothing of the opacity."""
-    side = SIDE_NAMES[plan.effusion_side or 0]
+    side = SIDES_ACROSS_FILM[plan.effusion_side or 0]
     small = ("small", "trace", "tiny", "minimal")
     middling = ("moderate", "moderate-sized", "small to moderate")
     sizes = (
@@ -92,7 +91,7 @@ def effusion_phrase(rng: np.random.Generator, plan: Distractors) -> str:
 
 def atelectasis_phrase(rng: np.random.Generator, plan: Distractors) -> str:
     """The band of atelectasis."""
-    side = SIDE_NAMES[plan.atelectasis_side or 0]
+    side = SIDES_ACROSS_FILM[plan.atelectasis_side or 0]
     look = choose(
         rng, ("linear", "bandlike", "platelike", "streaky", "minimal", "mild", "subsegmental")
     )
@@ -107,7 +106,7 @@ def distractor_sentences(rng: np.random.Generator, plan: Distractors) -> list[st
         frames = ("There is a {}.", "{}.", "{} is noted.")
         said.append(_sentence(choose(rng, frames).format(phrase)))
     if plan.nodule_side is not None:
-        side = SIDE_NAMES[plan.nodule_side]
+        side = SIDES_ACROSS_FILM[plan.nodule_side]
         zone = ("upper", "mid", "lower")[min(2, int(plan.nodule_place[1] * 3))]
         size_mm = round(plan.nodule_radius * 2.0 * 430)  # a film is about 43 cm wide
         frames = (
@@ -189,8 +188,8 @@ def other_lung_sentence(rng: np.random.Generator, truth: Truth, plan: Distractor
     sides = {region.side for region in truth.regions}
     if len(sides) != 1:
         return None
-    other = "left" if "right" in sides else "right"
-    number = SIDE_NAMES.index(other)
+    other: LungSide = "left" if "right" in sides else "right"
+    number = SIDES_ACROSS_FILM.index(other)
     if number in (plan.effusion_side, plan.nodule_side, plan.atelectasis_side):
         return None
     frames = (

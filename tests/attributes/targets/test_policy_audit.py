@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from attributes.targets.audit import audit_policies, audit_text
+from attributes.targets.policy_audit import audit_policies, audit_text
 from data_manifests.support.errors import DataError
 
 

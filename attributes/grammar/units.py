@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from attributes.grammar.tokens import TOKEN, fold, words_of
-from attributes.lexicon.load import Lexicon, Rule, Spelling
+from attributes.lexicon.entries import Lexicon, Rule, Spelling
+from attributes.lexicon.tokens import TOKEN, fold, words_of
 
 # A sentence longer than this is cut: it is a list or a file without line ends, not a sentence.
 # Binding is quadratic in the worst case, so the cut is also what keeps a hostile text linear.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from attributes.lexicon.load import ASSERTIONS
-from attributes.scoring.counting import Measure
+from attributes.lexicon.entries import ASSERTIONS
 from attributes.scoring.gold_score import GoldScore, SentenceScore
+from attributes.scoring.measures import Measure
 from attributes.scoring.report_labels import LabelScore
 
 Row = dict[str, float | int | None]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from data_manifests.laterality import SIDES
 from data_manifests.phantom.case import Case, PhantomOptions, make_case
 from data_manifests.phantom.domains import DOMAIN_NAMES
 from data_manifests.support.atomic import atomic_path
@@ -48,7 +49,7 @@ def caption(case: Case, width_px: int) -> str:
     """The true words of a film in at most two lines."""
     words = [word for word in CAPTION_ORDER if word in case.truth.keywords]
     if "bilateral" in words:
-        words = [word for word in words if word not in ("left", "right")]
+        words = [word for word in words if word not in SIDES]
     text = textwrap.wrap(" ".join(words) or "no opacity", max(8, width_px // 6))
     return "\n".join(text[:2])
 
