@@ -133,7 +133,7 @@ def test_a_changed_file_is_refused_by_name(bundle, name):
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_refused_by_name(bundle, name):
     (bundle / name).unlink()
-    with pytest.raises(CheckpointError, match=f"'{name}' which bundle.json names, got none"):
+    with pytest.raises(CheckpointError, match=f"'{name}', which bundle.json names, got none"):
         load_bundle(bundle)
 
 
