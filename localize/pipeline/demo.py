@@ -11,8 +11,8 @@ import torch
 from data_manifests.support.atomic import write_text
 from localize.bundle.bundle import load_bundle
 from localize.bundle.packaged import EXAMPLE_FILMS, PACKAGED_BUNDLE
-from localize.formats.hub.annotations import annotations_from_prediction
-from localize.formats.hub.export import export
+from localize.formats.export import export
+from localize.formats.hub.from_tables import annotations_from_prediction
 from localize.inference.film_list import films_to_predict
 from localize.inference.options import PredictOptions
 from localize.inference.predict_films import predict_films

@@ -30,8 +30,8 @@ from localize.bundle.bundle import load_bundle
 from localize.bundle.packaged import PACKAGED_BUNDLE
 from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.evaluate import evaluate
-from localize.formats.hub.annotations import annotations_from_prediction
-from localize.formats.hub.export import export
+from localize.formats.export import export
+from localize.formats.hub.from_tables import annotations_from_prediction
 from localize.inference.film_list import manifest_films
 from localize.inference.options import PredictOptions
 from localize.inference.predict_films import predict_films

@@ -14,7 +14,7 @@ from localize.inference.model import Model
 from localize.network.word_answers import word_answers
 from localize.viewing.gallery.cards import Card, film_card
 from localize.viewing.viewer.film_answers import AnsweringRegion, FilmAnswers
-from localize.viewing.viewer.phrase import Phrase, read_phrase
+from localize.viewing.viewer.keyword_query import KeywordQuery, read_query
 
 MAX_REGIONS = 100
 DECIMALS = 5
@@ -59,6 +59,6 @@ class FilmModel:
             ),
         )
 
-    def phrase(self, text: str) -> Phrase:
+    def phrase(self, text: str) -> KeywordQuery:
         """The keywords of a phrase, by the bundle's own lexicon."""
-        return read_phrase(text, self._lexicon)
+        return read_query(text, self._lexicon)
