@@ -57,6 +57,8 @@ types: dev ## mypy --strict
 
 docs: dev ## the documentation site in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@! grep -rnoE --include='*.html' '<(script|link|img|iframe)[^>]* (src|href)="?(https?:)?//[^ >]*' build/site \
+	  || { echo "the site must not load anything from elsewhere"; exit 1; }
 
 test-formats: ## the formats with the readers of others (skips where they cannot be installed)
 	@$(MAKE) --no-print-directory $(READERS)/.installed || { \

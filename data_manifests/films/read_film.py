@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from data_manifests.support.arrays import Floats32
 from data_manifests.support.errors import DataError, Problem
 
 MAX_PIXELS = 64_000_000  # a 43 x 43 cm detector at 0.1 mm has 18 million
@@ -32,7 +32,7 @@ class Film:
     should know about the file, for example a missing BurnedInAnnotation flag.
     """
 
-    pixels: NDArray[np.float32]
+    pixels: Floats32
     notes: tuple[str, ...] = ()
 
     @property

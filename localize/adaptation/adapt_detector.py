@@ -18,7 +18,7 @@ from data_manifests.support.settings import load_settings
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest
 from detector.config import DetectorTrainConfig, Frozen
-from detector.model import load_detector
+from detector.detector import read_detector_config
 from detector.roi_store import RoiStore
 from detector.train import DetectorTraining, train_detector
 from localize.adaptation.controls import label_by_oracle, label_by_score
@@ -83,7 +83,7 @@ def adapt_detector(
         films.split("train"),
         films.split("val"),
         run,
-        config=load_detector(data.detector)[1],
+        config=read_detector_config(data.detector),
         training=training,
         initial=data.detector,
         device=device,

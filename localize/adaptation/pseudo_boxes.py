@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from data_manifests.boxes import iou_matrix
+from data_manifests.support.arrays import Bools, Floats
 from data_manifests.tables.manifest import Manifest, make_manifest
 from detector.roi_store import RoiStore
 
-Floats = NDArray[np.float64]
 ANNOTATOR = "report"
 VOTING_IOU = 0.5
 
@@ -27,7 +26,7 @@ class FilmRois:
     width: int
     height: int
 
-    def subset(self, keep: NDArray[np.bool_]) -> FilmRois:
+    def subset(self, keep: Bools) -> FilmRois:
         """The regions where `keep` (R,) is true."""
         return FilmRois(self.xyxy[keep], self.scores[keep], self.width, self.height)
 

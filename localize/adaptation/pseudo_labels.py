@@ -15,12 +15,13 @@ from typing import Literal
 
 import numpy as np
 
+from data_manifests.laterality import LungSide, is_on_side
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
 from detector.roi_store import DONE, RoiStore
 from localize.adaptation.pseudo_boxes import (
     FilmRois,
-    Floats,
     PseudoBox,
     read_film_rois,
     vote_box,
@@ -28,7 +29,6 @@ from localize.adaptation.pseudo_boxes import (
 )
 from localize.adaptation.report_words import ReportWords, read_report_words
 from localize.adaptation.word_priors import WordPriors, box_features, fit_word_priors
-from localize.network.word_answers import is_on_side
 
 # Of .1 to .8, .3 put the most chosen regions on a true box (IoU .5), on the training films of table
 # 1's phantoms. It is below 1 because keywords repeat each other ("focal" and "mild").
@@ -121,7 +121,7 @@ def label_by_reports(
     )
 
 
-def split_by_side(rois: FilmRois, sides: Sequence[str]) -> list[FilmRois]:
+def split_by_side(rois: FilmRois, sides: Sequence[LungSide]) -> list[FilmRois]:
     """The regions on each of the patient's `sides`; all regions together without sides.
 
     An empty list if the film, or one of the sides, has no region.

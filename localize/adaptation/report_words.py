@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from attributes.targets.targets import Targets, read_studies_with_finding, read_targets
+from attributes.targets.training_targets import Targets, read_studies_with_finding, read_targets
+from data_manifests.laterality import SIDES, LungSide
+from data_manifests.support.arrays import Bools
 from data_manifests.tables.manifest import Manifest
-from localize.network.word_answers import SIDES
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class ReportWords:
     patient's sides that it names; `is_present` and `is_known` (K,) bool are its keywords."""
 
     has_opacity: bool | None
-    sides: tuple[str, ...]
-    is_present: NDArray[np.bool_]
-    is_known: NDArray[np.bool_]
+    sides: tuple[LungSide, ...]
+    is_present: Bools
+    is_known: Bools
 
 
 @dataclass(frozen=True)

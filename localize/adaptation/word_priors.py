@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from localize.network.word_answers import SIDES
+from data_manifests.laterality import SIDES
+from data_manifests.support.arrays import Bools, Floats, Ints
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 # Sides select the half of the film that a box is chosen from; the priors compare boxes within it.
 SIDE_WORDS = (*SIDES, "bilateral")
 MIN_EXAMPLES = 8  # boxes with and without a keyword; with fewer of either it is left out
@@ -33,7 +31,7 @@ class WordPriors:
     `weights` (J, F) and `bias` (J,).
     """
 
-    index: NDArray[np.int64]
+    index: Ints
     mean: Floats
     std: Floats
     weights: Floats

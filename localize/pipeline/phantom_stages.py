@@ -12,7 +12,7 @@ from data_manifests.phantom.case import PhantomOptions
 from data_manifests.phantom.generate import SplitShares, build_phantom
 from data_manifests.tables.manifest import Manifest
 from detector.config import DetectorTrainConfig, Precision
-from detector.model import load_detector
+from detector.detector import read_detector_config
 from localize.bundle.shipped import SHIPPED_BUNDLE
 from localize.pipeline.stages import (
     mine_stage,
@@ -55,7 +55,7 @@ def hospital_a_stage(folder: Path, *, seed: int, size: PhantomSize) -> Path:
         films=size.films_a,
         shares=SplitShares(val=min(0.25, VALIDATION_FILMS / size.films_a), test=0.0),
     )
-    shipped = load_detector(SHIPPED_BUNDLE)[1]
+    shipped = read_detector_config(SHIPPED_BUNDLE)
     return train_detector_stage(
         films,
         folder / "detector",

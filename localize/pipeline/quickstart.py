@@ -14,8 +14,8 @@ from data_manifests.tables.manifest import Manifest, read_manifest
 from localize.bundle.bundle import load_bundle
 from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.evaluate import evaluate
-from localize.formats.hub.annotations import annotations_from_prediction
-from localize.formats.hub.export import export
+from localize.formats.export import export
+from localize.formats.hub.from_tables import annotations_from_prediction
 from localize.network.config import LocalizeTrainConfig
 from localize.pipeline.phantom_stages import PhantomSize, hospital_a_stage, hospital_b_stage
 from localize.pipeline.stages import PairParts, train_bundle_stage

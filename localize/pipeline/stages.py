@@ -19,9 +19,9 @@ from data_manifests.support.atomic import file_sha256
 from data_manifests.support.other_settings import refuse_other_settings
 from data_manifests.tables.manifest import Manifest
 from detector.config import DetectorConfig, DetectorTrainConfig
-from detector.model import load_detector
+from detector.detector import load_detector
 from detector.proposals import ProposalOptions
-from detector.propose import Shard, propose_store
+from detector.propose import propose_store
 from detector.roi_store import RoiStore
 from detector.run.provenance import manifest_sha256
 from detector.train import train_detector
@@ -33,7 +33,6 @@ from localize.training.from_folders import train_on_folders
 from localize.training.settings import LocalizerSettings
 
 LEXICON = "en"
-PROPOSE_BATCH = 8
 NO_RESULT = {"workers", "checkpoint_every"}  # training settings that do not change the result
 
 
@@ -79,7 +78,7 @@ def train_detector_stage(
         "train_sha256": manifest_sha256(boxed.split("train")),
         "val_sha256": manifest_sha256(boxed.split("val")),
         "backbone_sha256": backbone_weights and file_sha256(backbone_weights),
-        "initial_sha256": initial and load_detector(initial)[2],
+        "initial_sha256": initial and load_detector(initial).sha256,
     }
 
     def build(folder: Path) -> None:
@@ -130,19 +129,7 @@ def propose_stage(
     Raises:
         CheckpointError: `store` has regions of other films, another detector or other options.
     """
-    model, config, checksum = load_detector(detector)
-    propose_store(
-        model,
-        config,
-        films,
-        store,
-        detector_sha256=checksum,
-        options=options or ProposalOptions(),
-        shard=Shard(),
-        skip_errors=False,
-        batch_size=PROPOSE_BATCH,
-        device=device,
-    )
+    propose_store(load_detector(detector), films, store, options=options, device=device)
     return store
 
 
@@ -158,7 +145,7 @@ def adapt_detector_stage(
     settings = {
         "source": adaptation.source,
         "training": adaptation.training.model_dump(mode="json", exclude=NO_RESULT),
-        "initial_sha256": load_detector(data.detector)[2],
+        "initial_sha256": load_detector(data.detector).sha256,
         "pairs_sha256": manifest_sha256(data.pairs),
     }
     return cached(
