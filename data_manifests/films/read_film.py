@@ -1,7 +1,7 @@
 """`read_film`: a PNG, JPEG or DICOM file to grey levels in [0, 1], or a precise refusal.
 
 Files come from strangers: sizes are checked before anything is decoded, and truncated data is an
-error, never a grey area. OpenCV is not used to read: it returns truncated JPEGs without a word.
+error, never a grey area. OpenCV is not used to read: it returns truncated JPEGs without an error.
 """
 
 from __future__ import annotations
