@@ -38,7 +38,9 @@ from localize.formats.import_boxes import (
     placed_films,
 )
 from localize.formats.registry import read_annotations
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.prediction.tables import Prediction, read_prediction, write_prediction
 
 CPU = torch.device("cpu")

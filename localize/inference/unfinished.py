@@ -1,5 +1,4 @@
-"""`UnfinishedPrediction`: the tables of a prediction while they grow, and how a restart finds its
-place in them."""
+"""`UnfinishedPrediction`: the tables of a prediction while they grow, and how a run resumes."""
 
 from __future__ import annotations
 
@@ -23,9 +22,9 @@ PROGRESS = "progress.jsonl"
 class UnfinishedPrediction:
     """Tables that grow in `.TARGET.unfinished`; use as a context manager.
 
-    `run` tells runs apart: with another one the work starts again. `films` are those already done.
-    After every block a line of `progress.jsonl` says how long the tables are: what lies behind the
-    last such line was cut off by a kill, and is removed.
+    `run` holds the settings: with other ones the work starts again. After each block a line of
+    `progress.jsonl` notes the length of the tables. Rows beyond the last line are the rest of a
+    killed block and are removed.
     """
 
     def __init__(self, target: Path, run: Mapping[str, Any]) -> None:  # Any: whatever JSON holds
@@ -57,14 +56,14 @@ class UnfinishedPrediction:
     def __exit__(self, *_: object) -> None:
         for file in self._files.values():
             file.close()
-        if self.films == 0:  # nothing to go on with
+        if self.films == 0:  # nothing to resume
             shutil.rmtree(self.folder, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
 
     @property
     def films(self) -> int:
-        """How many films are done, from the first on."""
+        """The number of films that are done."""
         return self._done["predicted"] + self._done["skipped"]
 
     def counts(self) -> dict[str, int]:
@@ -95,14 +94,14 @@ class UnfinishedPrediction:
         shutil.rmtree(self.folder)
 
     def discard(self) -> str:
-        """Throw the work away; returns the error of its first film."""
+        """Delete the work; returns the error of its first film."""
         with (self._staged / TABLES[0]).open(newline="", encoding="utf-8") as images:
             first = next(csv.DictReader(images), {})
         shutil.rmtree(self.folder)
         return str(first.get("error", ""))
 
     def _restore(self) -> dict[str, int]:
-        """Take up the last block whose rows are all there; gives the tables' sizes at its end."""
+        """Find the last block whose rows are all on disk; returns the tables' sizes at its end."""
         try:
             run = json.loads((self.folder / RUN).read_text("utf-8"))
         except (OSError, ValueError):
@@ -123,7 +122,7 @@ class UnfinishedPrediction:
                 counts = {name: int(entry[name]) for name in self._done}
             except (ValueError, KeyError, TypeError):
                 break  # the last line, cut by the kill
-            # After a power cut a table can be shorter than it was said to be.
+            # After a power cut a table can be shorter than noted.
             if any(_size(self._staged / name) < size for name, size in sizes.items()):
                 break
             self._done, found = counts, sizes
