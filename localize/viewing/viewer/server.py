@@ -34,6 +34,7 @@ PAGE_FILES = {
     "/viewer.css": ("viewer.css", "text/css"),
     "/viewer.js": ("viewer.js", "text/javascript"),
     "/box_editor.js": ("box_editor.js", "text/javascript"),
+    "/film_view.js": ("film_view.js", "text/javascript"),
     "/region_map.js": ("region_map.js", "text/javascript"),
 }
 HEADERS = {
@@ -225,7 +226,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _save(self) -> None:
         film = self.server.films[self._number()]
         path = self.server.corrections.save(film, _page_boxes(self._body(MAX_JSON_BYTES)))
-        self._json({"path": str(path), "reviewed": len(self.server.corrections)})
+        saved = self.server.corrections.of(film) or []
+        boxes = [asdict(box) for box in saved]
+        reviewed = len(self.server.corrections)
+        self._json({"path": str(path), "reviewed": reviewed, "boxes": boxes})
 
     def _export(self) -> None:
         self._body(MAX_JSON_BYTES)
