@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -29,6 +30,8 @@ from data_manifests.errors import (
 from data_manifests.manifest import Manifest
 from data_manifests.progress_bar import progress_bar
 from detector.backbones import load_backbone_weights
+from detector.batch_losses import BatchLosses, FilmBatch
+from detector.clock import Clock
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read, draw_weights
 from detector.device import warn_of_slow_bfloat16
@@ -37,11 +40,13 @@ from detector.optimization import (
     average_weights,
     build_optimizer,
     learning_rate,
+    learning_rate_by_clock,
     training_memory_format,
     training_step,
 )
 from detector.processes import Place, broadcast_numbers, process_group
 from detector.provenance import manifest_sha256, provenance
+from detector.resident_films import ResidentFilms
 from detector.training_run import TrainingRun
 from detector.validate import ValidationScores, validate_detector
 
@@ -87,6 +92,7 @@ def train_detector(
         TrainingStopped: a loader process died; the last checkpoint can be resumed.
         FloatingPointError: a loss that is not finite; names its part and the films.
     """
+    clock = None if training.minutes is None else Clock(training.minutes)
     _check_data(train, val)
     if training.precision == "bfloat16":
         warn_of_slow_bfloat16(device)
@@ -129,11 +135,12 @@ def train_detector(
         averaged.load_state_dict(model.state_dict())
         optimizer = build_optimizer(model, training)
         progress = _resume(run, resolved, model, averaged, optimizer)
+        _check_clock(training, place, progress)
         if run.is_writer and progress.step == 0:
             write_json(out / "run.json", {**resolved, "provenance": provenance()})
-        parallel: nn.Module = model
+        parallel: nn.Module = _losses_in(model, training)
         if place.world_size > 1:
-            parallel = DistributedDataParallel(model)
+            parallel = DistributedDataParallel(parallel)
 
         sampler = MicroBatches(
             len(train.images),
@@ -143,25 +150,12 @@ def train_detector(
             rank=place.rank,
             world_size=place.world_size,
         )
-        loader: DataLoader[Any] = DataLoader(
-            FilmDataset(
-                train,
-                image_size=config.image_size,
-                seed=training.seed if training.augment else None,
-            ),
-            batch_sampler=sampler,
-            num_workers=training.workers,
-            collate_fn=as_read,
-            # Its own generator: a loader otherwise draws its seed from the global one.
-            generator=torch.Generator().manual_seed(training.seed),
-            multiprocessing_context="spawn" if training.workers else None,
-            worker_init_fn=_leave_signals_to_the_trainer,
-        )
+        films = _films(train, sampler, config, training, device)
+        read = _held_films(val, config, training, device)
         steps = sampler.steps_per_epoch
         with _worker_deaths_explained(run):
-            films = _films(loader)
             for epoch in range(progress.epochs_done, training.epochs):
-                if epoch - progress.best_epoch > training.patience:
+                if epoch - progress.best_epoch > training.patience or _is_over(clock):
                     break
                 bar = progress_bar(
                     total=steps,
@@ -171,10 +165,8 @@ def train_detector(
                     disable=place.rank != 0,
                 )
                 parallel.train()
-                while progress.step < (epoch + 1) * steps:
-                    rate = learning_rate(
-                        progress.step, steps * training.epochs, training.warmup_steps
-                    )
+                while progress.step < (epoch + 1) * steps and not _is_over(clock):
+                    rate = _rate(progress.step, steps * training.epochs, training, clock)
                     parts = training_step(
                         parallel,
                         optimizer,
@@ -194,7 +186,10 @@ def train_detector(
                         _save(run, resolved, model, averaged, optimizer, progress)
                         run.raise_if_interrupted()
                 bar.close()
-                scores = _validate(run, place, averaged, val, config, device)
+                started = time.monotonic()
+                scores = _validate(run, place, averaged, val, config, device, read=read)
+                if clock is not None:
+                    clock.keep_free(time.monotonic() - started)
                 if scores is not None:
                     run.log({"epoch": epoch + 1, "step": progress.step, **scores.as_metrics()})
                     logger.info("epoch %d: %s", epoch + 1, scores)
@@ -260,6 +255,16 @@ def _check_share(training: DetectorTrainConfig, place: Place) -> None:
         )
 
 
+def _check_clock(training: DetectorTrainConfig, place: Place, progress: _Progress) -> None:
+    """Processes do not stop at the same step by their clocks, and a resumed run has no clock."""
+    if training.minutes is not None and (place.world_size > 1 or progress.step > 0):
+        raise ConfigError(
+            "training.minutes: expected one process and a new run, got "
+            + ("several processes" if place.world_size > 1 else "a checkpoint")
+            + "; set training.epochs instead, or another --out"
+        )
+
+
 def _leave_signals_to_the_trainer(_worker: int) -> None:
     """Ctrl-C reaches the whole process group: loader processes go on until the state is saved."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -280,11 +285,80 @@ def _worker_deaths_explained(run: TrainingRun) -> Iterator[None]:
         ) from error
 
 
-def _films(loader: DataLoader[Any]) -> Iterator[list[TrainingFilm]]:
+def _films(
+    train: Manifest,
+    sampler: MicroBatches,
+    config: DetectorConfig,
+    training: DetectorTrainConfig,
+    device: torch.device,
+) -> Iterator[list[TrainingFilm] | FilmBatch]:
+    """The micro-batches of a training, read by loader processes or held on the device."""
+    seed = training.seed if training.augment else None
+    if training.films_on_device:
+        held = ResidentFilms(
+            train,
+            image_size=config.image_size,
+            seed=seed,
+            strength=training.augment_strength,
+            device=device,
+            processes=training.workers,
+        )
+        return held.batches(sampler)
+    loader: DataLoader[Any] = DataLoader(
+        FilmDataset(
+            train, image_size=config.image_size, seed=seed, strength=training.augment_strength
+        ),
+        batch_sampler=sampler,
+        num_workers=training.workers,
+        collate_fn=as_read,
+        # Its own generator: a loader otherwise draws its seed from the global one.
+        generator=torch.Generator().manual_seed(training.seed),
+        multiprocessing_context="spawn" if training.workers else None,
+        worker_init_fn=_leave_signals_to_the_trainer,
+    )
+    return _loaded(loader)
+
+
+def _loaded(loader: DataLoader[Any]) -> Iterator[list[TrainingFilm]]:
     for batch in loader:
         if isinstance(batch, DataError):
             raise batch
         yield batch
+
+
+def _held_films(
+    val: Manifest, config: DetectorConfig, training: DetectorTrainConfig, device: torch.device
+) -> Callable[[int], TrainingFilm] | None:
+    """Validation films by row where films are held on the device, else None."""
+    if not training.films_on_device:
+        return None
+    return ResidentFilms(
+        val,
+        image_size=config.image_size,
+        seed=None,
+        strength=1.0,
+        device=device,
+        processes=training.workers,
+    ).film
+
+
+def _losses_in(model: RetinaNet, training: DetectorTrainConfig) -> nn.Module:
+    """What `training_step` calls: the network itself, or its losses for whole batches."""
+    if training.films_on_device:
+        return BatchLosses(model, film_loss=training.film_loss)
+    if training.film_loss:
+        raise ConfigError("training.film_loss: expected training.films_on_device with it; set both")
+    return model
+
+
+def _is_over(clock: Clock | None) -> bool:
+    return clock is not None and clock.done() >= 1
+
+
+def _rate(step: int, total_steps: int, training: DetectorTrainConfig, clock: Clock | None) -> float:
+    if clock is None:
+        return learning_rate(step, total_steps, training.warmup_steps)
+    return learning_rate_by_clock(step, clock.done(), training.warmup_steps)
 
 
 def _validate(
@@ -294,12 +368,19 @@ def _validate(
     val: Manifest,
     config: DetectorConfig,
     device: torch.device,
+    *,
+    read: Callable[[int], TrainingFilm] | None,
 ) -> ValidationScores | None:
     """Scores by the first process, told to the others; None if a signal came before the end."""
     scores = None
     if place.rank == 0:
         scores = validate_detector(
-            averaged, val, config.image_size, device, should_stop=lambda: run.is_signalled
+            averaged,
+            val,
+            config.image_size,
+            device,
+            read=read,
+            should_stop=lambda: run.is_signalled,
         )
     numbers = None if scores is None else [scores.ap_25, scores.ap_50, scores.selection]
     told = broadcast_numbers(numbers, 3, place, device)
