@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from torchvision.models.detection.image_list import ImageList
 
 from detector.batch_losses import BatchLosses, FilmBatch, batch_losses, film_loss
