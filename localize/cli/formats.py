@@ -140,7 +140,8 @@ def import_command(
     """
     import json
 
-    from data_manifests.support.atomic import write_csv, write_text
+    from data_manifests.support.atomic import write_text
+    from data_manifests.support.csv_file import write_csv
     from data_manifests.tables.manifest import read_manifest, write_manifest
     from localize.formats.dicom.sr import name_by_sop_uid
     from localize.formats.hub.annotations import Selection, annotations_from_prediction
