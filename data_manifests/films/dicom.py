@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 from pydicom.encaps import get_frame
 from pydicom.multival import MultiValue
-from pydicom.pixels.decoders import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_rescale, apply_voi_lut
 from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
