@@ -81,7 +81,7 @@ class FilmDataset(Dataset[TrainingFilm]):
             return error
 
     def _check(self, index: int, width: int, height: int) -> None:
-        """A resized film would be trained on boxes that are elsewhere, without a word."""
+        """Refuse a resized film: its boxes would lie elsewhere, without an error."""
         declared = self.sizes[index]
         boxes = self.boxes[index]
         field, expected, got = "", "", ""

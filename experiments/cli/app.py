@@ -75,9 +75,9 @@ def ship(
     from detector.run.device import choose_device
     from experiments.core.ship import judge_bundle, ship_bundle
     from experiments.tables.model_card import write_model_card
-    from localize.bundle.shipped import SHIPPED_BUNDLE
+    from localize.bundle.packaged import PACKAGED_BUNDLE
 
-    chosen, folder = choose_device(device), bundle or SHIPPED_BUNDLE
+    chosen, folder = choose_device(device), bundle or PACKAGED_BUNDLE
     if not folder.exists():
         ship_bundle(data, reports, out, folder, chosen)
     result = judge_bundle(data, reports, out, folder, chosen)
