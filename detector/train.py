@@ -349,11 +349,14 @@ def _resume(
     if state is None:
         return _Progress()
     try:
+        then = dict(state["config"])
+        # Settings that are younger than the checkpoint had their defaults.
+        then["training"] = {**DetectorTrainConfig().model_dump(mode="json"), **then["training"]}
         changed = [
-            f"{part}.{key}: {state['config'][part].get(key)!r} then, {value!r} now"
+            f"{part}.{key}: {then[part].get(key)!r} then, {value!r} now"
             for part, settings in resolved.items()
             for key, value in settings.items()
-            if state["config"][part].get(key) != value and key not in FREE_TO_CHANGE
+            if then[part].get(key) != value and key not in FREE_TO_CHANGE
         ]
         if changed:
             raise CheckpointError(
