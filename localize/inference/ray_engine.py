@@ -23,7 +23,6 @@ from localize.inference.film_list import FilmToPredict
 from localize.inference.model import Model
 from localize.inference.options import PredictOptions
 from localize.inference.predict_folder import FilmSource
-from localize.prediction.film_json import film_as_dict, film_from_dict
 from localize.prediction.film_prediction import FilmPrediction, SkippedFilm
 
 Task = dict[str, Any]  # Any: Ray passes rows as plain columns
@@ -71,7 +70,9 @@ def ray_source(bundle: Path, options: PredictOptions, device: str, *, actors: in
         for row in found.iter_rows():
             if row["error"]:
                 raise DataError(str(row["error"]))
-            yield from map(film_from_dict, json.loads(str(row["block"])))
+            for film in json.loads(str(row["block"])):
+                skipped = "error" in film
+                yield SkippedFilm(**film) if skipped else FilmPrediction.from_dict(film)
 
     return predict
 
@@ -88,7 +89,7 @@ class BlockPredictor:
         content = json.loads(str(task["films"][0]))
         films = [FilmToPredict(one["image_id"], Path(one["file"]), one["path"]) for one in content]
         try:
-            block = [film_as_dict(film) for film in self._model.predict_listed(films)]
+            block = [film.to_dict() for film in self._model.predict_listed(films)]
         except DataError as error:  # an unreadable film is no reason to try on another machine
             return {"block": [""], "error": [str(error)]}
         return {"block": [json.dumps(block)], "error": [""]}
