@@ -34,7 +34,8 @@ def plot_boxes(
     shown = np.zeros((1, 1), np.float32) if pixels is None else pixels
     extent = (0, boxes.width, boxes.height, 0)
     axes.imshow(shown, cmap="gray", vmin=0, vmax=1, extent=extent, interpolation="nearest")
-    for (x1, y1, x2, y2), caption in zip(boxes.xyxy.tolist(), captions, strict=True):
+    # The best box last, on top of the others.
+    for (x1, y1, x2, y2), caption in zip(boxes.xyxy[::-1].tolist(), captions[::-1], strict=True):
         axes.add_patch(
             Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=BOX_COLOUR, linewidth=1.5)
         )
