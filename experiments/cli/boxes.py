@@ -61,13 +61,13 @@ def train(
 ) -> None:
     """Train the detectors of a preset side by side on one GPU, within a fixed time."""
     from experiments.core.gpu_run import GpuRun, gpu_run, results_text
-    from localize.bundle.shipped import SHIPPED_BUNDLE
+    from localize.bundle.packaged import PACKAGED_BUNDLE
 
     run = GpuRun(
         pack=pack,
         out=out,
         minutes=minutes,
-        initial=initial or SHIPPED_BUNDLE,
+        initial=initial or PACKAGED_BUNDLE,
         backbone_weights=backbone_weights,
         overrides=tuple(set_ or ()),
     )

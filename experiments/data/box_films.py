@@ -18,8 +18,9 @@ from pathlib import Path
 import pandas as pd
 
 from data_manifests.support.atomic import file_sha256
+from data_manifests.support.csv_file import read_text_csv
 from data_manifests.tables.join import join_manifests
-from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest, read_text_csv
+from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest
 from data_manifests.tables.split import split_around, split_manifest
 from experiments.data.open_films import rsna_full_frames, rsna_manifest, visible_boxes, with_split
 
