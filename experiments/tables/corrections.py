@@ -16,7 +16,8 @@ import torch
 
 from data_manifests.phantom.case import PhantomOptions
 from data_manifests.phantom.generate import SplitShares, build_phantom
-from data_manifests.support.atomic import write_csv, write_text
+from data_manifests.support.atomic import write_text
+from data_manifests.support.csv_file import write_csv
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, make_manifest, read_manifest, write_manifest
 from detector.config import DetectorTrainConfig

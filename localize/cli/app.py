@@ -55,8 +55,9 @@ def evaluate(
 ) -> None:
     """Metrics of a prediction against true boxes and labels, with patient-bootstrap intervals."""
     from data_manifests.support.atomic import write_text
+    from data_manifests.support.csv_file import read_text_csv
     from data_manifests.tables.leaks import refuse_overlap_leaks
-    from data_manifests.tables.manifest import read_manifest, read_text_csv
+    from data_manifests.tables.manifest import read_manifest
     from localize.evaluation.evaluate import evaluate as evaluate_prediction
     from localize.prediction.tables import read_prediction
 

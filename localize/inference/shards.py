@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
+from data_manifests.support.csv_file import csv_writer
 from data_manifests.support.errors import DataError
 from detector.propose import Shard
 from localize.prediction.tables import DESCRIPTION, TABLES, publish_prediction
@@ -65,10 +66,7 @@ def _join_tables(folders: list[Path], staged: Path, block: int) -> None:
             for folder in folders
         ]
         writers = [
-            csv.writer(
-                files.enter_context((staged / name).open("w", newline="", encoding="utf-8")),
-                lineterminator="\n",
-            )
+            csv_writer(files.enter_context((staged / name).open("w", newline="", encoding="utf-8")))
             for name in TABLES
         ]
         shards: list[tuple[Iterator[Row], _Grouped, Iterator[Row]]] = []

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from data_manifests.support.atomic import lock_folder, write_json
+from data_manifests.support.csv_file import csv_text
 from localize.prediction.tables import TABLES, Prediction, publish_prediction, written_tables
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class UnfinishedPrediction:
         """Add the rows of a block and note it as done."""
         for name, table in written_tables(block).items():
             file = self._files[name]
-            text = table.to_csv(index=False, lineterminator="\n", header=file.tell() == 0)
+            text = csv_text(table, header=file.tell() == 0)
             file.write(text.encode("utf-8"))
             file.flush()
         skipped = int((block.images["status"] == "skipped").sum())
