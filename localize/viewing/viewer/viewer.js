@@ -195,14 +195,17 @@ async function showMap() {
   const mine = (mapAsked += 1);
   if (!session) return;
   showKeywords(session);
-  for (const old of session.editor.svg.querySelectorAll(".answer")) old.remove();
-  session.canvas.hidden = true;
-  control("notes").replaceChildren();
-  if (!asked.length || !hasModel || !session.hasPicture) return;
+  const clear = () => {
+    for (const old of session.editor.svg.querySelectorAll(".answer")) old.remove();
+    session.canvas.hidden = true;
+    control("notes").replaceChildren();
+  };
+  if (!asked.length || !hasModel || !session.hasPicture) { clear(); return; }
   say("Finding regions …");
   const words = encodeURIComponent(asked.join(","));
   const { regions, notes } = await call(`/api/regions?number=${current}&words=${words}`);
   if (mine !== mapAsked) return; // asked for something else meanwhile
+  clear();
   const { width, height } = session.card;
   paint(session.canvas, heat(regions, width, height));
   session.canvas.hidden = false;

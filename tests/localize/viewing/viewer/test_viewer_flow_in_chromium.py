@@ -171,7 +171,7 @@ def test_the_whole_session(page, viewer, tmp_path):
     for name, read in readers.items():
         page.execute_script(f"document.getElementById('format').value = '{name}'")
         click(page, "#export")
-        wait(page, "return document.getElementById('message').textContent.startsWith('Exported')")
+        wait(page, f"return document.getElementById('message').textContent.includes('.{name}.')")
         path = element(page, "#message").text.removeprefix("Exported to ")
         back = {film.name: film for film in read(tmp_path / "out" / path.rsplit("/", 1)[-1])}
         np.testing.assert_allclose(back["first.png"].xyxy, first.xyxy, atol=0.01)
