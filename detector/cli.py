@@ -140,7 +140,7 @@ def propose(
         out,
         options=options,
         shard=share,
-        skip_errors=on_error is OnError.SKIP,
+        skip_errors=on_error == OnError.SKIP,
         batch_size=batch_size,
         device=chosen,
         threads=jobs,

@@ -13,7 +13,7 @@ import pandas as pd
 from data_manifests.builders.film_headers import FilmHeader, film_headers
 from data_manifests.builders.sources import source_checksums
 from data_manifests.support.choices import OnError
-from data_manifests.support.errors import DataError, Problem
+from data_manifests.support.errors import ConfigError, DataError, Problem
 from data_manifests.support.membership import is_member
 from data_manifests.tables.columns import CORNERS
 from data_manifests.tables.manifest import Manifest, ManifestInfo, Option, make_manifest
@@ -36,6 +36,10 @@ class BuildOptions:
     read_films: bool = False
     checksums: bool = False
     scale_boxes: bool = False
+
+    def __post_init__(self) -> None:
+        if self.on_error not in tuple(OnError):
+            raise ConfigError(f"on_error: expected fail or skip, got {self.on_error!r}")
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def finish_build(
         for header, row in zip(headers, images["row"], strict=True)
         if header.problem is not None
     ]
-    if skipped and options.on_error is OnError.FAIL:
+    if skipped and options.on_error == OnError.FAIL:
         raise DataError.from_problems(skipped)
     keep = np.array([header.problem is None for header in headers], dtype=bool)
     kept = [header for header in headers if header.problem is None]
@@ -163,7 +167,7 @@ def _named_by_source(
 ) -> Problem:
     """The problem of a film at its line in the data set's own table."""
     fix = problem.fix
-    if not fix and options.on_error is OnError.FAIL:
+    if not fix and options.on_error == OnError.FAIL:
         fix = "--on-error skip leaves it out"
     return replace(problem, file=tables.images_file, row=int(row) or None, fix=fix)
 
