@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.cli import boxes
 from experiments.cli.benchmark import benchmark
 from experiments.cli.paper import figures, table1, table2
 from experiments.cli.phantom import ablation, controlled, curves
@@ -21,6 +22,8 @@ def _experiment() -> None:
 
 for command in (table1, table2, controlled, ablation, curves, figures, benchmark):
     app.command()(command)
+
+app.add_typer(boxes.app, name="boxes")
 
 
 @app.command()
