@@ -27,6 +27,7 @@ export WRITE_REQUIREMENTS
 READERS ?= .venv-formats
 LABELME = labelme==6.3.1
 FORMAT_TESTS = tests/localize/formats/test_other_libraries.py \
+  tests/localize/prediction/test_to_supervision.py \
   tests/localize/formats/tools/test_label_studio.py tests/localize/formats/tools/test_coco.py \
   tests/localize/viewing/live/test_label_studio_sdk.py
 
@@ -57,6 +58,8 @@ types: dev ## mypy --strict
 
 docs: dev ## the documentation site in build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@! grep -rnoE --include='*.html' '<(script|link|img|iframe)[^>]* (src|href)="?(https?:)?//[^ >]*' build/site \
+	  || { echo "the site must not load anything from elsewhere"; exit 1; }
 
 test-formats: ## the formats with the readers of others (skips where they cannot be installed)
 	@$(MAKE) --no-print-directory $(READERS)/.installed || { \

@@ -68,9 +68,10 @@ def structure_report(
     Raises:
         ConfigError: the lexicon is unknown or wrong.
 
-    >>> finding = structure_report("FINDINGS: Patchy opacity in the left base.")[0]
-    >>> finding.finding, finding.assertion, finding.attribute_names, finding.section
-    ('opacity', 'present', ('left', 'basal', 'patchy'), 'findings')
+    Examples:
+        >>> finding = structure_report("FINDINGS: Patchy opacity in the left base.")[0]
+        >>> finding.finding, finding.assertion, finding.attribute_names, finding.section
+        ('opacity', 'present', ('left', 'basal', 'patchy'), 'findings')
     """
     return findings_of_sections([(section, text)], _structurer(str(lexicon)))
 

@@ -21,8 +21,8 @@ from experiments.core.repeats import joined_draws
 from experiments.core.road import Road, TestSet
 from experiments.methods.method import Method, MethodSpec, build_method, method_prediction
 from localize.evaluation.report import Evaluation
-from localize.pipeline.attention import PairParts, propose_films
 from localize.pipeline.cached import keep_settings
+from localize.pipeline.stages import PairParts, propose_stage
 from localize.prediction.tables import Prediction
 
 
@@ -157,7 +157,7 @@ def prepare_films(
             train_word_vectors(ReportReader(films.reports), lexicon, options), out / "words"
         )
     yield "regions of the films with reports"
-    propose_films(out / "detector", films.pairs, out / "rois", device)
+    propose_stage(out / "detector", films.pairs, out / "rois", device=device)
 
 
 def films_road(

@@ -20,7 +20,7 @@ from experiments.core.sides import NO_SIDES, SideCount, kept_sides
 from experiments.methods.classifier import ClassifierSettings
 from experiments.methods.method import Method, method_prediction
 from localize.evaluation.report import Evaluation
-from localize.pipeline.quickstart import QuickstartSize
+from localize.pipeline.phantom_stages import PhantomSize
 from localize.prediction.tables import Prediction
 
 
@@ -45,7 +45,7 @@ def run_phantom(
     out: Path,
     *,
     seeds: Sequence[int],
-    size: QuickstartSize,
+    size: PhantomSize,
     methods: Sequence[Method],
     classifier: ClassifierSettings | None = None,
     shift: float | None = None,

@@ -23,12 +23,12 @@ from experiments.core.sides import kept_sides
 from experiments.methods.classifier import ClassifierSettings
 from experiments.methods.method import Method, method_prediction
 from localize.bundle.bundle import read_json
-from localize.bundle.shipped import SHIPPED_BUNDLE
-from localize.pipeline.attention import PairParts
-from localize.pipeline.quickstart import QuickstartSize, learn_boxes, read_pairs
+from localize.bundle.packaged import PACKAGED_BUNDLE
+from localize.pipeline.phantom_stages import PhantomSize, hospital_a_stage, hospital_b_stage
+from localize.pipeline.stages import PairParts
 
 CPU = torch.device("cpu")
-SHIPPED_WEIGHTS = SHIPPED_BUNDLE / "detector.safetensors"
+SHIPPED_WEIGHTS = PACKAGED_BUNDLE / "detector.safetensors"
 DATASET = "phantom hospital B, test"
 # Either says that the detector and the regions of a folder are finished.
 FINISHED = ("prepared.json", "evaluation.md")
@@ -43,7 +43,7 @@ class PhantomWork:
     """
 
     out: Path
-    size: QuickstartSize
+    size: PhantomSize
     methods: tuple[Method, ...]
     classifier: ClassifierSettings
     shift: float | None = None
@@ -116,7 +116,7 @@ def _leave_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def prepare_seed(base: Path, *, seed: int, size: QuickstartSize, shift: float | None) -> Path:
+def prepare_seed(base: Path, *, seed: int, size: PhantomSize, shift: float | None) -> Path:
     """Both hospitals and the detector of a seed; returns the folder of hospital B.
 
     With a `shift` other than that of `size`, hospital B lies in a folder of its own below `base`.
@@ -125,21 +125,21 @@ def prepare_seed(base: Path, *, seed: int, size: QuickstartSize, shift: float | 
         ConfigError: the folder was prepared with another size.
     """
     if not any((base / name).exists() for name in FINISHED):
-        learn_boxes(base, seed=seed, size=size)
-        read_pairs(base, base / "detector", seed=seed, size=size)
+        hospital_a_stage(base, seed=seed, size=size)
+        hospital_b_stage(base, base / "detector", seed=seed, size=size)
         write_json(base / FINISHED[0], {"seed": seed, "size": asdict(size)})
     _check_size(base, size)
     if shift is None or shift == size.shift:
         return base
     shifted, changed = base / f"shift_{shift:.2f}", replace(size, shift=shift)
     if not (shifted / FINISHED[0]).exists():
-        read_pairs(shifted, base / "detector", seed=seed, size=changed)
+        hospital_b_stage(shifted, base / "detector", seed=seed, size=changed)
         write_json(shifted / FINISHED[0], {"seed": seed, "size": asdict(changed)})
     _check_size(shifted, changed)
     return shifted
 
 
-def _check_size(folder: Path, size: QuickstartSize) -> None:
+def _check_size(folder: Path, size: PhantomSize) -> None:
     """Refuse a prepared folder of other films; one of a quickstart does not say its size."""
     marker = folder / FINISHED[0]
     made = read_json(marker).get("size") if marker.exists() else None

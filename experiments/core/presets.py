@@ -14,7 +14,7 @@ from detector.config import DetectorConfig, DetectorTrainConfig, Frozen
 from detector.proposals import FeatureKind
 from experiments.methods.classifier import ClassifierSettings
 from experiments.methods.method import MethodSpec
-from localize.pipeline.quickstart import QuickstartSize
+from localize.pipeline.phantom_stages import PhantomSize
 
 PRESETS = ("phantom", "open", "dictation", "paper")
 
@@ -30,7 +30,7 @@ class PhantomPreset(Frozen):
     """Phantom films, generated for each seed."""
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    size: QuickstartSize = QuickstartSize()
+    size: PhantomSize = PhantomSize()
     classifier: ClassifierSettings = ClassifierSettings()
     methods: tuple[MethodSpec, ...]
 
@@ -70,7 +70,7 @@ class AblationPreset(Frozen):
     """References, each with its variations."""
 
     seeds: tuple[int, ...] = (0, 1)
-    size: QuickstartSize = QuickstartSize()
+    size: PhantomSize = PhantomSize()
     reference: MethodSpec
     variations: tuple[Variation, ...]
 
@@ -79,7 +79,7 @@ class CurvesPreset(Frozen):
     """The two curves of the controlled question, each over the same methods."""
 
     seeds: tuple[int, ...] = (0, 1)
-    size: QuickstartSize = QuickstartSize()
+    size: PhantomSize = PhantomSize()
     shifts: tuple[float, ...]
     pairs: tuple[int, ...]
     methods: tuple[MethodSpec, ...]

@@ -10,7 +10,7 @@ import torch
 from data_manifests.tables.manifest import Manifest
 from detector.proposals import ProposalOptions
 from experiments.methods.classifier import ClassifierSettings
-from localize.pipeline.attention import PairParts
+from localize.pipeline.stages import PairParts
 
 
 @dataclass(frozen=True)

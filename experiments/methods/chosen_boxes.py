@@ -14,7 +14,7 @@ from data_manifests.boxes import iou_matrix
 from data_manifests.tables.manifest import Manifest
 from detector.roi_store import RoiStore
 from experiments.core.road import Road
-from localize.adaptation.adapt_detector import Source, chosen_films
+from localize.adaptation.adapt_detector import Source, label_films, training_and_validation
 
 THRESHOLDS = (0.25, 0.5, 0.75)
 SOURCES: tuple[Source, ...] = ("words", "sides", "finding", "own", "regions")
@@ -43,9 +43,9 @@ def chosen_boxes(roads: Sequence[Road]) -> list[ChosenBoxes]:
 def _overlaps(source: Source, road: Road) -> np.ndarray:
     """The best IoU of each chosen box with the true boxes of its film; 0 where there is none."""
     parts = road.parts
-    learned = parts.pairs.subset(parts.pairs.images["split"].isin(("train", "val")))
+    learned = training_and_validation(parts.pairs)
     with RoiStore(parts.rois) as store:
-        films = chosen_films(source, learned, store, parts.attributes).split("train")
+        films = label_films(source, learned, store, parts.attributes).split("train")
     return best_overlaps(films, learned)
 
 

@@ -22,10 +22,12 @@ from experiments.methods.region_choice import (
     score_prediction,
 )
 from experiments.methods.train_classifier import RESULT, train_classifier
-from localize.adaptation.adapt_detector import Adaptation, adapt_detector
+from localize.adaptation.adapt_detector import Adaptation, AdaptationData
 from localize.bundle.bundle import load_bundle, read_json
-from localize.pipeline.attention import attention_bundle, propose_films
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
+from localize.pipeline.stages import adapt_detector_stage, propose_stage, train_bundle_stage
 from localize.prediction.tables import Prediction
 from localize.training.settings import LocalizerSettings
 
@@ -34,8 +36,11 @@ HEAT_BATCH = 16
 
 def attention_of_road(road: Road, *, name: str, settings: LocalizerSettings) -> Path:
     """The bundle of attention trained on the road's pairs, its detector as it is."""
-    return attention_bundle(
-        road.parts, _seeded(settings, road.seed), road.place / name, road.device
+    return train_bundle_stage(
+        road.parts,
+        road.place / name,
+        settings=_seeded(settings, road.seed),
+        device=road.device,
     )
 
 
@@ -45,23 +50,30 @@ def adapted_attention(
     """The bundle of a detector that has learned from the pairs, and of attention on its regions."""
     place, parts = road.place / name, road.parts
     detector = adapted_detector(road, name=name, adaptation=adaptation)
-    rois = propose_films(detector, parts.pairs, place / "rois", road.device)
+    rois = propose_stage(detector, parts.pairs, place / "rois", device=road.device)
     adapted = replace(parts, detector=detector, rois=rois)
-    return attention_bundle(adapted, _seeded(settings, road.seed), place, road.device)
+    return train_bundle_stage(
+        adapted, place, settings=_seeded(settings, road.seed), device=road.device
+    )
 
 
 def adapted_detector(road: Road, *, name: str, adaptation: Adaptation) -> Path:
-    """The road's detector after the adaptation."""
+    """The run's detector after the adaptation."""
     parts = road.parts
-    return adapt_detector(
-        parts.detector,
-        road.boxed,
-        parts.pairs,
-        parts.rois,
-        parts.attributes,
-        road.place / name,
-        adaptation=adaptation,
-        seed=road.seed,
+    # Epochs are selected on the new hospital's labels; the control has none and takes the old ones.
+    boxed = road.boxed if adaptation.source == "none" else road.boxed.split("train")
+    data = AdaptationData(
+        detector=parts.detector,
+        boxed=boxed,
+        pairs=parts.pairs,
+        rois=parts.rois,
+        attributes=parts.attributes,
+    )
+    training = adaptation.training.model_copy(update={"seed": road.seed})
+    return adapt_detector_stage(
+        data,
+        road.place / name / "detector_1",
+        adaptation=adaptation.model_copy(update={"training": training}),
         device=road.device,
     )
 
@@ -71,7 +83,9 @@ def by_detector(
 ) -> Prediction:
     """The boxes of another detector by its own score."""
     place = road.place / name / f"regions_{test.folder}"
-    rois = propose_films(detector(road), test.films, place, road.device, road.proposals)
+    rois = propose_stage(
+        detector(road), test.films, place, options=road.proposals, device=road.device
+    )
     with RoiStore(rois) as store:
         return score_prediction(store, test.films, name)
 
@@ -155,4 +169,6 @@ def by_best_available(road: Road, test: TestSet) -> Prediction:
 def _test_regions(road: Road, test: TestSet) -> Path:
     """The detector's regions of the test films."""
     place = road.place / "test_regions" / test.folder
-    return propose_films(road.parts.detector, test.films, place, road.device, road.proposals)
+    return propose_stage(
+        road.parts.detector, test.films, place, options=road.proposals, device=road.device
+    )

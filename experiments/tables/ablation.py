@@ -30,7 +30,7 @@ from experiments.methods.method import (
 )
 from experiments.tables.rows import NOTHING, TableRow, estimate_cell, estimate_json, table_row
 from localize.evaluation.bootstrap import Estimate
-from localize.pipeline.attention import propose_films
+from localize.pipeline.stages import propose_stage
 from localize.prediction.tables import Prediction
 from localize.training.settings import localizer_settings
 
@@ -183,7 +183,7 @@ def _varied(road: Road, folder: Path, variation: Variation) -> Road:
             feature=variation.feature or proposals.feature,
         )
         rois = folder / PLACE / f"rois_{proposals.count}_{proposals.feature}"
-        propose_films(parts.detector, parts.pairs, rois, road.device, proposals)
+        propose_stage(parts.detector, parts.pairs, rois, options=proposals, device=road.device)
         parts = replace(parts, rois=rois)
     if variation.dim is not None:
         words = folder / PLACE / f"words_{variation.dim}"

@@ -16,26 +16,32 @@ import torch
 
 from data_manifests.phantom.case import PhantomOptions
 from data_manifests.phantom.generate import SplitShares, build_phantom
-from data_manifests.support.atomic import write_csv, write_text
+from data_manifests.support.atomic import write_text
+from data_manifests.support.csv_file import write_csv
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, make_manifest, read_manifest, write_manifest
 from detector.config import DetectorTrainConfig
-from detector.model import load_detector
+from detector.detector import load_detector, read_detector_config
 from detector.train import train_detector
 from experiments.data.annotator import AnnotatorHabits, correct_film
 from localize.bundle.bundle import Bundle, load_bundle
 from localize.evaluation.evaluate import evaluate
 from localize.evaluation.report import Evaluation
-from localize.formats.hub.annotations import (
-    Selection,
-    annotations_from_prediction,
-    annotations_of_films,
+from localize.formats.changes import ChangeSummary, summarise_changes
+from localize.formats.export import export
+from localize.formats.hub.annotations import annotations_of_films
+from localize.formats.hub.from_tables import Selection, annotations_from_prediction
+from localize.formats.import_boxes import (
+    ImportOptions,
+    import_boxes,
+    imported_info,
+    matched_rows,
+    placed_films,
 )
-from localize.formats.hub.changes import ChangeSummary, summarise_changes
-from localize.formats.hub.export import export
-from localize.formats.hub.import_boxes import ImportOptions, import_boxes, read_annotations
-from localize.formats.hub.imported_info import imported_info
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
+from localize.formats.registry import read_annotations
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.prediction.tables import Prediction, read_prediction, write_prediction
 
 CPU = torch.device("cpu")
@@ -168,12 +174,15 @@ def _correct(
     random = np.random.default_rng(seed)
     truth = dict(zip(review.images["image_id"], review.images["path"], strict=True))
     boxes = {path: review.boxes_of(image_id).xyxy for image_id, path in truth.items()}
-    films = read_annotations(folder / "sent.xml", FORMAT)
-    corrected = [correct_film(film, boxes[film.name], habits, random) for film in films]
-    export(annotations_of_films(corrected), FORMAT, folder / "returned.xml")
-    returned = read_annotations(folder / "returned.xml", FORMAT)
-    # What a hospital has before anybody draws: films, no boxes.
+    # A hospital's manifest before annotation: films, no boxes.
     bare = make_manifest(review.images, info=review.info, root=review.root)
+    films = read_annotations(folder / "sent.xml", FORMAT, bare)
+    corrected = [
+        correct_film(film, boxes[film.name], habits, random)
+        for film in placed_films(films, matched_rows(films, bare), bare)
+    ]
+    export(annotations_of_films(corrected), FORMAT, folder / "returned.xml")
+    returned = read_annotations(folder / "returned.xml", FORMAT, bare)
     arms = (("uncorrected", films, "sent.xml"), ("corrected", returned, "returned.xml"))
     for name, back, source in arms:
         options = ImportOptions(annotator="simulated", only_imported=True)
@@ -198,7 +207,7 @@ def _tuned(first: Path, folder: Path, arm: str, training: DetectorTrainConfig) -
         films.split("train"),
         films.split("val"),
         run,
-        config=load_detector(first / "detector")[1],
+        config=read_detector_config(first / "detector"),
         training=training,
         initial=first / "detector",
         device=CPU,
@@ -209,8 +218,8 @@ def _tuned(first: Path, folder: Path, arm: str, training: DetectorTrainConfig) -
 
 def _detector_alone(bundle: Bundle, run: Path, films: Manifest) -> Prediction:
     """Boxes of a detector without a localizer: ranked and scored by its own scores."""
-    detector, config, _ = load_detector(run)
-    swapped = replace(bundle, detector=detector, detector_config=config)
+    detector = load_detector(run)
+    swapped = replace(bundle, detector=detector.model, detector_config=detector.config)
     return predict_films(swapped, manifest_films(films), PredictOptions(ranking="detector"), CPU)
 
 

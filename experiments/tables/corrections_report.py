@@ -15,7 +15,7 @@ from experiments.data.annotator import AnnotatorHabits
 from experiments.tables.corrections import CorrectionsResult, CorrectionsSize
 from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.report import Evaluation
-from localize.formats.hub.changes import KINDS, ChangeSummary
+from localize.formats.changes import KINDS, ChangeSummary
 
 KEYS = {
     "iou_25": "iou_at_0.25",

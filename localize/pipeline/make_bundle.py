@@ -13,16 +13,20 @@ from jinja2 import Environment, StrictUndefined
 from data_manifests.films.read_film import read_film
 from data_manifests.support.errors import CheckpointError
 from data_manifests.tables.manifest import Manifest
-from detector.model import load_detector
+from detector.detector import load_detector
 from detector.prepare import prepare_film
-from localize.bundle.bundle import GUARD, load_bundle, read_json, write_bundle
+from localize.bundle.bundle import GUARD, load_bundle, read_json
 from localize.bundle.calibration import Calibration
 from localize.bundle.film_guard import write_guard
+from localize.bundle.write_bundle import write_bundle
+from localize.inference.film_list import manifest_films
+from localize.inference.golden import write_golden
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.pipeline.calibrate_bundle import calibrate_bundle
 from localize.pipeline.fit_film_guard import fit_guard
-from localize.pipeline.golden import make_golden, write_golden
+from localize.pipeline.golden import make_golden
 from localize.pipeline.other_images import Pixels
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.severity.fit import fit_severity
 from localize.severity.model import SeverityModel
 
@@ -79,7 +83,7 @@ def make_bundle(
     if out.exists():  # asked before the long part
         raise CheckpointError(f"{out}: expected no such folder yet; choose another --out")
     trained_on = read_json(localizer_run / "localizer.json").get("detector_sha256")
-    if trained_on != load_detector(detector_run)[2]:
+    if trained_on != load_detector(detector_run).sha256:
         raise CheckpointError(
             f"{localizer_run}: was trained on the regions of another detector than "
             f"{detector_run}; propose regions with this one and train again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import torch
 
 import detector.train as module
 from data_manifests.support.errors import CheckpointError, ConfigError, DataError, Interrupted
-from detector.model import load_detector, weights_sha256
+from detector.detector import load_detector
 from detector.train import train_detector
+from detector.weights import weights_sha256
 from tests.detector.films import make_films, tiny_config, tiny_training
 
 pytestmark = pytest.mark.slow
@@ -65,7 +67,8 @@ def whole(films, tmp_path_factory):
 
 
 def test_the_folder_holds_a_loadable_detector_metrics_and_provenance(whole):
-    model, config, _ = load_detector(whole)
+    trained = load_detector(whole)
+    model, config = trained.model, trained.config
     assert config == tiny_config()
     assert torch.isfinite(model(list(torch.rand(1, 3, 64, 64)))[0]["scores"]).all()
     rows = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
@@ -140,6 +143,17 @@ def test_how_often_is_saved_and_who_reads_may_change(films, whole):
     assert result(whole) == before
 
 
+def test_a_checkpoint_from_before_a_setting_existed_resumes(films, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "old")
+    state = torch.load(tmp_path / "old" / "checkpoint.pt", weights_only=True)
+    del state["config"]["training"]["augment_strength"]
+    torch.save(state, tmp_path / "old" / "checkpoint.pt")
+    train(films, tmp_path / "old")
+    assert result(tmp_path / "old") == result(whole)
+    with pytest.raises(CheckpointError, match=r"augment_strength: 1\.0 then, 2\.0 now"):
+        train(films, tmp_path / "old", augment_strength=2.0)
+
+
 def test_a_checkpoint_of_another_trainer_is_refused(films, tmp_path):
     from detector.run.training_run import TrainingRun
 
@@ -179,7 +193,8 @@ def test_pretrained_weights_are_built_in_and_remembered(films, tmp_path):
     body = build_backbone("efficientnet_lite0", fpn_width=16, pretrained=True).body
     torch.save(body.state_dict(), tmp_path / "imagenet.pth")
     train(films, tmp_path / "run", backbone_weights=tmp_path / "imagenet.pth", epochs=1)
-    model, config, _ = load_detector(tmp_path / "run")
+    trained = load_detector(tmp_path / "run")
+    model, config = trained.model, trained.config
     assert config.is_pretrained
     frozen = "stage0.0.layers.0.weight"
     assert torch.equal(model.backbone.body.get_parameter(frozen), body.get_parameter(frozen))
@@ -213,8 +228,9 @@ def test_fine_tuning_starts_from_the_weights_at_any_film_size(films, whole, tmp_
     # Rates so low that nothing moves: what was given comes back.
     rates = {"lr": 1e-12, "lr_backbone": 1e-12}
     train(films, tmp_path / "same", initial=whole, config=larger, epochs=1, **rates)
-    given, _, _ = load_detector(whole)
-    found, config, _ = load_detector(tmp_path / "same")
+    given = load_detector(whole).model
+    same = load_detector(tmp_path / "same")
+    found, config = same.model, same.config
     assert config == larger
     for name, tensor in given.state_dict().items():
         torch.testing.assert_close(found.state_dict()[name], tensor, atol=1e-5, rtol=0)

@@ -16,8 +16,10 @@ from data_manifests.tables.manifest import read_manifest, write_manifest
 from experiments.cli.app import app
 from experiments.core.phantom_work import CPU, phantom_road, prepare_seed, with_pairs
 from localize.bundle.bundle import load_bundle
-from localize.pipeline.quickstart import QuickstartSize
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
+from localize.pipeline.phantom_stages import PhantomSize
 from localize.prediction.tables import read_prediction
 
 SIZE = "size={films_a: 40, films_b: 40, film_px: 64, model_px: 64, detector_epochs: 2}"
@@ -261,12 +263,12 @@ def test_the_papers_preset_runs_on_manifests(work, tmp_path):
 
 
 def test_a_folder_of_other_films_is_refused(tmp_path):
-    write_json(tmp_path / "prepared.json", {"seed": 0, "size": asdict(QuickstartSize())})
-    assert prepare_seed(tmp_path, seed=0, size=QuickstartSize(), shift=None) == tmp_path
+    write_json(tmp_path / "prepared.json", {"seed": 0, "size": asdict(PhantomSize())})
+    assert prepare_seed(tmp_path, seed=0, size=PhantomSize(), shift=None) == tmp_path
     with pytest.raises(ConfigError, match="films_a"):
-        prepare_seed(tmp_path, seed=0, size=QuickstartSize(films_a=60), shift=None)
+        prepare_seed(tmp_path, seed=0, size=PhantomSize(films_a=60), shift=None)
 
 
 def test_a_quickstarts_folder_is_taken_as_it_is(tmp_path):
     (tmp_path / "evaluation.md").touch()
-    assert prepare_seed(tmp_path, seed=0, size=QuickstartSize(), shift=None) == tmp_path
+    assert prepare_seed(tmp_path, seed=0, size=PhantomSize(), shift=None) == tmp_path

@@ -7,7 +7,7 @@ import pytest
 
 from attributes.lexicon.load import load_lexicon
 from attributes.structure import Structurer
-from data_manifests.laterality import box_place
+from data_manifests.laterality import places_of
 from data_manifests.tables.leaks import refuse_overlap_leaks
 from experiments.data.dictation import NEGATIVE, NORMAL, dictate, dictation_input
 
@@ -33,7 +33,7 @@ def test_what_is_read_from_a_dictation_is_where_the_boxes_lie(structurer, seed):
     for _ in range(int(rng.integers(1, 4))):
         x1, y1 = rng.uniform(20, 380, 2)
         boxes.append((x1, y1, x1 + rng.uniform(40, 120), y1 + rng.uniform(40, 240)))
-    places = [box_place(box, SIDE, SIDE) for box in boxes]
+    places = places_of(boxes, SIDE, SIDE)
     expected = {place.side for place in places} | {
         place.zone for place in places if place.side != "central" and place.zone != "whole"
     }

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import pearsonr
 
-from data_manifests.laterality import LOWER_STARTS, UPPER_ENDS
+from data_manifests.laterality import WHOLE_FILM
 from data_manifests.tables.manifest import ManifestInfo, make_manifest
 from experiments.tables.zones import ZONE_COLUMNS, ZONES, zone_extents, zone_rows
 from localize.prediction.tables import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
@@ -50,7 +50,8 @@ def manifest(scores: np.ndarray):
 
 
 def test_extents_are_those_of_painted_pixels(prediction):
-    rows = [round(share * HEIGHT) for share in (0, UPPER_ENDS, LOWER_STARTS, 1)]
+    borders = (0, WHOLE_FILM.middle_starts, WHOLE_FILM.lower_starts, 1)
+    rows = [round(share * HEIGHT) for share in borders]
     expected = np.zeros((FILMS, 6))
     for box in prediction.boxes.itertuples():
         painted = np.zeros((HEIGHT, WIDTH))

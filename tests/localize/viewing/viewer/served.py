@@ -8,41 +8,54 @@ import json
 import threading
 from pathlib import Path
 
+import numpy as np
+
 from attributes.lexicon.load import load_lexicon
+from localize.inference.film_regions import FilmRegions
 from localize.viewing.gallery.cards import Card, CardBox
 from localize.viewing.viewer.corrections import Corrections
-from localize.viewing.viewer.film_answers import AnsweringRegion, FilmAnswers
-from localize.viewing.viewer.phrase import read_phrase
+from localize.viewing.viewer.keyword_query import read_query
 from localize.viewing.viewer.server import ViewerServer
-from localize.viewing.viewer.shelf import Shelf
+from localize.viewing.viewer.viewer_films import ViewerFilms
 from tests.localize.predictions import make_prediction
 from tests.localize.viewing.gallery.films import save_films
 
 IDS = ("first", "second", "third")
-KEYWORDS = ("left", "right", "lower")
+KEYWORDS = ("left", "right", "lower", "hazy", "mild")
 LEFT_BOX, RIGHT_BOX = (300, 300, 400, 450), (100, 50, 200, 150)
 
 
+def planted_regions() -> FilmRegions:
+    """The head contradicts the positions, knows hazy, and nothing of mild."""
+    return FilmRegions(
+        width=512,
+        height=512,
+        xyxy=np.array([LEFT_BOX, RIGHT_BOX], dtype=np.float64),
+        log_alpha=np.log([0.6, 0.4]),
+        alpha=np.array([0.6, 0.4]),
+        detector_scores=np.array([0.5, 0.5]),
+        region_attributes=np.array([[0.1, 0.9, 0.1, 0.8, 0.21], [0.9, 0.1, 0.9, 0.2, 0.2]]),
+        fused=np.zeros((2, 4)),
+        attributes=np.zeros(5),
+        film_sum=0.0,
+        film_max=0.0,
+    )
+
+
 class PlantedModel:
-    """Two regions: one answers to left and lower, the other to right."""
+    """Two regions: a hazy one low on the patient's left, another high on the right."""
 
     keywords = KEYWORDS
 
     def card(self, image_id: str, film: Path) -> Card:
         box = CardBox((10.0, 20.0, 110.0, 220.0), 0.7, "opacity", ("right",))
-        return Card(image_id, 512, 512, 0.8, 2.0, 1.0, 3.0, (box,), None, (0.1, 0.9, 0.2))
+        return Card(image_id, 512, 512, 0.8, 2.0, 1.0, 3.0, (box,), None, (0.1, 0.9, 0.2, 0.5, 0.5))
 
-    def answers(self, film: Path) -> FilmAnswers:
-        return FilmAnswers(
-            KEYWORDS,
-            (
-                AnsweringRegion(LEFT_BOX, 0.5, (0.8, -0.1, 0.6)),
-                AnsweringRegion(RIGHT_BOX, 0.5, (-0.1, 0.9, 0.0)),
-            ),
-        )
+    def regions(self, film: Path) -> FilmRegions:
+        return planted_regions()
 
-    def phrase(self, text: str):
-        return read_phrase(text, load_lexicon("en"))
+    def query(self, text: str):
+        return read_query(text, load_lexicon("en"))
 
 
 @contextlib.contextmanager
@@ -57,7 +70,7 @@ def served(folder: Path, *, has_model: bool = True, ids=IDS):
     )
     films = save_films(folder / "films", ids)
     server = ViewerServer(
-        Shelf(prediction, films),
+        ViewerFilms(prediction, films),
         Corrections(folder / "out", "tester"),
         PlantedModel() if has_model else None,
         keywords=KEYWORDS,
@@ -74,8 +87,8 @@ def served(folder: Path, *, has_model: bool = True, ids=IDS):
 
 def ask(server, path, *, method="GET", body=None, headers=None, has_key=True):
     """Status, content and headers of a request; JSON is parsed."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.guard.port, timeout=20)
-    sent = {"X-Key": server.guard.key} if has_key else {}
+    connection = http.client.HTTPConnection("127.0.0.1", server.access.port, timeout=20)
+    sent = {"X-Key": server.access.key} if has_key else {}
     try:
         connection.request(method, path, body=body, headers={**sent, **(headers or {})})
         response = connection.getresponse()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from localize.formats.tools.coco import read_coco
-from localize.viewing.viewer.corrections import COCO_FILE
 from tests.localize.viewing.viewer.served import LEFT_BOX, RIGHT_BOX, ask, served
 
+COCO_FILE = "corrections.tester.coco.json"
 pytestmark = pytest.mark.slow
 
 
@@ -22,7 +22,7 @@ def viewer(tmp_path):
 
 @pytest.fixture
 def page(viewer, browser):
-    browser.get(viewer.guard.url())
+    browser.get(viewer.access.url())
     wait(browser, "return document.querySelectorAll('.box').length === 2")
     return browser
 
@@ -134,23 +134,32 @@ def test_next_film_is_reviewed_without_boxes_and_all_are_exported(page, tmp_path
     assert saved(page, tmp_path, 1) == {"second.png": []}
     element(page, "#export").click()
     wait(page, "return document.getElementById('message').textContent.startsWith('Exported')")
-    assert (tmp_path / "out" / "corrections.coco.json").is_file()
+    assert (tmp_path / "out" / COCO_FILE).is_file()
     wait(page, "return document.querySelectorAll('#films i')[1].textContent === '✓'")
 
 
-def test_phrase_shows_the_regions_that_answer(page):
+def test_phrase_shows_the_regions_that_fit(page):
     element(page, "#phrase").send_keys("left lower opacity\n")
     wait(page, "return document.querySelectorAll('.answer').length === 1")
     drawn = page.execute_script(  # in one call: the map may be drawn anew between two
         "const r = document.querySelector('.answer');"
-        "return ['x', 'y', 'width', 'height', 'data-answer'].map(k => Number(r.getAttribute(k)))"
+        "return ['x', 'y', 'width', 'height', 'data-match'].map(k => Number(r.getAttribute(k)))"
     )
     x1, y1, x2, y2 = LEFT_BOX
-    assert drawn == [x1, y1, x2 - x1, y2 - y1, 0.7]  # the mean of 0.8 and 0.6
+    assert drawn == [x1, y1, x2 - x1, y2 - y1, 1]
     assert element(page, "#understood").text == "Understood: left, lower; not used: opacity"
+    assert element(page, "#notes").text == "left lower: by where the region lies, 1 of 2."
 
 
-def test_keyword_map_lies_over_the_region_that_answers(page):
+def test_word_of_which_the_head_knows_nothing_is_said_to_be_unused(page):
+    element(page, "#phrase").send_keys("mild\n")
+    wait(page, "return document.getElementById('notes').textContent !== ''")
+    assert "gives all regions about the same probability" in element(page, "#notes").text
+    wait(page, "return document.getElementById('message').textContent.startsWith('No region')")
+    assert page.execute_script("return document.querySelectorAll('.answer').length") == 0
+
+
+def test_keyword_map_lies_over_the_region_that_fits(page):
     for row in page.find_elements("css selector", ".bar"):
         if row.text.startswith("right"):
             row.click()
@@ -172,7 +181,7 @@ def test_dropped_film_is_read_and_opened(page, viewer, tmp_path):
     element(page, "#file").send_keys(str(film))
     wait(page, "return document.getElementById('title').textContent === '0'")
     assert drawn(page) == [[10, 20, 110, 220]]
-    assert len(viewer.shelf) == 4
+    assert len(viewer.films) == 4
     assert "0.80" in element(page, "#measures").text
     assert "1.0 – 3.0" in element(page, "#measures").text
 
@@ -181,14 +190,16 @@ def test_file_that_is_no_film_is_refused_in_words(page, tmp_path):
     film = tmp_path / "notes.png"
     film.write_text("<script>alert(1)</script>")
     element(page, "#file").send_keys(str(film))
-    wait(page, "return document.getElementById('message').className === 'error'")
-    assert "expected PNG, JPEG or DICOM data" in element(page, "#message").text
+    wait(page, "return !document.getElementById('refused').hidden")
+    text = element(page, "#refused").text
+    assert "1 of 1 files could not be read" in text
+    assert "notes.png: expected PNG, JPEG or DICOM data" in text
 
 
 def test_hostile_id_stays_text(tmp_path, browser):
     hostile = "<img src=x onerror=alert(1)>"
     with served(tmp_path, ids=(hostile, "b", "c")) as server:
-        browser.get(server.guard.url())
+        browser.get(server.access.url())
         wait(browser, "return document.querySelectorAll('.box').length === 2")
         assert element(browser, "#title").text == hostile
         assert browser.execute_script("return document.querySelectorAll('img').length") == 1
@@ -202,7 +213,7 @@ def test_foreign_page_cannot_read_or_save(viewer, browser, tmp_path):
     result = browser.execute_async_script(
         "const done = arguments[1]; fetch(arguments[0], {method: 'POST', body: '[]'})"
         ".then(() => done('read'), () => done('refused'))",
-        f"http://127.0.0.1:{viewer.guard.port}/api/save?number=0&key={viewer.guard.key}",
+        f"http://127.0.0.1:{viewer.access.port}/api/save?number=0&key={viewer.access.key}",
     )
     assert result == "refused"
     assert ask(viewer, "/api/film?number=0")[1]["corrected"] is None
