@@ -1,29 +1,21 @@
-"""`zone_rows`: the boxes of each zone of the lungs against Brixia readers' zone scores."""
+"""`zone_rows`: the boxes' extent in each zone of the lungs against Brixia zone scores."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from data_manifests.laterality import LOWER_STARTS, UPPER_ENDS
 from data_manifests.tables.manifest import Manifest
+from experiments.data.open_films import BRIXIA_ZONES, ZONE_COLUMNS
 from localize.evaluation.bootstrap import Estimate, bootstrap_values, estimates
 from localize.evaluation.film_boxes import Floats
 from localize.evaluation.measure import Measure, divide
 from localize.prediction.tables import Prediction
 
-# Borghesi & Maroldi 2020: A to C are the right lung from above, D to F the left; 0 to 3 each.
-ZONES = {
-    "A": "right upper",
-    "B": "right middle",
-    "C": "right lower",
-    "D": "left upper",
-    "E": "left middle",
-    "F": "left lower",
-}
-SENIOR, JUNIOR = "brixia_S_", "brixia_J_"
-ZONE_COLUMNS = tuple(f"{reader}{zone}" for reader in (SENIOR, JUNIOR) for zone in ZONES)
 BOX = ("x1", "y1", "x2", "y2", "score")
 REPLICATES = 1000
 
@@ -38,6 +30,12 @@ class ZoneRow:
     patients: int
     pearson: Estimate
     readers: Estimate
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> ZoneRow:
+        """The inverse of `asdict`."""
+        correlations = {name: Estimate(**content[name]) for name in ("pearson", "readers")}
+        return cls(**{**content, **correlations})
 
 
 def zone_rows(prediction: Prediction, manifest: Manifest, *, seed: int) -> list[ZoneRow]:
@@ -59,8 +57,10 @@ def zone_rows(prediction: Prediction, manifest: Manifest, *, seed: int) -> list[
     )
     found = estimates(values)
     return [
-        ZoneRow(zone, name, len(codes), len(np.unique(codes)), found[k], found[len(ZONES) + k])
-        for k, (zone, name) in enumerate(ZONES.items())
+        ZoneRow(
+            zone, name, len(codes), len(np.unique(codes)), found[k], found[len(BRIXIA_ZONES) + k]
+        )
+        for k, (zone, name) in enumerate(BRIXIA_ZONES.items())
     ]
 
 
@@ -81,7 +81,7 @@ def zone_extents(prediction: Prediction) -> Floats:
     wide = [_overlap(x1 / width, x2 / width, *side) for side in sides]
     high = [_overlap(y1 / height, y2 / height, *band) for band in heights]
     covered = np.stack([score * w * h for w in wide for h in high], axis=1)
-    extents = np.zeros((len(images), len(ZONES)))
+    extents = np.zeros((len(images), len(BRIXIA_ZONES)))
     np.add.at(extents, rows, covered)
     return extents
 
@@ -104,4 +104,4 @@ def _pearson(left: Floats, right: Floats) -> Measure:
         spread = (mean(left**2) - a**2) * (mean(right**2) - b**2)
         return divide(mean(left * right) - a * b, np.sqrt(np.maximum(spread, 0.0)))
 
-    return Measure(tuple(ZONES), values)
+    return Measure(tuple(BRIXIA_ZONES), values)

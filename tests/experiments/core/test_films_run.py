@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-
-from data_manifests.support.errors import ConfigError
 from experiments.core.films_run import film_method, film_prediction, prepare_films
 from experiments.core.judge import control_differences, judge_methods
-from experiments.core.presets import FilmsPreset, read_preset
 from experiments.core.road import Road, TestSet
+
+from data_manifests.support.errors import ConfigError
+from experiments.core.presets import FilmsPreset, read_preset
 from experiments.methods.method import BASELINE, PROPOSED, Method, MethodSpec, method_prediction
 from localize.evaluation.evaluate import evaluate
 from tests.localize.predictions import random_pair

@@ -6,11 +6,11 @@ import sys
 
 import pandas as pd
 import pytest
+from experiments.core.films_run import FilmsInput, run_films
+from experiments.core.paper_run import paper_input, split_note
 
 from data_manifests.support.errors import ConfigError, DataError
 from data_manifests.tables.manifest import make_manifest, write_manifest
-from experiments.core.films_run import FilmsInput, run_films
-from experiments.core.paper_run import paper_input, split_note
 from experiments.core.presets import FilmsPreset, read_preset
 
 NIH_IN_RSNA = "00013118_008"  # of the shipped list

@@ -8,13 +8,13 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from experiments.core.phantom_work import CPU, phantom_road, prepare_seed, with_pairs
 from typer.testing import CliRunner
 
 from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import ConfigError
 from data_manifests.tables.manifest import read_manifest, write_manifest
 from experiments.cli.app import app
-from experiments.core.phantom_work import CPU, phantom_road, prepare_seed, with_pairs
 from localize.bundle.bundle import load_bundle
 from localize.pipeline.quickstart import QuickstartSize
 from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-
 from experiments.core.pooling import pooled_manifest, pooled_prediction
+
 from experiments.core.repeats import repeated_manifest, repeated_prediction
 from localize.evaluation.evaluate import evaluate
 from tests.localize.predictions import random_pair

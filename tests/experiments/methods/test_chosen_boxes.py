@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from experiments.methods.chosen_boxes import best_overlaps
+
 from localize.adaptation.pseudo_labels import with_boxes
 from tests.localize.evaluation.slow_loops import slow_iou
 from tests.localize.predictions import make_truth

@@ -8,6 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from experiments.methods.region_choice import (
+    THRESHOLD_WORTH,
+    best_available_prediction,
+    best_regions,
+    chance_prediction,
+)
 
 from data_manifests.boxes import iou_matrix
 from data_manifests.support.errors import DataError
@@ -15,12 +21,6 @@ from data_manifests.tables.manifest import make_manifest
 from detector.proposals import FilmRois, ProposalOptions, Rois
 from detector.roi_store import RoiStore, StoreHeader, create_store
 from experiments.core.repeats import repeated_manifest
-from experiments.methods.region_choice import (
-    THRESHOLD_WORTH,
-    best_available_prediction,
-    best_regions,
-    chance_prediction,
-)
 from localize.evaluation.evaluate import evaluate
 
 SIDE = 100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from experiments.core.judge import ControlDifference
+
 from experiments.core.phantom_run import PhantomResult
 from experiments.core.presets import CurvesPreset, read_preset
 from experiments.tables import curves as module

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from experiments.core.judge import ControlDifference, judge_methods
-from experiments.core.repeats import repeated_prediction
 from experiments.core.sides import SideCount
+
+from experiments.core.repeats import repeated_prediction
 from experiments.methods.method import BASELINE, Method
 from experiments.tables.rows import rows_markdown, table_row
 from experiments.tables.table1 import Table1, write_table1

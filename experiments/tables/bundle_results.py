@@ -1,4 +1,4 @@
-"""`ship`: the bundle of the package, from a finished run on open films, and what it can do."""
+"""`evaluate_bundle`: everything that the model card states, on held-out patients."""
 
 from __future__ import annotations
 
@@ -10,25 +10,23 @@ import pandas as pd
 import torch
 from sklearn.datasets import load_sample_images
 
-from attributes.lexicon.load import LEXICON_FOLDER
 from data_manifests.films.read_film import read_film
 from data_manifests.tables.manifest import Manifest
 from detector.prepare import prepare_film
-from experiments.core.open_run import FULL_FRAMES, OpenInput, open_input
+from experiments.core.package_bundle import scored_films
+from experiments.data.open_input import FULL_FRAMES, open_input
+from experiments.tables.table2_runs import subset_prediction
 from localize.bundle.bundle import Bundle, load_bundle
 from localize.evaluation.evaluate import evaluate
 from localize.evaluation.report import Evaluation
-from localize.pipeline.make_bundle import make_bundle
 from localize.pipeline.other_images import Pixels, other_images
 from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import Prediction
 from localize.severity.fit import SeverityFit, evaluate_severity
 
-METHOD = "proposed_frozen"  # whose attention is shipped, with the detector of RSNA's boxes
-GUARD_SOURCES = ("rsna_nih_fullframe",)  # masked films are no films as they come
 OTHERS_OF_A_KIND = 100
 PHOTO_CUTS = 100
-MIN_GROUP = 20  # films; smaller groups say nothing
+MIN_GROUP = 20  # films; smaller groups tell nothing
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,20 @@ class Group:
 
 
 @dataclass(frozen=True)
-class ShippedResult:
-    """The bundle on its test films: predictions and evaluations by test set, that of the full
-    frames with an opacity or normal (other diseases left out), groups of the full frames, severity
-    out of fold, flagged share of pictures by kind, and calls of films by label; `trained` counts
-    the detector's training films by source.
+class BundleResult:
+    """The bundle on its test films.
+
+    Args:
+        bundle: the evaluated bundle.
+        trained: number of the detector's training films by source.
+        predictions: by test set.
+        truths: by test set.
+        evaluations: by test set.
+        against_normal: full frames with an opacity or normal; other diseases are left out.
+        groups: groups of the full frames.
+        severity: severity scores out of fold.
+        flagged: share of pictures that the film guard flags, by kind.
+        calls: full frames by label (rows) and by call (columns no, unsure, yes).
     """
 
     bundle: Bundle
@@ -60,75 +67,34 @@ class ShippedResult:
     calls: pd.DataFrame
 
 
-def ship_bundle(data: Path, reports: Path, work: Path, out: Path, device: torch.device) -> Path:
-    """Pack the run of `experiment table1 --preset open` in `work` into a half-precision bundle.
-
-    Calibrated on the validation full frames; severity is fitted on all scored COVID films (its
-    error is measured out of fold); the guard on full frames and COVID films of training.
-    """
-    found = open_input(data, reports, work)
-    run = work / METHOD / "localizer"
-    return make_bundle(
-        out,
-        detector_run=work / "detector",
-        localizer_run=run,
-        words=work / "words",
-        lexicon=LEXICON_FOLDER / "en.yaml",
-        validation=found.films.boxed.split("val"),
-        severity_films=_scored(found.covid),
-        severity_column="severity",
-        guard_films=[_guard_films(found), found.covid],
-        half_precision=True,
-        training_data=found.films.training_data,
-        device=device,
-    )
-
-
-def judge_bundle(
+def evaluate_bundle(
     data: Path, reports: Path, work: Path, folder: Path, device: torch.device
-) -> ShippedResult:
-    """Everything that the model card says of a bundle, on films of patients it has not seen."""
+) -> BundleResult:
+    """Evaluate the bundle `folder` on the test films of the open run in `work`."""
     found, bundle = open_input(data, reports, work), load_bundle(folder)
-    options = PredictOptions()
+
+    def predict(films: Manifest) -> Prediction:
+        return predict_films(bundle, manifest_films(films), PredictOptions(), device)
+
     truths = {test.name: test.films for test in found.films.tests}
-    predictions = {
-        name: predict_films(bundle, manifest_films(films), options, device)
-        for name, films in truths.items()
-    }
-    evaluations = {name: evaluate(predictions[name], films) for name, films in truths.items()}
-    normal = _opacity_or_normal(truths[FULL_FRAMES])
-    scored = _scored(found.covid)
-    scores = predict_films(bundle, manifest_films(scored), options, device)
-    return ShippedResult(
+    predictions = {name: predict(films) for name, films in truths.items()}
+    full_frames, normal = predictions[FULL_FRAMES], _opacity_or_normal(truths[FULL_FRAMES])
+    scored = scored_films(found.covid)
+    sources = found.films.boxed.split("train").images["source"].value_counts()
+    return BundleResult(
         bundle=bundle,
-        trained={
-            str(name): int(count)
-            for name, count in found.films.boxed.split("train")
-            .images["source"]
-            .value_counts()
-            .items()
-        },
+        trained={str(name): int(count) for name, count in sources.items()},
         predictions=predictions,
         truths=truths,
-        evaluations=evaluations,
+        evaluations={name: evaluate(predictions[name], films) for name, films in truths.items()},
         against_normal=evaluate(
-            _part(predictions[FULL_FRAMES], set(normal.images["image_id"])), normal
+            subset_prediction(full_frames, set(normal.images["image_id"])), normal
         ),
-        groups=_groups(predictions[FULL_FRAMES], truths[FULL_FRAMES]),
-        severity=evaluate_severity(scores, scored, column="severity", seed=0),
+        groups=_groups(full_frames, truths[FULL_FRAMES]),
+        severity=evaluate_severity(predict(scored), scored, column="severity", seed=0),
         flagged=_flagged(bundle, predictions, truths),
-        calls=_calls(predictions[FULL_FRAMES], truths[FULL_FRAMES]),
+        calls=_calls(full_frames, truths[FULL_FRAMES]),
     )
-
-
-def _scored(covid: Manifest) -> Manifest:
-    known = covid.labels["severity"].notna() & (covid.labels["severity"].astype("str") != "")
-    return covid.subset(covid.images["image_id"].isin(set(covid.labels.loc[known, "image_id"])))
-
-
-def _guard_films(found: OpenInput) -> Manifest:
-    boxed = found.films.boxed
-    return boxed.subset(boxed.images["source"].isin(GUARD_SOURCES))
 
 
 def _opacity_or_normal(films: Manifest) -> Manifest:
@@ -150,31 +116,22 @@ def _groups(prediction: Prediction, films: Manifest) -> list[Group]:
             ids = set(labels.loc[values.astype("str") == value, "image_id"])
             if len(ids) >= MIN_GROUP:
                 part = films.subset(films.images["image_id"].isin(ids))
-                own = _part(prediction, ids)
+                own = subset_prediction(prediction, ids)
                 found.append(Group(f"{kind} {value}", len(ids), evaluate(own, part)))
     return found
-
-
-def _part(prediction: Prediction, ids: set[str]) -> Prediction:
-    """The prediction of some of its films."""
-    images, boxes, attributes = (
-        table[table["image_id"].isin(ids)].reset_index(drop=True)
-        for table in (prediction.images, prediction.boxes, prediction.attributes)
-    )
-    return Prediction(images, boxes, attributes, prediction.info)
 
 
 def _flagged(
     bundle: Bundle, predictions: dict[str, Prediction], truths: dict[str, Manifest]
 ) -> dict[str, float]:
-    """Share of pictures that the guard flags: test films, spoilt ones, drawings, photographs."""
+    """Share of pictures that the guard flags: test films, altered ones, drawings, photographs."""
     shares = {
         name: float((prediction.images["warning"] != "").mean())
         for name, prediction in predictions.items()
     }
     films = [read_film(path).pixels for path in truths[FULL_FRAMES].film_paths()]
     others = other_images(films, each=OTHERS_OF_A_KIND, rng=np.random.default_rng(1))
-    others["photographs (no such were fitted)"] = _photographs(np.random.default_rng(2))
+    others["photographs (none in training)"] = _photographs(np.random.default_rng(2))
     guard, size = bundle.guard, bundle.detector_config.image_size
     if guard is not None:
         for kind, pictures in others.items():

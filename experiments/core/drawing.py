@@ -1,4 +1,4 @@
-"""Figures that come out the same every time: one backend, one style, no time stamps in the file."""
+"""`figure_at`: figures with the same bytes every time: one backend, one style, no time stamps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from data_manifests.support.atomic import atomic_path
 
 DPI = 120
-# Okabe & Ito's colours: told apart by everybody, and in print.
+# Okabe & Ito's colours, which colour-blind readers can distinguish, also in print.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
 STYLE: dict[Any, Any] = {  # Any: matplotlib names every one of its 300 settings as a type
     "font.family": "DejaVu Sans",  # ships with matplotlib

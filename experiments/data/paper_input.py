@@ -1,4 +1,4 @@
-"""The paper's own experiment, on manifests that the user has: RSNA, MIMIC-CXR, NIH."""
+"""`paper_input`: the paper's own data (RSNA, MIMIC-CXR, NIH), given as manifests."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from pathlib import Path
 from data_manifests.support.errors import ConfigError
 from data_manifests.tables.leaks import NIH_RSNA, SHARED_FILMS, SHARED_PATIENTS
 from data_manifests.tables.manifest import read_manifest
-from experiments.core.films_run import FilmsInput
-from experiments.core.road import TestSet
+from experiments.data.manifest_input import ManifestInput
+from experiments.methods.inputs import TestSet
 
 LEAK_FREE, PAPER = "leak-free", "paper"
-# The paper tests on all 120 NIH pneumonia-box films, most of whose patients are in RSNA's training
-# films (docs/manifest.md): whichever way that shows, it is accepted under the split's name.
+# The paper tests on all 120 NIH pneumonia-box films; most of their patients are in RSNA's training
+# films (docs/manifest.md). The split named `paper` accepts this.
 ALLOWED = {LEAK_FREE: (), PAPER: (NIH_RSNA, SHARED_PATIENTS, SHARED_FILMS)}
 
 
 def paper_input(
     boxed: Path, pairs: Path, reports: Path | None, tests: list[str], *, split: str
-) -> FilmsInput:
-    """Films of the paper's run; `tests` are `NAME=MANIFEST`, of which test films count.
+) -> ManifestInput:
+    """Films of the paper's run; `tests` are `NAME=MANIFEST`, of which the test split is used.
 
-    A test manifest without splits is taken whole. `reports` default to those of `pairs`.
+    Of a test manifest without splits all films are used. `reports` default to those of `pairs`.
 
     Raises:
-        ConfigError: another split's name, no test, or a test without a name.
+        ConfigError: an unknown split, no test, or a test without a name.
         DataError: a bad manifest.
     """
     if split not in ALLOWED:
@@ -39,8 +39,8 @@ def paper_input(
         films = read_manifest(Path(folder))
         if (films.images["split"] != "").any():
             films = films.split("test")
-        found.append(TestSet(name, name.replace(" ", "_"), films))
-    return FilmsInput(
+        found.append(TestSet(name, films))
+    return ManifestInput(
         boxed=read_manifest(boxed),
         pairs=read_manifest(pairs),
         pairs_folder=pairs,
@@ -48,11 +48,12 @@ def paper_input(
         tests=tuple(found),
         training_data="boxes and film-report pairs of the manifests named in the run",
         allow=ALLOWED[split],
+        notes=split_notes(split),
     )
 
 
-def split_note(split: str) -> tuple[str, ...]:
-    """What the reader of the table must know about the split."""
+def split_notes(split: str) -> tuple[str, ...]:
+    """Sentences about the split for the readers of the table."""
     if split == PAPER:
         return (
             "**The paper's split, with its leak**: most patients of the NIH pneumonia-box films "

@@ -1,0 +1,80 @@
+"""`box_prediction`: boxes and scores of any method as the tables of a `Prediction`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from localize.prediction.film_prediction import FilmPrediction, Floats
+
+from data_manifests.boxes import Boxes
+from data_manifests.tables.manifest import Manifest
+from detector.run.provenance import provenance
+from localize.evaluation.evaluate import evaluate
+from localize.prediction.tables import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
+
+LABEL = "opacity"
+MIN_SIDE_PX = 0.5  # as in `predict_films`: thinner boxes cannot be drawn
+
+
+def scored_film(
+    image_id: str,
+    width: int,
+    height: int,
+    xyxy: Floats,
+    scores: Floats,
+    *,
+    probability: float | None = None,
+) -> FilmPrediction:
+    """A film's boxes (K, 4) in film pixels, best score (K,) first; ties keep their order.
+
+    `probability` is P(opacity) of the film; None where the method states none.
+    """
+    order = np.argsort(-scores, kind="stable")
+    corners, ordered = xyxy[order].round(3), scores[order]
+    is_wide = ((corners[:, 2:] - corners[:, :2]) >= MIN_SIDE_PX).all(axis=1)
+    unknown = np.full(int(is_wide.sum()), np.nan)
+    return FilmPrediction(
+        image_id=image_id,
+        path="",
+        boxes=Boxes(corners[is_wide], width, height),
+        scores=ordered[is_wide],
+        alphas=unknown,
+        detector_scores=unknown,
+        labels=(LABEL,) * len(unknown),
+        box_attributes=((),) * len(unknown),
+        p_pneumonia=probability,
+    )
+
+
+def box_prediction(
+    films: Sequence[FilmPrediction], method: str, options: Mapping[str, Any]
+) -> Prediction:
+    """The tables of films without attributes and severity; `options` go to `prediction.json`."""
+    images, boxes = [], []
+    for film in films:
+        image: dict[str, object] = dict.fromkeys(IMAGE_COLUMNS, "")
+        image |= {"image_id": film.image_id, "status": "ok", "p_pneumonia": film.p_pneumonia}
+        image |= {"width": film.boxes.width, "height": film.boxes.height, "severity": None}
+        images.append(image)
+        boxes += [
+            (film.image_id, *corners, score, None, None, LABEL, "")
+            for corners, score in zip(film.boxes.xyxy.tolist(), film.scores.tolist(), strict=True)
+        ]
+    numbers = dict.fromkeys(("width", "height", "p_pneumonia", "severity"), "float64")
+    return Prediction(
+        images=pd.DataFrame(images, columns=list(IMAGE_COLUMNS)).astype(numbers),
+        boxes=pd.DataFrame(boxes, columns=list(BOX_COLUMNS)).astype(
+            dict.fromkeys(BOX_COLUMNS[1:8], "float64")
+        ),
+        attributes=pd.DataFrame({"image_id": [film.image_id for film in films]}),
+        info={"method": method, "options": dict(options), "provenance": provenance()},
+    )
+
+
+def found_boxes(prediction: Prediction, films: Manifest) -> tuple[float, float]:
+    """IoU@.5 and IoU@.25, to choose a setting on validation films; 0 where undefined."""
+    result = evaluate(prediction, films, replicates=0)
+    return result.value("iou_at_0.5") or 0.0, result.value("iou_at_0.25") or 0.0
