@@ -16,7 +16,8 @@ from pathlib import Path
 setup = RawConfigParser()
 setup.read("setup.cfg")
 extras = dict(setup["options.extras_require"])
-dev = [line for line in extras.pop("dev").splitlines() if not line.startswith("pneumoloc[")]
+dev = extras.pop("docs").splitlines() + extras.pop("dev").splitlines()
+dev = [line for line in dev if not line.startswith("pneumoloc[")]
 Path("build/requirements-dev.txt").write_text("\n".join(dev))
 Path("build/requirements.txt").write_text("\n".join([setup["options"]["install_requires"], *extras.values()]))
 endef
@@ -29,7 +30,7 @@ FORMAT_TESTS = tests/localize/formats/test_other_libraries.py \
   tests/localize/formats/tools/test_label_studio.py tests/localize/formats/tools/test_coco.py \
   tests/localize/viewing/live/test_label_studio_sdk.py
 
-.PHONY: help demo quickstart test test-formats lint format types install dev clean
+.PHONY: help demo quickstart test test-formats lint format types docs install dev clean
 
 help:
 	@grep -E '^# make|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/'
@@ -40,7 +41,7 @@ demo: install ## the package's weights on five real films: boxes, page, exports 
 quickstart: install ## phantom films, both trainings, prediction, evaluation, page in quickstart/
 	$(BIN)/pneumoloc quickstart --out quickstart
 
-test: lint types test-formats ## lint, types, layers, dependencies, then all tests (not for a GPU)
+test: lint types docs test-formats ## lint, types, layers, dependencies, docs, then all tests (not for a GPU)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not gpu" -n $(WORKERS) --dist loadfile --durations=15 $(TESTS)
 
 lint: dev ## ruff, import layers, declared dependencies
@@ -53,6 +54,11 @@ lint: dev ## ruff, import layers, declared dependencies
 
 types: dev ## mypy --strict
 	$(BIN)/mypy
+
+docs: dev ## the documentation site in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@! grep -rnoE --include='*.html' '<(script|link|img|iframe)[^>]* (src|href)="?(https?:)?//[^ >]*' build/site \
+	  || { echo "the site must not load anything from elsewhere"; exit 1; }
 
 test-formats: ## the formats with the readers of others (skips where they cannot be installed)
 	@$(MAKE) --no-print-directory $(READERS)/.installed || { \

@@ -113,7 +113,7 @@ def vectors(
         )
         return
     if report:
-        from attributes.vectors.report import report_text, report_vectors
+        from attributes.vectors.vector_report import report_text, report_vectors
         from data_manifests.support.atomic import write_text
 
         text = report_text(report_vectors(reader, words, options, seeds=seeds), seeds=seeds)
@@ -145,10 +145,15 @@ def score(
     """Score the structurer against gold sentences, or against labels of whole reports."""
     from attributes.lexicon.load import load_lexicon
     from attributes.reports import ReportReader
-    from attributes.scoring.gold import read_gold
     from attributes.scoring.gold_score import score_gold
+    from attributes.scoring.gold_sentences import read_gold
     from attributes.scoring.report_labels import read_report_labels, score_report_labels
-    from attributes.scoring.tables import gold_as_data, gold_as_text, labels_as_data, labels_as_text
+    from attributes.scoring.score_tables import (
+        gold_as_data,
+        gold_as_text,
+        labels_as_data,
+        labels_as_text,
+    )
     from attributes.structure import Structurer
     from data_manifests.support.errors import ConfigError
 
@@ -252,7 +257,7 @@ def targets(
     """Show what each target policy makes of mined reports, and what it costs on a phantom."""
     from dataclasses import asdict
 
-    from attributes.targets.audit import audit_policies, audit_text
+    from attributes.targets.policy_audit import audit_policies, audit_text
 
     audits = audit_policies(mined, truth)
     if as_json:

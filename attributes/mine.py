@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import logging
 import multiprocessing
 from collections import Counter, deque
@@ -14,10 +13,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from attributes.lexicon.load import Lexicon, load_lexicon
+from attributes.lexicon.entries import Lexicon
+from attributes.lexicon.load import load_lexicon
 from attributes.reports import Report, ReportReader
-from attributes.structure import SentenceFindings, Structurer
-from attributes.targets.study_states import keyword_states
+from attributes.structure import Structurer
+from attributes.targets.keyword_states import keyword_states
 from data_manifests.support.atomic import atomic_path, file_sha256, write_json
 from data_manifests.support.errors import ConfigError
 from data_manifests.support.progress_bar import progress_bar
@@ -167,7 +167,7 @@ def mine_chunk(chunk: Sequence[Report], structurer: Structurer) -> MinedChunk:
     counts: Counter[tuple[str, str]] = Counter()
     lexicon = structurer.lexicon
     for report in chunk:
-        found = structure_report(report, structurer)
+        found = structurer.structure_sections(report.sections)
         flat = []
         for sentence in found:
             text = sentence.sentence
@@ -184,20 +184,12 @@ def mine_chunk(chunk: Sequence[Report], structurer: Structurer) -> MinedChunk:
                         item.assertion,
                         ";".join(item.attributes),
                         text,
-                        item.start,
-                        item.end,
+                        sentence.start + item.start,
+                        sentence.start + item.end,
                     )
                 )
         write_states((report.study_id, *keyword_states(flat, lexicon)))
     return MinedChunk(findings_text.getvalue(), attributes_text.getvalue(), len(chunk), counts)
-
-
-def structure_report(report: Report, structurer: Structurer) -> list[SentenceFindings]:
-    """The sentences with findings of all sections of a report; offsets are those of the section."""
-    found: list[SentenceFindings] = []
-    for section, text in report.sections:
-        found += structurer.structure(text, section)
-    return found
 
 
 def _nested(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
@@ -225,9 +217,3 @@ def _write_summary(
             "skipped_rows": [str(problem) for problem in reader.problems],
         },
     )
-
-
-def read_mining_json(folder: Path) -> dict[str, object]:
-    """The summary that `mine_reports` wrote, for reports about a corpus."""
-    content: dict[str, object] = json.loads((folder / "mining.json").read_text(encoding="utf-8"))
-    return content

@@ -39,7 +39,10 @@ class FindingsComponent:
         for sentence in self.structurer.structure(doc.text):
             for finding in sentence.findings:
                 span = doc.char_span(
-                    finding.start, finding.end, label=finding.finding, alignment_mode="expand"
+                    sentence.start + finding.start,
+                    sentence.start + finding.end,
+                    label=finding.finding,
+                    alignment_mode="expand",
                 )
                 if span is not None:
                     span._.assertion = finding.assertion

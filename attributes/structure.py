@@ -1,42 +1,56 @@
-"""A report as findings: type, assertion, and the attributes that belong to each."""
+"""`Structurer`: report text as findings, each with its assertion and attributes."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from attributes.grammar.assertion import Decision, decide_assertions
-from attributes.grammar.binding import Bound, bind_modifiers
+from attributes.grammar.binding import Bound, bind_modifiers, share_place
 from attributes.grammar.clauses import split_clauses
-from attributes.grammar.grammar import MAX_SENTENCE_WORDS, Grammar, Role, Unit
 from attributes.grammar.sections import Section, SectionReader
 from attributes.grammar.sentences import SentenceSplitter
-from attributes.grammar.tokens import words_of
-from attributes.lexicon.load import Lexicon
+from attributes.grammar.units import MAX_SENTENCE_WORDS, Grammar, Role, Unit
+from attributes.lexicon.entries import Lexicon
+from attributes.lexicon.tokens import words_of
 
-# Reports repeat sentences; a cache of this many is some tens of MB and answers about half of them.
+# Reports repeat sentences: a cache of this size takes some tens of MB and answers about half.
 CACHED_SENTENCES = 50_000
-# A longer sentence is not cached, so that the cache stays small whatever the text.
+# Longer sentences are not cached, so that the cache stays small whatever the text.
 MAX_CACHED_CHARACTERS = 400
+
+
+class AttributeWord(NamedTuple):
+    """An attribute and the characters of the sentence that state it."""
+
+    name: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One mention of a finding. `start` and `end` are character offsets in the section's text."""
+    """One mention of a finding; all offsets count characters of its sentence."""
 
     finding: str
     assertion: str
-    attributes: tuple[str, ...]
+    words: tuple[AttributeWord, ...]
     start: int
     end: int
     rule: str = ""
     is_likely: bool = False
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The names of the attributes, in the order of the lexicon."""
+        return tuple([word.name for word in self.words])
+
 
 @dataclass(frozen=True, slots=True)
 class SentenceFindings:
-    """The findings of one sentence, which is characters `start` to `end` of `text`."""
+    """The findings of one sentence, which begins at character `start` of the section's text."""
 
     section: str
     sentence: str
@@ -55,63 +69,50 @@ class Structurer:
         self._cached_sentences = cached_sentences
         self._cache: OrderedDict[str, tuple[Finding, ...]] = OrderedDict()
 
-    def structure(self, text: str, section: str = "") -> list[SentenceFindings]:
-        """The sentences of a report (or of one named section of it) that hold findings.
+    def structure_sections(self, sections: Iterable[tuple[str, str]]) -> list[SentenceFindings]:
+        """The sentences with findings of a report given as (heading, text) pairs."""
+        return [sentence for name, text in sections for sentence in self.structure(text, name)]
 
-        `section` is the name of the section if the text is one; otherwise headings in the text are
-        read. Sections such as history and comparison give nothing.
+    def structure(self, text: str, section: str = "") -> list[SentenceFindings]:
+        """The sentences with findings of a report, or of one section of it.
+
+        `section` is the heading of the text, if it has one. Headings inside the text are found;
+        sections such as history and comparison are skipped.
         """
         result: list[SentenceFindings] = []
         for part in self.sections.split(text, section):
-            result += self.structure_section(part)
+            result += self._structure_section(part)
         return result
 
-    def structure_section(self, part: Section) -> list[SentenceFindings]:
-        """The sentences of one section that hold findings; offsets are those of the whole text."""
+    def _structure_section(self, part: Section) -> list[SentenceFindings]:
         result: list[SentenceFindings] = []
         text = part.text
         for start, end in self.sentences.spans(text):
             sentence = text[start:end]
             found = self.structure_sentence(sentence)
             if found:
-                at = part.start + start
-                if at:
-                    found = tuple(
-                        Finding(
-                            f.finding,
-                            f.assertion,
-                            f.attributes,
-                            f.start + at,
-                            f.end + at,
-                            f.rule,
-                            f.is_likely,
-                        )
-                        for f in found
-                    )
-                result.append(SentenceFindings(part.name, sentence, at, found))
+                result.append(SentenceFindings(part.name, sentence, part.start + start, found))
         return result
 
     def structure_sentence(self, sentence: str) -> tuple[Finding, ...]:
-        """The findings of one sentence; offsets are those of the sentence."""
+        """The findings of one sentence."""
         cache = self._cache
         known = cache.get(sentence)
         if known is not None:
             return known
-        found = self._structure(sentence)
+        found = self._structure_sentence(sentence)
         if len(sentence) <= MAX_CACHED_CHARACTERS and self._cached_sentences:
             if len(cache) >= self._cached_sentences:
                 cache.popitem(last=False)
             cache[sentence] = found
         return found
 
-    def _structure(self, sentence: str) -> tuple[Finding, ...]:
+    def _structure_sentence(self, sentence: str) -> tuple[Finding, ...]:
         if not self.grammar.mentions_finding(words_of(sentence)):
             return ()
         units = self.grammar.units(sentence)
         if not any(unit.role == Role.FINDING for unit in units):
             return ()
-        if len(units) <= MAX_SENTENCE_WORDS:
-            return tuple(structure_units(units, self.grammar))
         found: list[Finding] = []
         for start in range(0, len(units), MAX_SENTENCE_WORDS):
             found += structure_units(units[start : start + MAX_SENTENCE_WORDS], self.grammar)
@@ -119,26 +120,25 @@ class Structurer:
 
 
 def structure_units(units: Sequence[Unit], grammar: Grammar) -> list[Finding]:
-    """The findings of a sentence given as units, in order of their place."""
+    """The findings of a sentence given as units, in the order of their mentions."""
     bound: Bound = {}
     decisions: dict[int, Decision] = {}
     for clause in split_clauses(units):
         bound |= bind_modifiers(units, clause, grammar)
         decisions |= decide_assertions(units, clause)
-    _share_with_explanations(units, bound, decisions, grammar)
+    _share_with_explanations(bound, decisions, grammar)
     findings = []
-    rank = grammar.rank_of.__getitem__
     for index, decision in decisions.items():
         unit = units[index]
-        names = {*bound[index], *decision.means}
-        if decision.assertion in ("absent", "resolved"):
-            names -= grammar.change  # what is not there does not change
+        named = bound[index]
+        if decision.means:
+            named = [*named, *decision.means]
         rule = decision.rule
         findings.append(
             Finding(
                 unit.term.finding,
                 decision.assertion,
-                tuple(sorted(names, key=rank)),
+                _attribute_words(units, named, decision.assertion, grammar),
                 unit.start,
                 unit.end,
                 decision.rule_id,
@@ -148,8 +148,27 @@ def structure_units(units: Sequence[Unit], grammar: Grammar) -> list[Finding]:
     return findings
 
 
+def _attribute_words(
+    units: Sequence[Unit], named: Sequence[tuple[str, int]], assertion: str, grammar: Grammar
+) -> tuple[AttributeWord, ...]:
+    """Every attribute once, with the first words that state it, in the order of the lexicon."""
+    places: dict[str, int] = {}
+    for name, place in named:
+        if name not in places or place < places[name]:
+            places[name] = place
+    if assertion in ("absent", "resolved"):
+        for name in grammar.change:
+            places.pop(name, None)  # what is not there does not change
+    return tuple(
+        [
+            AttributeWord(name, units[places[name]].start, units[places[name]].end)
+            for name in sorted(places, key=grammar.rank_of.__getitem__)
+        ]
+    )
+
+
 def _share_with_explanations(
-    units: Sequence[Unit], bound: Bound, decisions: dict[int, Decision], grammar: Grammar
+    bound: Bound, decisions: dict[int, Decision], grammar: Grammar
 ) -> None:
     """ "Left basal opacity may represent pneumonia": the pneumonia is in the left base too.
 
@@ -167,14 +186,4 @@ def _share_with_explanations(
             and its.assertion in ("present", "uncertain")
         ]
         if sources:
-            bound[index] += _place_to_share(bound[sources[-1]], bound[index], grammar)
-
-
-def _place_to_share(source: list[str], target: list[str], grammar: Grammar) -> list[str]:
-    """The location of `source` that `target` lacks; nothing where the two disagree on the side."""
-    sides = {name for name in source if grammar.axis_of[name] == "laterality"}
-    own = {grammar.axis_of[name]: name for name in target if name in grammar.location}
-    if "zone" in own or ("laterality" in own and own["laterality"] not in sides):
-        return []
-    missing = {"laterality", "zone"} - set(own)
-    return [name for name in source if grammar.axis_of[name] in missing]
+            share_place(bound, sources[-1], index, grammar)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from attributes.grammar.assertion import decide_assertions
 from attributes.grammar.clauses import split_clauses
-from attributes.grammar.grammar import MAX_SENTENCE_WORDS, Role, Unit
+from attributes.grammar.units import MAX_SENTENCE_WORDS, Role, Unit
 from attributes.mine import CONTROL
 from attributes.structure import Finding, Structurer
 

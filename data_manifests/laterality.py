@@ -1,23 +1,74 @@
-"""`box_place`: in which lung and zone a box of a frontal film lies, from its position alone."""
+"""Left, right and zones of a frontal chest film: the one place that knows them.
+
+The patient's right lung is on the left of the film. `LungFields` says where the lungs lie in the
+film; without a segmentation they are the halves of the film, cut into three zones at two heights.
+Boxes are (N, 4) arrays x1, y1, x2, y2 in film pixels; sizes are one number or one for each box.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Corners = tuple[float, float, float, float]
+import numpy as np
+
+from data_manifests.support.arrays import Bools, Floats
+
+LungSide = Literal["left", "right"]
 Side = Literal["left", "right", "central"]
 Zone = Literal["upper", "middle", "lower", "whole"]
-# Borders of the zones as shares of the film's height. On 320 phantom films with one opacity they
-# part the true thirds of the lung with 2 % errors; full-frame films lie similarly.
-UPPER_ENDS, LOWER_STARTS = 0.32, 0.50
-WHOLE_LUNG = 0.40  # a box taller than this share of the film has no single zone
+Size = float | Floats
+SIDES: tuple[LungSide, ...] = ("left", "right")  # the patient's, in the order of the keywords
+SIDES_ACROSS_FILM: tuple[LungSide, ...] = ("right", "left")  # from the left edge of the film
 CENTRAL_SHARE = 0.35  # a box with this share of its width on either side has no single side
+WHOLE_LUNG = 0.40  # a box taller than this share of the film has no single zone
+
+
+@dataclass(frozen=True)
+class LungFields:
+    """Borders of the lung fields as shares of the film's width (`midline`) and height.
+
+    The defaults of the heights agree with the true thirds of the lung on 98 % of 320 phantom films
+    with one opacity; full-frame films are framed similarly.
+
+    Raises:
+        ValueError: a border outside the film, or the zones in another order.
+    """
+
+    midline: float = 0.5
+    middle_starts: float = 0.32
+    lower_starts: float = 0.50
+
+    def __post_init__(self) -> None:
+        if not 0 < self.midline < 1:
+            raise ValueError(f"midline must be in (0, 1), but got {self.midline}")
+        if not 0 < self.middle_starts < self.lower_starts < 1:
+            raise ValueError(
+                "zones must start in the order 0 < middle < lower < 1, but got "
+                f"{self.middle_starts} and {self.lower_starts}"
+            )
+
+    def zone_rectangles(self) -> Floats:
+        """The six Brixia zones A to F as x1, y1, x2, y2 in shares of the film; (6, 4).
+
+        A to C are the patient's right lung from above, D to F the left (Borghesi & Maroldi 2020).
+        """
+        across = ((0.0, self.midline), (self.midline, 1.0))
+        down = (
+            (0.0, self.middle_starts),
+            (self.middle_starts, self.lower_starts),
+            (self.lower_starts, 1.0),
+        )
+        return np.array([(x1, y1, x2, y2) for x1, x2 in across for y1, y2 in down])
+
+
+WHOLE_FILM = LungFields()
 
 
 @dataclass(frozen=True)
 class Place:
-    """`side` is the patient's: a box on the right half of the film is on the left."""
+    """The patient's side of a box and its zone."""
 
     side: Side
     zone: Zone
@@ -29,21 +80,53 @@ class Place:
         return f"{self.side} lung" if self.zone == "whole" else f"{self.side} {self.zone} zone"
 
 
-def box_place(xyxy: Corners, width: int, height: int) -> Place:
-    """The place of a box in film pixels on a film of `width` x `height`."""
-    x1, y1, x2, y2 = xyxy
-    share = min(max((width / 2 - x1) / (x2 - x1), 0.0), 1.0)  # of the box on the film's left half
-    side: Side = "central"
-    if share < CENTRAL_SHARE:
-        side = "left"
-    elif share > 1 - CENTRAL_SHARE:
-        side = "right"
+def widths_by_side(xyxy: Floats, width: Size, fields: LungFields = WHOLE_FILM) -> Floats:
+    """How many pixels of each box's width lie in the right and in the left lung field; (N, 2)."""
+    middle = width * fields.midline
+    x1, x2 = xyxy[:, 0], xyxy[:, 2]
+    right = np.clip(np.minimum(x2, middle) - np.minimum(x1, middle), 0, None)
+    left = np.clip(np.maximum(x2, middle) - np.maximum(x1, middle), 0, None)
+    return np.stack([right, left], axis=1)
+
+
+def is_on_side(xyxy: Floats, width: Size, side: LungSide, fields: LungFields = WHOLE_FILM) -> Bools:
+    """Whether the centre of each box lies on the patient's `left` or `right` side; (N,)."""
+    centre = (xyxy[:, 0] + xyxy[:, 2]) / 2
+    is_left: Bools = centre > width * fields.midline
+    return is_left if side == "left" else ~is_left
+
+
+def sides_of(xyxy: Floats, width: Size, fields: LungFields = WHOLE_FILM) -> list[Side]:
+    """The side of each box, `central` where more than a margin lies on either side."""
+    right = widths_by_side(xyxy, width, fields)[:, 0] / (xyxy[:, 2] - xyxy[:, 0])
+    return [
+        "left" if share < CENTRAL_SHARE else "right" if share > 1 - CENTRAL_SHARE else "central"
+        for share in right.tolist()
+    ]
+
+
+def zones_of(xyxy: Floats, height: Size, fields: LungFields = WHOLE_FILM) -> list[Zone]:
+    """The zone of each box by its centre, `whole` where it is too tall for a single zone."""
+    y1, y2 = xyxy[:, 1], xyxy[:, 3]
     middle = (y1 + y2) / 2 / height
-    zone: Zone = "middle"
-    if (y2 - y1) / height > WHOLE_LUNG:
-        zone = "whole"
-    elif middle < UPPER_ENDS:
-        zone = "upper"
-    elif middle >= LOWER_STARTS:
-        zone = "lower"
-    return Place(side, zone)
+    zones: list[Zone] = []
+    for share, centre in zip((y2 - y1) / height, middle, strict=True):
+        if share > WHOLE_LUNG:
+            zones.append("whole")
+        elif centre < fields.middle_starts:
+            zones.append("upper")
+        else:
+            zones.append("lower" if centre >= fields.lower_starts else "middle")
+    return zones
+
+
+def places_of(
+    xyxy: Floats | Sequence[Sequence[float]],
+    width: Size,
+    height: Size,
+    fields: LungFields = WHOLE_FILM,
+) -> list[Place]:
+    """The place of each box."""
+    boxes = np.asarray(xyxy, np.float64).reshape(-1, 4)
+    sides, zones = sides_of(boxes, width, fields), zones_of(boxes, height, fields)
+    return [Place(side, zone) for side, zone in zip(sides, zones, strict=True)]

@@ -56,7 +56,7 @@ def train(
 
     settings = load_settings(DetectorSettings, config, override or ())
 
-    from detector.model import load_detector
+    from detector.detector import read_detector_config
     from detector.run.device import choose_device
     from detector.run.training_run import has_checkpoint
     from detector.train import train_detector
@@ -70,7 +70,7 @@ def train(
     detector = settings.detector
     if initial is not None:  # its network, but for what is given
         given = {name: getattr(detector, name) for name in detector.model_fields_set}
-        detector = load_detector(initial)[1].model_copy(update=given)
+        detector = read_detector_config(initial).model_copy(update=given)
     films = _read_manifests(manifest)
     result = train_detector(
         films.split("train"),
@@ -123,7 +123,7 @@ def propose(
     if on_error not in ("fail", "skip"):
         raise ConfigError(f"--on-error: expected fail or skip, got {on_error!r}")
 
-    from detector.model import load_detector
+    from detector.detector import load_detector
     from detector.proposals import ProposalOptions
     from detector.propose import parse_shard, propose_store
     from detector.run.device import choose_device
@@ -132,13 +132,10 @@ def propose(
     share = parse_shard(shard)
     chosen = choose_device(device)
     films = _read_manifests(manifest)
-    detector, config, checksum = load_detector(model)
     report = propose_store(
-        detector,
-        config,
+        load_detector(model),
         films,
         out,
-        detector_sha256=checksum,
         options=options,
         shard=share,
         skip_errors=on_error == "skip",

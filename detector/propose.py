@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torchvision.models.detection import RetinaNet
 
 from data_manifests.support.errors import ConfigError, DataError, Problem
 from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.manifest import Manifest
-from detector.config import DetectorConfig
 from detector.core import torch_core
+from detector.detector import Detector
 from detector.film_stream import batches_of_one_size, stream_films
 from detector.proposals import ProposalOptions, propose_rois
 from detector.roi_store import DONE, RoiStore, StoreHeader, create_store
@@ -56,17 +55,15 @@ class ProposeReport:
 
 
 def propose_store(
-    model: RetinaNet,
-    config: DetectorConfig,
+    detector: Detector,
     manifest: Manifest,
     out: Path,
     *,
-    detector_sha256: str,
-    options: ProposalOptions,
-    shard: Shard,
-    skip_errors: bool,
-    batch_size: int,
     device: torch.device,
+    options: ProposalOptions | None = None,
+    shard: Shard | None = None,
+    skip_errors: bool = False,
+    batch_size: int = 8,
     threads: int = 2,
 ) -> ProposeReport:
     """Write the regions of a manifest's films; films already in the store are not done again.
@@ -78,15 +75,17 @@ def propose_store(
         DataError: a film cannot be read and `skip_errors` is false.
         CheckpointError: `out` is a store of other films, detector or options.
     """
+    options, shard = options or ProposalOptions(), shard or Shard()
     header = StoreHeader(
         films=len(manifest.images),
         count=options.count,
-        width=config.fpn_width,
-        detector_sha256=detector_sha256,
+        width=detector.config.fpn_width,
+        detector_sha256=detector.sha256,
         options=options,
     )
     create_store(out, manifest.images["image_id"].tolist(), header)
-    core = torch_core(model.eval().to(device))
+    model = detector.model.eval().to(device)
+    core = torch_core(model)
     skipped: list[Problem] = []
     written = 0
     with RoiStore(out, writable=True) as store:
@@ -98,7 +97,7 @@ def propose_store(
         films = stream_films(
             manifest.film_paths(),
             todo.tolist(),
-            image_size=config.image_size,
+            image_size=detector.config.image_size,
             threads=threads,
             ahead=2 * batch_size,
         )

@@ -31,7 +31,8 @@ from data_manifests.tables.manifest import Manifest
 from detector.backbones import load_backbone_weights
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read, draw_weights
-from detector.model import CONFIG, WEIGHTS, build_detector, load_detector
+from detector.detector import CONFIG, WEIGHTS, load_detector
+from detector.model import build_detector
 from detector.optimization import (
     average_weights,
     build_optimizer,
@@ -95,10 +96,10 @@ def train_detector(
     if backbone_weights is not None and not backbone_weights.is_file():
         raise CheckpointError(f"{backbone_weights}: expected backbone weights, got no such file")
     start = None if initial is None else load_detector(initial)
-    is_pretrained = backbone_weights is not None if start is None else start[1].is_pretrained
+    is_pretrained = backbone_weights is not None if start is None else start.config.is_pretrained
     config = config.model_copy(update={"is_pretrained": is_pretrained})
     if start is not None:
-        same_size = start[1].model_copy(update={"image_size": config.image_size})
+        same_size = start.config.model_copy(update={"image_size": config.image_size})
         if same_size != config:
             raise ConfigError(
                 f"{initial}: expected a detector of the given configuration, got another "
@@ -112,7 +113,7 @@ def train_detector(
             "train_sha256": manifest_sha256(train),
             "val_sha256": manifest_sha256(val),
             "backbone_sha256": backbone_weights and file_sha256(backbone_weights),
-            "initial_sha256": start and start[2],
+            "initial_sha256": start and start.sha256,
         },
     }
     with process_group(device) as place, TrainingRun(out, is_writer=place.rank == 0) as run:
@@ -122,7 +123,7 @@ def train_detector(
         if backbone_weights is not None:
             load_backbone_weights(model.backbone, backbone_weights)
         if start is not None:
-            model.load_state_dict(start[0].state_dict())
+            model.load_state_dict(start.model.state_dict())
         memory_format = training_memory_format(config, device)
         model.to(device, memory_format=memory_format)
         averaged = build_detector(config).to(device, memory_format=memory_format)

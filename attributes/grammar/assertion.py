@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attributes.grammar.clauses import HEADS, Span
-from attributes.grammar.grammar import Role, Unit
-from attributes.lexicon.load import Rule
+from attributes.grammar.units import Role, Unit
+from attributes.lexicon.entries import Rule
 
 ASSERTION_OF = {
     "pre_uncertainty": "uncertain",
@@ -27,12 +27,15 @@ SEPARATORS = frozenset({Role.COMMA, Role.AND, Role.OR})
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a finding is, and the rule (with the unit it stands at) that says so."""
+    """The assertion of a finding, the rule that decided it, and the unit where that rule stands.
+
+    `means` are (attribute, unit) pairs that the rules reaching the finding give to it.
+    """
 
     assertion: str
     rule: Rule | None = None
     rule_unit: int = -1
-    means: tuple[str, ...] = ()
+    means: tuple[tuple[str, int], ...] = ()
 
     @property
     def rule_id(self) -> str:
@@ -60,7 +63,9 @@ def decide_assertions(units: Sequence[Unit], clause: Span) -> dict[int, Decision
         if index not in reached:
             decisions[index] = PRESENT
             continue
-        means = tuple(name for _, place in reached[index] for name in units[place].term.means)
+        means = tuple(
+            (name, place) for _, place in reached[index] for name in units[place].term.means
+        )
         place = min(reached[index])[1]
         rule = units[place].term.rule
         if rule is None:

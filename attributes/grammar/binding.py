@@ -17,21 +17,22 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from attributes.grammar.clauses import HEADS, Span
-from attributes.grammar.grammar import Grammar, Role, Unit
+from attributes.grammar.units import Grammar, Role, Unit
 
 # "left lower lobe posterior segment confluent opacity": strange words inside a noun phrase.
 MAX_UNKNOWN_WORDS = 3
 JOINERS = frozenset({Role.COMMA, Role.AND, Role.OR})
 FILLERS = frozenset({Role.GLUE, Role.ARTICLE, Role.PARTITIVE, Role.WORD, Role.MODIFIER})
 
-Bound = dict[int, list[str]]
+# Unit index of a noun -> (attribute, unit that states it) pairs, possibly repeated.
+Bound = dict[int, list[tuple[str, int]]]
 
 
 def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bound:
-    """Attributes of every noun of a clause: unit index of the noun -> names, possibly repeated."""
+    """The attributes of every noun of a clause."""
     start, stop = clause
     heads = [index for index in range(start, stop) if units[index].role in HEADS]
-    bound: Bound = {head: list(units[head].term.means) for head in heads}
+    bound: Bound = {head: _stated(units, head) for head in heads}
     if not heads:
         return bound
     claimed: set[int] = set()
@@ -44,10 +45,10 @@ def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bou
         ]
         claimed.update(own)
         for index in reversed(own):
-            bound[head] += units[index].term.means
+            bound[head] += _stated(units, index)
         if not own:
             bare.add(head)
-    placed = {head for head in heads if not grammar.location.isdisjoint(bound[head])}
+    placed = {head for head in heads if _is_placed(bound[head], grammar)}
     shared: dict[int, int] = {}
     for index in range(start, stop):
         if units[index].role == Role.MODIFIER and index not in claimed:
@@ -129,10 +130,10 @@ def _share_forward(
             continue
         likes = grammar.pneumonia_like
         is_like = units[previous].term.finding in likes and units[head].term.finding in likes
-        is_placed = not grammar.location.isdisjoint(bound[head])
+        is_placed = _is_placed(bound[head], grammar)
         bound[head] += [
-            name
-            for name in bound[previous]
+            (name, place)
+            for name, place in bound[previous]
             if (not is_placed if name in grammar.location else is_like)
         ]
 
@@ -177,25 +178,46 @@ def _attach(
     grammar: Grammar,
 ) -> None:
     """Steps 2 and 3: a modifier outside of every noun phrase."""
-    means = units[index].term.means
+    stated = _stated(units, index)
     before = [head for head in heads if head < index]
     group = _joined_before(units, before) if before else _joined_after(units, heads)
     nearest = group[0]
     if not before and _crosses_denial(units, index, nearest):
-        means = tuple(name for name in means if name in grammar.location)
+        stated = [(name, at) for name, at in stated if name in grammar.location]
     if (
         nearest in places.own
     ):  # it specifies a noun that has its place: "..., right greater than left"
         group = group[:1]
     for head in group:
         if head == nearest:
-            bound[head] += means
+            bound[head] += stated
         elif head not in places.own and places.shared.get(head, nearest) == nearest:
             bound[head] += [
-                name for name in means if name in grammar.location or name in grammar.change
+                (name, at)
+                for name, at in stated
+                if name in grammar.location or name in grammar.change
             ]
-        if not grammar.location.isdisjoint(means):
+        if _is_placed(stated, grammar):
             places.shared.setdefault(head, nearest)
+
+
+def share_place(bound: Bound, source: int, target: int, grammar: Grammar) -> None:
+    """Give `target` the location of `source` where it has none; not where the two sides differ."""
+    sides = {name for name, _ in bound[source] if grammar.axis_of[name] == "laterality"}
+    own = {grammar.axis_of[name]: name for name, _ in bound[target] if name in grammar.location}
+    if "zone" in own or ("laterality" in own and own["laterality"] not in sides):
+        return
+    missing = {"laterality", "zone"} - set(own)
+    bound[target] += [(name, at) for name, at in bound[source] if grammar.axis_of[name] in missing]
+
+
+def _stated(units: Sequence[Unit], index: int) -> list[tuple[str, int]]:
+    """The attributes that the unit at `index` states."""
+    return [(name, index) for name in units[index].term.means]
+
+
+def _is_placed(stated: Sequence[tuple[str, int]], grammar: Grammar) -> bool:
+    return any(name in grammar.location for name, _ in stated)
 
 
 def _crosses_denial(units: Sequence[Unit], index: int, head: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attributes.grammar.grammar import Role, Unit
+from attributes.grammar.units import Role, Unit
 
 Span = tuple[int, int]
 SEPARATORS = frozenset({Role.COMMA, Role.AND, Role.OR})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from attributes.grammar.tokens import words_of
-from attributes.lexicon.load import Lexicon
+from attributes.lexicon.entries import Lexicon
+from attributes.lexicon.tokens import words_of
 
 
 @dataclass(frozen=True, slots=True)

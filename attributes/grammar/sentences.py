@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from attributes.lexicon.load import Lexicon
+from attributes.lexicon.entries import Lexicon
 
 MAX_CHARACTERS = (
     4000  # a "sentence" beyond this is cut at a blank; the grammar cuts further by words

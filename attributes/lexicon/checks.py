@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from attributes.lexicon.model import Lexicon, Spelling
-from attributes.lexicon.parsing import FieldReader
+from attributes.lexicon.entries import Lexicon, Spelling
+from attributes.lexicon.field_reader import FieldReader
 
 
 def check_meanings(lexicon: Lexicon, top: FieldReader) -> None:

@@ -1,7 +1,7 @@
-"""The lexicon: what the structurer knows about a language, as data.
+"""`load_lexicon`: reads and validates a lexicon file.
 
-A lexicon is a YAML file (`languages/en.yaml` is the annotated example). Code holds no word of any
-language: another hospital's vocabulary or another language is another file.
+A lexicon is a YAML file with all words and rules of a language; `languages/en.yaml` is the
+annotated example. The code contains no word of any language.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from attributes.lexicon.checks import check_meanings
-from attributes.lexicon.located_yaml import read_located_yaml
-from attributes.lexicon.model import (
-    ASSERTIONS,
+from attributes.lexicon.entries import (
     DIRECTIONS,
     KINDS,
     MODIFIER_ORDERS,
@@ -23,26 +21,12 @@ from attributes.lexicon.model import (
     Lexicon,
     Modifier,
     Rule,
-    Spelling,
     Syntax,
 )
-from attributes.lexicon.parsing import FieldReader
+from attributes.lexicon.field_reader import FieldReader
 from data_manifests.support.atomic import file_sha256
 from data_manifests.support.errors import ConfigError, DataError
-
-__all__ = [
-    "ASSERTIONS",
-    "Compound",
-    "FindingType",
-    "Keyword",
-    "Lexicon",
-    "Modifier",
-    "Rule",
-    "Spelling",
-    "Syntax",
-    "lexicon_languages",
-    "load_lexicon",
-]
+from data_manifests.support.located_yaml import read_located_yaml
 
 LEXICON_FOLDER = Path(__file__).parent / "languages"
 FORMAT_VERSION = 1

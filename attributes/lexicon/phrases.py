@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 
-from attributes.grammar.tokens import words_of
+from attributes.lexicon.tokens import words_of
 
 # "no [a|b|...] (evidence|signs) (of|for)" has some hundred spellings; thousands are a slip of the
 # pen.

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from attributes.lexicon.load import ASSERTIONS, Lexicon
-from attributes.mine import FINDING_COLUMNS, structure_report
+from attributes.lexicon.entries import ASSERTIONS, Lexicon
+from attributes.mine import FINDING_COLUMNS
 from attributes.reports import Report
 from attributes.structure import Structurer
-from attributes.targets.study_states import STATES, keyword_states
+from attributes.targets.keyword_states import STATES, keyword_states
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import DataError, Problem
 
@@ -84,9 +84,8 @@ def count_corpus(rows: Iterable[FindingRow], lexicon: Lexicon) -> CorpusStats:
 def rows_of_reports(reports: Iterable[Report], structurer: Structurer) -> Iterator[FindingRow]:
     """Structure reports on the way; a study without findings gives one row without a finding."""
     for report in reports:
-        found = [
-            item for sentence in structure_report(report, structurer) for item in sentence.findings
-        ]
+        sentences = structurer.structure_sections(report.sections)
+        found = [item for sentence in sentences for item in sentence.findings]
         if not found:
             yield FindingRow(report.study_id, "", "", ())
         for item in found:

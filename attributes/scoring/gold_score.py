@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import partial
 
-from attributes.lexicon.load import ASSERTIONS
-from attributes.scoring.counting import Measure, measure
-from attributes.scoring.gold import GoldSentence, Mention
+from attributes.lexicon.entries import ASSERTIONS
+from attributes.scoring.gold_sentences import GoldSentence, Mention
+from attributes.scoring.measures import Measure, measure
 from attributes.structure import Structurer
 
 Pair = tuple[Mention | None, Mention | None]

@@ -14,9 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attributes.mine import structure_report
 from attributes.reports import Report
-from attributes.scoring.counting import Measure, measure
+from attributes.scoring.measures import Measure, measure
 from attributes.structure import SentenceFindings, Structurer
 from data_manifests.support.errors import ConfigError, DataError, Problem
 
@@ -126,7 +125,7 @@ def score_report_labels(
         if truth is None or (half != "all" and is_held(report.study_id) != (half == "held")):
             continue
         matched += 1
-        found = structure_report(report, structurer)
+        found = structurer.structure_sections(report.sections)
         text = _read_text(report, structurer)
         for name in names:
             guesses = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from attributes.lexicon.load import Lexicon
+from attributes.lexicon.entries import Lexicon
 from data_manifests.support.errors import ConfigError
 
 NEGATIVE_POLICIES = ("w2v-axis", "w2v-any", "fixed")

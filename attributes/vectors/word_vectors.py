@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from attributes.lexicon.load import Lexicon
-from attributes.vectors.canonical import CanonicalCorpus, write_canonical_corpus
+from attributes.lexicon.entries import Lexicon
+from attributes.vectors.canonical_text import CanonicalCorpus, write_canonical_corpus
 from attributes.vectors.negatives import NEGATIVE_POLICIES, choose_negatives
 from data_manifests.support.atomic import file_sha256, write_bytes, write_json
 from data_manifests.support.errors import CheckpointError, ConfigError, DataError

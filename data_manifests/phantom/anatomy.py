@@ -14,7 +14,6 @@ import numpy as np
 from data_manifests.phantom.fields import blur, smooth_step
 from data_manifests.phantom.pose import SUBPIXEL_BITS, FloatField, Pose
 
-SIDES = ("right", "left")  # the patient's right lung is on the image left
 AIR_DEPTH = 0.80  # attenuation that a full depth of aerated lung removes
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data_manifests.laterality import SIDES_ACROSS_FILM
 from data_manifests.phantom.domains import EXTENTS, TEXTURES, ZONES, Domain, Weights
 
-RIGHT, LEFT = 0, 1
+RIGHT, LEFT = 0, 1  # the patient's sides, indices into SIDES_ACROSS_FILM
 MAX_BLOBS = 4
 
 # Where a blob of a zone is centred: ranges of s (0 at the midline's border of the lung, 1 at the
@@ -97,14 +98,14 @@ def plan_opacity(rng: np.random.Generator, domain: Domain) -> OpacityPlan:
     """Draw an opacity of controlled side, zone, extent, texture and severity."""
     extent = pick(rng, EXTENTS, domain.extents)
     texture = pick(rng, TEXTURES, domain.textures)
-    side = pick(rng, ("right", "left", "both"), domain.sides)
+    side = pick(rng, (*SIDES_ACROSS_FILM, "both"), domain.sides)
     grade = float(rng.beta(1.3, 1.6))  # latent severity: larger and denser together
     zones = [pick(rng, ZONES, domain.zones) for _ in range(MAX_BLOBS)]
     jitter = rng.random((MAX_BLOBS, 6))
     is_mirrored = bool(rng.random() < 0.55)  # both lungs affected in the same zone
     first = RIGHT if side == "right" else LEFT if side == "left" else int(rng.random() < 0.5)
     if extent == "focal" and side == "both":  # one focus has one side
-        side = ("right", "left")[first]
+        side = SIDES_ACROSS_FILM[first]
     if extent == "diffuse":
         sides = (RIGHT, LEFT) if side == "both" else (first,)
         blobs = [_diffuse(lung, grade, jitter[lung], domain) for lung in sides]

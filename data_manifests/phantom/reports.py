@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data_manifests.laterality import SIDES_ACROSS_FILM
 from data_manifests.phantom.anatomy import Anatomy
-from data_manifests.phantom.phrases import Phrase, choose, region_phrase, whole_phrase
-from data_manifests.phantom.plan import Distractors
-from data_manifests.phantom.sidelines import (
+from data_manifests.phantom.other_sentences import (
     atelectasis_phrase,
     clear_sentences,
     distractor_sentences,
@@ -19,6 +18,8 @@ from data_manifests.phantom.sidelines import (
     resolved_sentence,
     routine_sentences,
 )
+from data_manifests.phantom.phrases import Phrase, choose, region_phrase, whole_phrase
+from data_manifests.phantom.plan import Distractors
 from data_manifests.phantom.truth import Truth
 
 NOTHING: frozenset[str] = frozenset()
@@ -157,7 +158,7 @@ def _without_opacity(
         clear_sentences(rng, plan) + aside + routine_sentences(rng, plan, low_volumes=low_volumes)
     )
     if rng.random() < 0.05:
-        sentences.append(resolved_sentence(rng, choose(rng, ("right", "left"))))
+        sentences.append(resolved_sentence(rng, choose(rng, SIDES_ACROSS_FILM)))
     order = rng.permutation(len(sentences))
     findings = [_Said(sentences[int(k)]) for k in order]
     impression = [_Said(choose(rng, NORMAL_IMPRESSIONS))]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data_manifests.laterality import SIDES_ACROSS_FILM
 from data_manifests.phantom.anatomy import Body, hilum
 from data_manifests.phantom.lesions import Opacity, Region, smooth_ramp_share
 from data_manifests.phantom.plan import LEFT
@@ -94,7 +95,7 @@ def measure_truth(body: Body, opacity: Opacity, extent: str, texture: str) -> Tr
     # A lung that holds a region is involved even where thin texture stays below the level.
     share_right, share_left = (
         max(share, 0.01) if side in sides else share
-        for share, side in zip(shares, ("right", "left"), strict=True)
+        for share, side in zip(shares, SIDES_ACROSS_FILM, strict=True)
     )
     return Truth(regions, frozenset(words), extent, texture, share_right, share_left, burden)
 
@@ -127,7 +128,7 @@ def _describe(body: Body, region: Region) -> RegionTruth:
             places.append("retrocardiac")
         elif 0.58 < t < 0.76 and behind < 0.45 and _beside_heart(body, y, x):
             places.append("lingular")
-    return RegionTruth(("right", "left")[region.side], thirds, tuple(places))
+    return RegionTruth(SIDES_ACROSS_FILM[region.side], thirds, tuple(places))
 
 
 def _beside_heart(body: Body, y: float, x: float) -> bool:

@@ -12,8 +12,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from data_manifests.support.errors import ConfigError
+from data_manifests.support.located_yaml import read_located_yaml
 
-MAX_BYTES = 1_000_000  # a settings file is a page; a larger one is some other file
 Settings = TypeVar("Settings", bound=BaseModel)
 Tree = dict[str, Any]  # Any: what YAML can hold, until the model has checked it
 
@@ -30,7 +30,7 @@ def load_settings(
         ConfigError: unreadable YAML, an unknown name, a value of another type or range; all
             problems are listed, each with its path, the known names, expected and got.
     """
-    tree = {} if path is None else _read_yaml(path)
+    tree = {} if path is None else _read_tree(path)
     origin: dict[tuple[str, ...], str] = {}
     for override in overrides:
         name, equals, text = override.partition("=")
@@ -55,53 +55,13 @@ def load_settings(
         raise ConfigError("\n".join(lines)) from error
 
 
-def _read_yaml(path: Path) -> Tree:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{path}: expected a settings file of at most {MAX_BYTES:,} bytes")
-        text = path.read_text("utf-8-sig")
-        _refuse_repeats(yaml.compose(text, Loader=yaml.SafeLoader), path, set())
-        content = yaml.safe_load(text)
-    except OSError as error:
-        raise ConfigError(f"{path}: expected a YAML file, got {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path}: expected UTF-8 text, got byte {error.object[error.start]:#x} at {error.start}"
-        ) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" row {mark.line + 1}" if mark else ""
-        raise ConfigError(
-            f"{path}{where}: expected YAML, got {getattr(error, 'problem', None) or error}"
-        ) from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: expected a few levels of nesting, got hundreds") from error
+def _read_tree(path: Path) -> Tree:
+    content = read_located_yaml(path).plain()
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected `name: value` lines, got {type(content).__name__}")
     return content
-
-
-def _refuse_repeats(node: yaml.Node | None, path: Path, seen: set[int]) -> None:
-    """YAML keeps the last of two equal names without a word, and aliases can grow without end."""
-    if not isinstance(node, yaml.CollectionNode):
-        return
-    row = node.start_mark.line + 1
-    if id(node) in seen:
-        raise ConfigError(f"{path} row {row}: expected plain values, got an alias; write it out")
-    seen.add(id(node))
-    names: set[str] = set()
-    for entry in node.value:
-        key, value = entry if isinstance(node, yaml.MappingNode) else (None, entry)
-        if key is not None and str(key.value) in names:
-            raise ConfigError(
-                f"{path} row {key.start_mark.line + 1}, field {key.value}: expected one entry, "
-                "got a second; remove one"
-            )
-        if key is not None:
-            names.add(str(key.value))
-        _refuse_repeats(value, path, seen)
 
 
 def _put(tree: Tree, keys: tuple[str, ...], value: object, override: str) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from attributes.lexicon.load import Lexicon, load_lexicon
+from attributes.lexicon.entries import Lexicon
+from attributes.lexicon.load import load_lexicon
 from attributes.mine import mine_chunk, mine_reports
 from attributes.reports import Report, ReportReader
 from attributes.structure import Structurer

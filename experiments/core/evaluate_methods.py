@@ -28,25 +28,25 @@ def evaluate_methods(
     truth: Manifest,
     *,
     targets: pd.DataFrame | None = None,
-    with_attributes: Sequence[str] = (),
     baseline: str = BASELINE,
 ) -> dict[str, Evaluation]:
     """The evaluation of each method, with the paired difference to `baseline` if it is there.
 
     A method with several repeats is evaluated on as many copies of the films: its metrics are means
     over the repeats, and its film counts are those of the copies. `targets` are attributes as in
-    `evaluate`, used for the methods in `with_attributes`.
+    `evaluate`, used for the methods that predict attributes.
     """
 
     def evaluate_one(method: Method) -> Evaluation:
         compared = None
         if baseline in predictions and method.name != baseline:
             compared = join_repeats([predictions[baseline][0]] * method.repeats)
+        prediction = join_repeats(predictions[method.name])
         return evaluate(
-            join_repeats(predictions[method.name]),
+            prediction,
             repeat_films(truth, method.repeats),
             baseline=compared,
-            targets=targets if method.name in with_attributes else None,
+            targets=targets if prediction.keywords() else None,
         )
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # numpy releases the lock most of the time

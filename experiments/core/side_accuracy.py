@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
+from data_manifests.laterality import SIDES, is_on_side
 from data_manifests.support.atomic import write_json
 from data_manifests.tables.manifest import Manifest
 from experiments.methods.inputs import ExperimentInput, TestSet
 from experiments.methods.method import Method
 from localize.bundle.bundle import Bundle, load_bundle, read_json
-from localize.network.word_answers import SIDES, is_on_side
 from localize.pipeline.cached import cached
 from localize.prediction.predict_films import PredictOptions, film_results
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_manifests.laterality import Place, box_place
+from data_manifests.laterality import SIDES, Place, places_of
 from data_manifests.tables.manifest import Manifest, make_manifest, write_manifest
 from data_manifests.tables.split import split_manifest
 from experiments.data.manifest_input import ManifestInput
@@ -100,7 +100,7 @@ def dictate(boxes: Sequence[Corners], width: int, height: int) -> str:
     >>> dictate([(300, 300, 420, 480)], 512, 512)
     'Mild focal opacity in the left lower zone.'
     """
-    places = [box_place(box, width, height) for box in sorted(boxes)]
+    places = places_of(sorted(boxes), width, height)
     share = sum((x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in boxes) / (width * height)
     extent = "Mild" if share < MODERATE_SHARE else "Moderate"
     if share >= SEVERE_SHARE:
@@ -108,7 +108,7 @@ def dictate(boxes: Sequence[Corners], width: int, height: int) -> str:
     named = list(dict.fromkeys(_where(place) for place in places))
     if len(boxes) == 1:
         return f"{extent} focal opacity {named[0]}."
-    sides = {place.side for place in places} >= {"left", "right"}
+    sides = {place.side for place in places} >= set(SIDES)
     kind = "bilateral multifocal" if sides else "multifocal"
     first = f"{extent} {kind} opacities."
     return " ".join([first, *(f"Opacity {place}." for place in named)])

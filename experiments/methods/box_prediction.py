@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from localize.prediction.film_prediction import FilmPrediction, Floats
 
 from data_manifests.boxes import Boxes
+from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import Manifest
 from detector.run.provenance import provenance
 from localize.evaluation.evaluate import evaluate
+from localize.prediction.film_prediction import FilmPrediction
 from localize.prediction.tables import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
 
 LABEL = "opacity"

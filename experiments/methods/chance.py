@@ -6,12 +6,12 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-from localize.prediction.film_prediction import FilmPrediction
 
 from experiments.methods.box_prediction import box_prediction
 from experiments.methods.film_rois import FilmRois, film_rois
 from experiments.methods.inputs import ExperimentInput, TestSet
 from experiments.methods.method import Method, TrainedMethod
+from localize.prediction.film_prediction import FilmPrediction
 from localize.prediction.tables import Prediction
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from localize.prediction.film_prediction import FilmPrediction, Floats
 
+from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import Manifest
 from detector.roi_store import RoiStore
 from experiments.methods.box_prediction import box_prediction, scored_film
 from experiments.methods.inputs import ExperimentInput, TestSet
 from localize.network.ranking import rank_regions
 from localize.pipeline.attention import propose_films
+from localize.prediction.film_prediction import FilmPrediction
 from localize.prediction.tables import Prediction
 
 NMS_IOU, MAX_BOXES = 0.3, 10  # as in prediction

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-from localize.prediction.film_prediction import Floats
 
 from data_manifests.films.read_film import film_size
+from data_manifests.laterality import is_on_side
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError
 from data_manifests.tables.manifest import Manifest
 from experiments.methods.box_prediction import box_prediction, scored_film
@@ -55,16 +56,16 @@ def fit_lung_prior(train: Manifest) -> LungPrior:
     for image_id, xyxy in train.boxes_by_image().items():
         share = xyxy / np.tile(sizes[image_id], 2)
         shares.append(share)
-        halves += [(image_id, bool(right)) for right in share[:, [0, 2]].mean(axis=1) > 0.5]
+        halves += [(image_id, bool(left)) for left in is_on_side(share, 1.0, "left")]
     corners = np.concatenate(shares)
-    is_right = np.array([right for _, right in halves])
+    is_left = np.array([left for _, left in halves])
     labels = film_labels(train)
     known = int(np.isfinite(labels).sum())
     boxes, scores = [], []
     for side in (False, True):
-        if (is_right == side).any():
-            boxes.append(np.median(corners[is_right == side], axis=0))
-            scores.append(len({image_id for image_id, right in halves if right == side}) / known)
+        if (is_left == side).any():
+            boxes.append(np.median(corners[is_left == side], axis=0))
+            scores.append(len({image_id for image_id, left in halves if left == side}) / known)
     return LungPrior(np.array(boxes), np.array(scores), float(np.nanmean(labels)))
 
 

@@ -6,14 +6,15 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-from localize.prediction.film_prediction import FilmPrediction, Floats
 from scipy.optimize import linear_sum_assignment
 
 from data_manifests.boxes import iou_matrix
+from data_manifests.support.arrays import Floats
 from experiments.methods.box_prediction import scored_film
 from experiments.methods.film_rois import FilmRois, rank_test_rois
 from experiments.methods.inputs import ExperimentInput, TestSet
 from experiments.methods.method import Method, TrainedMethod
+from localize.prediction.film_prediction import FilmPrediction
 from localize.prediction.tables import Prediction
 
 # Each true box takes one ROI: as many matches at these IoUs as possible, then the highest IoU.

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-from localize.prediction.film_prediction import FilmPrediction
 from scipy.special import expit, logit
 
 from data_manifests.tables.manifest import Manifest
@@ -15,6 +14,7 @@ from experiments.methods.box_prediction import box_prediction, found_boxes
 from experiments.methods.film_rois import FilmRois, film_rois, rank_test_rois
 from experiments.methods.inputs import ExperimentInput
 from experiments.methods.method import Method, TrainedMethod
+from localize.prediction.film_prediction import FilmPrediction
 
 EXPONENTS = tuple(round(0.25 * k, 2) for k in range(-4, 9))  # c from -1 to 2
 TINY = 1e-6

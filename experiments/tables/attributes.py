@@ -71,7 +71,7 @@ def attribute_rows(
 
 @dataclass(frozen=True)
 class AttributeReference:
-    """The rows of a baseline without attributes, which uses of each film only what `knows` names."""
+    """The rows of a baseline that uses no attribute of a film, only what `knows` names."""
 
     knows: str
     rows: list[AttributeRow]

@@ -19,7 +19,7 @@ from data_manifests.support.atomic import write_csv, write_text
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, make_manifest, read_manifest, write_manifest
 from detector.config import DetectorTrainConfig
-from detector.model import load_detector
+from detector.detector import load_detector, read_detector_config
 from detector.train import train_detector
 from experiments.core.repeats import concatenated
 from experiments.data.annotator import AnnotatorHabits, correct_film
@@ -202,7 +202,7 @@ def _tuned(first: Path, folder: Path, arm: str, training: DetectorTrainConfig) -
             films.split("train"),
             films.split("val"),
             run,
-            config=load_detector(first / "detector")[1],
+            config=read_detector_config(first / "detector"),
             training=training,
             initial=first / "detector",
             device=CPU,
@@ -212,6 +212,6 @@ def _tuned(first: Path, folder: Path, arm: str, training: DetectorTrainConfig) -
 
 def _detector_alone(bundle: Bundle, run: Path, films: Manifest) -> Prediction:
     """Boxes of a detector without a localizer: ranked and scored by its own scores."""
-    detector, config, _ = load_detector(run)
-    swapped = replace(bundle, detector=detector, detector_config=config)
+    detector = load_detector(run)
+    swapped = replace(bundle, detector=detector.model, detector_config=detector.config)
     return predict_films(swapped, manifest_films(films), PredictOptions(ranking="detector"), CPU)

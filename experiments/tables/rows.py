@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -117,7 +117,7 @@ def table_row(dataset: str, method: str, evaluation: Evaluation, repeats: int = 
     )
 
 
-def rows_markdown(rows: list[TableRow]) -> list[str]:
+def rows_markdown(rows: Sequence[TableRow]) -> list[str]:
     """A table a test set: boxes, the difference and films, with 95 % intervals."""
     lines: list[str] = []
     for dataset in dict.fromkeys(row.dataset for row in rows):

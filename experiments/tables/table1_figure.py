@@ -15,7 +15,7 @@ THRESHOLDS = ("0.25", "0.5", "0.75")
 
 
 def draw_table1(rows: Sequence[TableRow], path: Path) -> None:
-    """Write a PNG: methods along the axis, a bar for each threshold, agreement of readers dotted."""
+    """Write a PNG: a bar for each method and threshold; the agreement of readers is dotted."""
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     width = max(8.0, 1.5 + 0.65 * len({row.method for row in rows}))  # room for each name
     with figure_at(path, width, 3.2 * len(datasets)) as figure:

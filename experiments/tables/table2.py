@@ -172,10 +172,10 @@ def _markdown(table: Table2, stem: str) -> str:
 
 def _severity_lines(table: Table2) -> list[str]:
     lines = [
-        f"**Severity**, {table.dataset}. `severity` is a ridge model of P(pneumonia), its logit and "
-        "the boxes' extent in each half of the film. Models and errors are out of fold, five folds "
-        "grouped by patient; a single feature is correlated as it is. Brackets: 95 % bootstrap "
-        "intervals over patients. p takes films as independent.",
+        f"**Severity**, {table.dataset}. `severity` is a ridge model of P(pneumonia), its logit "
+        "and the boxes' extent in each half of the film. Models and errors are out of fold, five "
+        "folds grouped by patient; a single feature is correlated as it is. Brackets: 95 % "
+        "bootstrap intervals over patients. p takes films as independent.",
         "",
         PAPER_SEVERITY,
         "",

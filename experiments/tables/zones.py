@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from data_manifests.laterality import LOWER_STARTS, UPPER_ENDS
+from data_manifests.laterality import WHOLE_FILM
+from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import Manifest
 from experiments.data.open_films import BRIXIA_ZONES, ZONE_COLUMNS
 from localize.evaluation.bootstrap import Estimate, bootstrap_values, estimates
-from localize.evaluation.film_boxes import Floats
 from localize.evaluation.measure import Measure, divide
 from localize.prediction.tables import Prediction
 
@@ -56,10 +56,9 @@ def zone_rows(prediction: Prediction, manifest: Manifest, *, seed: int) -> list[
         [ours, readers], codes, replicates=REPLICATES, seed=seed, largest=len(codes)
     )
     found = estimates(values)
+    count = len(BRIXIA_ZONES)
     return [
-        ZoneRow(
-            zone, name, len(codes), len(np.unique(codes)), found[k], found[len(BRIXIA_ZONES) + k]
-        )
+        ZoneRow(zone, name, len(codes), len(np.unique(codes)), found[k], found[count + k])
         for k, (zone, name) in enumerate(BRIXIA_ZONES.items())
     ]
 
@@ -67,20 +66,22 @@ def zone_rows(prediction: Prediction, manifest: Manifest, *, seed: int) -> list[
 def zone_extents(prediction: Prediction) -> Floats:
     """Share of the film that the boxes cover in each zone, each box times its score; (I, 6).
 
-    A zone is a half of the film between the heights of `box_place`; the patient's right is the
-    film's left half.
+    The zones are those of `LungFields.zone_rectangles`.
     """
     images = prediction.images
     sizes = images[["width", "height"]].to_numpy(np.float64)
     row_of = {image_id: row for row, image_id in enumerate(images["image_id"])}
-    heights = [(0.0, UPPER_ENDS), (UPPER_ENDS, LOWER_STARTS), (LOWER_STARTS, 1.0)]
-    sides = [(0.0, 0.5), (0.5, 1.0)]
+    zones = WHOLE_FILM.zone_rectangles().tolist()
     rows = np.array([row_of[image_id] for image_id in prediction.boxes["image_id"]], np.int64)
     x1, y1, x2, y2, score = prediction.boxes[list(BOX)].to_numpy(np.float64).T
     width, height = sizes[rows].T
-    wide = [_overlap(x1 / width, x2 / width, *side) for side in sides]
-    high = [_overlap(y1 / height, y2 / height, *band) for band in heights]
-    covered = np.stack([score * w * h for w in wide for h in high], axis=1)
+    parts = [
+        score
+        * _overlap(x1 / width, x2 / width, left, right)
+        * _overlap(y1 / height, y2 / height, top, bottom)
+        for left, top, right, bottom in zones
+    ]
+    covered = np.stack(parts, axis=1)
     extents = np.zeros((len(images), len(BRIXIA_ZONES)))
     np.add.at(extents, rows, covered)
     return extents

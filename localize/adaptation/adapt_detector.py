@@ -18,7 +18,7 @@ from data_manifests.boxes import iou_matrix
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest
 from detector.config import DetectorTrainConfig, Frozen
-from detector.model import load_detector
+from detector.detector import read_detector_config
 from detector.roi_store import RoiStore
 from detector.train import train_detector
 from localize.adaptation.pseudo_labels import Evidence, report_boxes, vote_box, with_boxes
@@ -87,7 +87,7 @@ def adapt_detector(
                 films,
                 val,
                 run,
-                config=load_detector(current)[1],
+                config=read_detector_config(current),
                 training=adaptation.training.model_copy(update=changed),
                 initial=current,
                 device=device,

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from attributes.targets.targets import Targets, read_studies_with_finding, read_targets
+from attributes.targets.training_targets import Targets, read_studies_with_finding, read_targets
+from data_manifests.laterality import SIDES, LungSide
 from data_manifests.tables.manifest import Manifest
-from localize.network.word_answers import SIDES
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class FilmWords:
     sides, and which keywords are `said` and `known` (hedged ones are not), (K,) bool each."""
 
     has_opacity: bool | None
-    sides: tuple[str, ...]
+    sides: tuple[LungSide, ...]
     said: NDArray[np.bool_]
     known: NDArray[np.bool_]
 

@@ -15,15 +15,15 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from data_manifests.boxes import iou_matrix
+from data_manifests.laterality import is_on_side
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest, make_manifest
 from detector.roi_store import DONE, RoiStore
 from localize.adaptation.film_words import FilmWords, film_words
 from localize.adaptation.word_places import WordPlaces, box_places, fit_word_places
-from localize.network.word_answers import is_on_side
 
 ANNOTATOR = "report"
 VOTING_IOU = 0.5
@@ -33,7 +33,6 @@ WORD_WEIGHT = 0.3
 ROUNDS = 3  # of learning what words say and choosing anew; more change little
 TINY_SCORE = 1e-6
 Evidence = Literal["words", "sides", "finding"]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from localize.network.word_answers import SIDES
+from data_manifests.laterality import SIDES, WHOLE_FILM
+from data_manifests.support.arrays import Bools, Floats, Ints
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 # These choose the side on which a region is looked for; place within the side is asked of the rest.
 SIDE_WORDS = (*SIDES, "bilateral")
 MIN_SAID = 8  # a keyword said, or not said, of fewer boxes teaches nothing
@@ -33,7 +31,7 @@ class WordPlaces:
     `bias` (J,) their models.
     """
 
-    index: NDArray[np.int64]
+    index: Ints
     mean: Floats
     std: Floats
     weights: Floats
@@ -57,7 +55,7 @@ def box_places(xyxy: Floats, width: float, height: float) -> Floats:
     tiny = 1e-3  # a thousandth of the film: logarithms of empty boxes
     return np.stack(
         [
-            np.abs((x1 + x2) / 2 - 0.5),
+            np.abs((x1 + x2) / 2 - WHOLE_FILM.midline),
             y1,
             y2,
             ((y1 + y2) / 2) ** 2,

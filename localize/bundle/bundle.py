@@ -18,7 +18,7 @@ from data_manifests.support.atomic import file_sha256, write_json, write_text
 from data_manifests.support.errors import CheckpointError
 from detector.config import DetectorConfig
 from detector.core import Core
-from detector.model import load_detector
+from detector.detector import load_detector
 from localize.bundle.calibration import Calibration, read_calibration, write_calibration
 from localize.bundle.film_guard import FilmGuard, read_guard
 from localize.network.config import LocalizerConfig
@@ -178,7 +178,7 @@ def load_bundle(folder: Path) -> Bundle:
         CheckpointError: see `verify_bundle`; or weights that do not fit their configuration.
     """
     description = verify_bundle(folder)
-    detector, detector_config, _ = load_detector(folder)
+    detector = load_detector(folder)
     words = read_word_vectors(folder)
     content = read_json(folder / "localizer.json")
     try:
@@ -197,7 +197,7 @@ def load_bundle(folder: Path) -> Bundle:
         ("keywords", words.keywords, keywords),
         ("sizes.keywords", len(words.keywords), sizes["keywords"]),
         ("sizes.word_width", words.vectors.shape[1], sizes["word_width"]),
-        ("sizes.feature_width", detector_config.fpn_width, sizes["feature_width"]),
+        ("sizes.feature_width", detector.config.fpn_width, sizes["feature_width"]),
     ):
         if expected != got:
             raise CheckpointError(
@@ -207,8 +207,8 @@ def load_bundle(folder: Path) -> Bundle:
     load_localizer_weights(localizer, folder / "localizer.safetensors")
     files = description["files"]
     return Bundle(
-        detector=detector.eval(),
-        detector_config=detector_config,
+        detector=detector.model,
+        detector_config=detector.config,
         localizer=localizer.eval(),
         localizer_config=config,
         words=words,

@@ -9,14 +9,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from data_manifests.laterality import WHOLE_FILM
+
 # Weights in bundles depend on all of these: who changes one changes every bundle's attributes.
 COUNT = 4  # regions of a film that are looked at, each apart from the better ones
 TOLD = 3  # of these the scores themselves are told
 MAX_IOU = 0.3  # `nms_iou`: RSNA boxes of one lung rarely touch
 LEAST_LOGIT = -6.0  # a score of .0025: all that is lower says nothing
-COLUMNS = ((0.0, 0.5), (0.5, 1.0))  # of the film's width: the patient's right and left
-ROWS = ((0.0, 0.32), (0.32, 0.5), (0.5, 1.0))  # of its height: `box_place` says why there
-WIDTH = TOLD + 1 + len(COLUMNS) * len(ROWS)
+ZONES: list[list[float]] = WHOLE_FILM.zone_rectangles().tolist()  # in shares of the film
+WIDTH = TOLD + 1 + len(ZONES)
 
 
 @torch.no_grad()
@@ -33,10 +34,10 @@ def film_evidence(geometry: Tensor, score_logits: Tensor, mask: Tensor) -> Tenso
     told = kept[:, :TOLD].clamp(min=LEAST_LOGIT)
     summed = torch.logsumexp(logits, dim=1, keepdim=True).clamp(min=LEAST_LOGIT)
     chance = kept.sigmoid()
+    across, down = boxes[..., 0::2], boxes[..., 1::2]
     extents = [
-        (chance * _overlap(boxes[..., 0::2], column) * _overlap(boxes[..., 1::2], row)).sum(dim=1)
-        for column in COLUMNS
-        for row in ROWS
+        (chance * _overlap(across, x1, x2) * _overlap(down, y1, y2)).sum(dim=1)
+        for x1, y1, x2, y2 in ZONES
     ]
     return torch.cat([told, summed, torch.stack(extents, dim=1).sqrt()], dim=1)
 
@@ -62,7 +63,6 @@ def _iou(one: Tensor, others: Tensor) -> Tensor:
     return shared / (area_one + area_others - shared).clamp(min=1e-9)
 
 
-def _overlap(edges: Tensor, field: tuple[float, float]) -> Tensor:
+def _overlap(edges: Tensor, start: float, end: float) -> Tensor:
     """How much of [start, end] lies within intervals `edges` (..., 2)."""
-    start, end = field
     return (edges[..., 1].clamp(max=end) - edges[..., 0].clamp(min=start)).clamp(min=0)

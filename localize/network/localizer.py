@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from data_manifests.support.errors import CheckpointError
-from detector.model import check_tensors
 from detector.roi_store import RoiBatch
+from detector.weights import check_tensors
 from localize.network.config import LocalizerConfig, Pooling
 from localize.network.film_answer import FilmAnswer
 from localize.network.film_evidence import film_evidence

@@ -1,12 +1,11 @@
-"""Words to regions: which regions of a film answer to a keyword, and on which side they lie."""
+"""`word_answers`: how each region of a film answers to each keyword."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-SIDES = ("left", "right")  # the patient's
+from data_manifests.support.arrays import Floats
+
 EPS = 1e-8
 LEAKY_SLOPE = 0.1  # as in the cross-attention
 
@@ -21,16 +20,6 @@ def word_answers(fused: Floats, vectors: Floats) -> Floats:
     clipped = np.where(cosine > 0, cosine, LEAKY_SLOPE * cosine)
     answers: Floats = clipped / (np.linalg.norm(clipped, axis=1, keepdims=True) + EPS)
     return answers
-
-
-def is_on_side(xyxy: Floats, width: int, side: str) -> NDArray[np.bool_]:
-    """Whether box centres (R, 4) lie on the patient's `left` or `right` side of a frontal film.
-
-    The patient's left is the right half of the film.
-    """
-    centre = (xyxy[:, 0] + xyxy[:, 2]) / 2
-    on_left: NDArray[np.bool_] = centre > width / 2
-    return on_left if side == "left" else ~on_left
 
 
 def _unit(vectors: Floats) -> Floats:

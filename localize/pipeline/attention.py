@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from attributes.lexicon.load import LEXICON_FOLDER
 from data_manifests.support.errors import ConfigError
+from data_manifests.support.other_settings import refuse_other_settings
 from data_manifests.tables.manifest import Manifest
-from detector.model import load_detector
+from detector.detector import load_detector
 from detector.proposals import ProposalOptions
-from detector.propose import Shard, propose_store
+from detector.propose import propose_store
 from localize.bundle.bundle import read_json
 from localize.network.config import LocalizerConfig
-from localize.pipeline.cached import refuse_other_settings
 from localize.pipeline.make_bundle import make_bundle
 from localize.training.from_folders import train_on_folders
 from localize.training.settings import LocalizerSettings
@@ -106,17 +106,5 @@ def propose_films(
     options: ProposalOptions | None = None,
 ) -> Path:
     """The ROI store `out` of a trained detector's regions on `films`; finished films are kept."""
-    model, config, checksum = load_detector(detector)
-    propose_store(
-        model,
-        config,
-        films,
-        out,
-        detector_sha256=checksum,
-        options=options or ProposalOptions(),
-        shard=Shard(),
-        skip_errors=False,
-        batch_size=8,
-        device=device,
-    )
+    propose_store(load_detector(detector), films, out, options=options, device=device)
     return out

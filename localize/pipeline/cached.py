@@ -1,43 +1,90 @@
-"""`keep_settings`: a finished part of a work folder serves only who asks for the same."""
+"""`cached`: build a folder once; afterwards use it again, if the settings are the same."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fcntl
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from data_manifests.support.atomic import write_json
-from data_manifests.support.errors import ConfigError
-from localize.bundle.bundle import read_json
+from data_manifests.support.errors import CheckpointError
+from data_manifests.support.other_settings import refuse_other_settings
 
-Settings = Mapping[str, Any]  # Any: whatever JSON holds
+DESCRIPTION, LOCK = "cached.json", ".cached.lock"
 
 
-def keep_settings(file: Path, wanted: Settings) -> None:
-    """Write what a folder is made with into `file`, or compare with what is there.
+def cached(
+    folder: Path,
+    settings: Mapping[str, Any],  # Any: whatever JSON can hold
+    build: Callable[[Path], object],
+) -> Path:
+    """Return `folder`, built by `build(folder)` unless a finished build is there.
+
+    `settings` is everything that decides the result. It is written to `cached.json` in the folder
+    before the build starts, and compared with what is there in later calls. The build is marked as
+    finished when `build` returns. A build that was killed is called again with the same settings
+    and finds the folder as the kill left it: trainings resume, other builds overwrite their files.
+    A folder without `cached.json` counts as unfinished.
+
+    Safe with several processes: one builds, the others wait for it and use its result.
 
     Raises:
-        ConfigError: the folder was made with other settings.
+        ConfigError: the folder was made with other settings; the message names them.
+        CheckpointError: `cached.json` is damaged.
     """
+    wanted = json.loads(json.dumps(settings))
+    if _is_finished(folder, wanted):
+        return folder
+    with _only_builder(folder):
+        if _is_finished(folder, wanted):  # another process built it while this one waited
+            return folder
+        write_json(folder / DESCRIPTION, {"settings": wanted, "is_finished": False})
+        try:
+            build(folder)
+        except BaseException:
+            if {path.name for path in folder.iterdir()} <= {DESCRIPTION, LOCK}:
+                (folder / DESCRIPTION).unlink()  # nothing was built: other settings may follow
+            raise
+        write_json(folder / DESCRIPTION, {"settings": wanted, "is_finished": True})
+    return folder
+
+
+def _is_finished(folder: Path, wanted: Mapping[str, Any]) -> bool:
+    """Whether a finished build is there.
+
+    Raises:
+        ConfigError: a build with other settings is there, finished or not.
+    """
+    path = folder / DESCRIPTION
+    try:
+        description = json.loads(path.read_text("utf-8"))
+        settings, is_finished = dict(description["settings"]), bool(description["is_finished"])
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path}: expected settings and is_finished, got {type(error).__name__}; delete the "
+            "folder to build it again"
+        ) from error
+    refuse_other_settings(folder, settings, wanted)
+    return is_finished
+
+
+@contextmanager
+def _only_builder(folder: Path) -> Iterator[None]:
+    """Wait until no other process builds in `folder`; a killed builder leaves no lock behind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def keep_settings(file: Path, wanted: Mapping[str, Any]) -> None:
+    """Write settings to `file`, or compare with those in it; `cached` takes its place."""
     if file.exists():
-        refuse_other_settings(file.parent, read_json(file), wanted)
+        refuse_other_settings(file.parent, json.loads(file.read_text("utf-8")), wanted)
     else:
         write_json(file, wanted)
-
-
-def refuse_other_settings(place: Path, made: Settings, wanted: Settings) -> None:
-    """Compare what a folder was made with and what is asked for.
-
-    Raises:
-        ConfigError: they differ; names the settings with both values.
-    """
-    changed = [
-        f"{name} {made.get(name)} then, {value} now"
-        for name, value in wanted.items()
-        if made.get(name) != value
-    ]
-    if changed:
-        raise ConfigError(
-            f"{place}: was made with other settings ({'; '.join(changed)}); delete the folder, or "
-            "choose another --out"
-        )

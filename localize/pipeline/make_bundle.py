@@ -13,7 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from data_manifests.films.read_film import read_film
 from data_manifests.support.errors import CheckpointError
 from data_manifests.tables.manifest import Manifest
-from detector.model import load_detector
+from detector.detector import load_detector
 from detector.prepare import prepare_film
 from localize.bundle.bundle import GUARD, load_bundle, read_json, write_bundle
 from localize.bundle.calibration import Calibration
@@ -79,7 +79,7 @@ def make_bundle(
     if out.exists():  # asked before the long part
         raise CheckpointError(f"{out}: expected no such folder yet; choose another --out")
     trained_on = read_json(localizer_run / "localizer.json").get("detector_sha256")
-    if trained_on != load_detector(detector_run)[2]:
+    if trained_on != load_detector(detector_run).sha256:
         raise CheckpointError(
             f"{localizer_run}: was trained on the regions of another detector than "
             f"{detector_run}; propose regions with this one and train again"

@@ -23,9 +23,8 @@ from data_manifests.support.atomic import write_text
 from data_manifests.support.errors import DataError
 from data_manifests.tables.manifest import Manifest, read_manifest
 from detector.config import DetectorConfig, DetectorTrainConfig, Precision
-from detector.model import load_detector
-from detector.proposals import ProposalOptions
-from detector.propose import Shard, propose_store
+from detector.detector import load_detector, read_detector_config
+from detector.propose import propose_store
 from detector.train import train_detector
 from localize.bundle.bundle import load_bundle
 from localize.bundle.shipped import SHIPPED_BUNDLE
@@ -105,7 +104,7 @@ def run_quickstart(out: Path, *, seed: int, size: QuickstartSize | None = None) 
 def small_detector(size: QuickstartSize, seed: int) -> tuple[DetectorConfig, DetectorTrainConfig]:
     """The package's detector at the size of the films, and how it is fine-tuned."""
     lr = 7e-4 * (size.detector_batch / 8) ** 0.5
-    _, shipped, _ = load_detector(SHIPPED_BUNDLE)
+    shipped = read_detector_config(SHIPPED_BUNDLE)
     return (
         shipped.model_copy(update={"image_size": size.model_px}),
         DetectorTrainConfig(
@@ -168,19 +167,7 @@ def _mine(out: Path, seed: int) -> None:
 
 
 def _propose(out: Path, detector: Path, films: Manifest, device: torch.device) -> None:
-    model, config, checksum = load_detector(detector)
-    propose_store(
-        model,
-        config,
-        films,
-        out / "rois",
-        detector_sha256=checksum,
-        options=ProposalOptions(),
-        shard=Shard(),
-        skip_errors=False,
-        batch_size=8,
-        device=device,
-    )
+    propose_store(load_detector(detector), films, out / "rois", device=device)
 
 
 def bundle_of(quickstart: Path, run: Path, bundle: Path, device: torch.device) -> Path:

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from data_manifests.laterality import widths_by_side
+from data_manifests.support.arrays import Floats
 from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import CheckpointError, DataError
+from data_manifests.tables.columns import CORNERS
 from localize.prediction.tables import Prediction
 
-Floats = NDArray[np.float64]
 FEATURES = (
     "p_pneumonia",
     "logit_p_pneumonia",
@@ -64,16 +65,15 @@ def severity_features(prediction: Prediction) -> Floats:
     images = prediction.images.set_index("image_id")
     boxes = prediction.boxes
     size = images.reindex(boxes["image_id"])[["width", "height"]].to_numpy(np.float64)
-    middle = size[:, 0] / 2
-    height = (boxes["y2"] - boxes["y1"]).to_numpy(np.float64)
-    left = np.clip(np.minimum(boxes["x2"], middle) - np.minimum(boxes["x1"], middle), 0, None)
-    right = np.clip(np.maximum(boxes["x2"], middle) - np.maximum(boxes["x1"], middle), 0, None)
-    half = middle * size[:, 1]
+    xyxy = boxes[list(CORNERS)].to_numpy(np.float64)
+    height = xyxy[:, 3] - xyxy[:, 1]
+    left_half, right_half = widths_by_side(xyxy, size[:, 0]).T
+    half = size[:, 0] / 2 * size[:, 1]
     extents = pd.DataFrame(
         {
             "image_id": boxes["image_id"],
-            "left": boxes["score"] * left * height / half,
-            "right": boxes["score"] * right * height / half,
+            "left": boxes["score"] * left_half * height / half,
+            "right": boxes["score"] * right_half * height / half,
         }
     )
     summed = extents.groupby("image_id").sum().reindex(images.index).fillna(0.0)

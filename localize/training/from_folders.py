@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from attributes.targets.targets import read_targets
+from attributes.targets.training_targets import read_targets
 from attributes.vectors.word_vectors import read_word_vectors
 from data_manifests.tables.manifest import Manifest
 from detector.roi_store import RoiStore

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attributes.targets.policies import get_policy
-from attributes.targets.targets import Targets
+from attributes.targets.training_targets import Targets
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
 from detector.roi_store import DONE, RoiStore

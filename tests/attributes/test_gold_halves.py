@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from attributes.lexicon.load import load_lexicon
-from attributes.scoring.gold import read_gold
 from attributes.scoring.gold_score import score_gold
+from attributes.scoring.gold_sentences import read_gold
 from attributes.structure import Structurer
-from attributes.targets.study_states import keyword_states
+from attributes.targets.keyword_states import keyword_states
 
 GOLD = Path(__file__).parent / "gold"
 STRUCTURERS = {language: Structurer(load_lexicon(language)) for language in ("en", "es")}

@@ -8,7 +8,7 @@ import pytest
 
 from attributes.lexicon.load import load_lexicon
 from attributes.mine import CHUNK_REPORTS, FINDING_COLUMNS, mine_reports
-from attributes.targets.targets import read_targets
+from attributes.targets.training_targets import read_targets
 from data_manifests.support.errors import ConfigError, DataError
 
 ENGLISH = load_lexicon("en")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from attributes.lexicon.entries import Rule
 from attributes.lexicon.load import load_lexicon
-from attributes.lexicon.model import Rule
 from attributes.structure import Structurer
 
 STRUCTURERS = {language: Structurer(load_lexicon(language)) for language in ("en", "es")}

@@ -3,8 +3,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attributes.grammar.grammar import MAX_SENTENCE_WORDS
-from attributes.lexicon.load import ASSERTIONS, load_lexicon
+from attributes.grammar.units import MAX_SENTENCE_WORDS
+from attributes.lexicon.entries import ASSERTIONS
+from attributes.lexicon.load import load_lexicon
 from attributes.structure import Structurer
 
 ENGLISH = load_lexicon("en")

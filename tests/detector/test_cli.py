@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from data_manifests.support.errors import CheckpointError, ConfigError
 from detector.cli import app
-from detector.model import load_detector
+from detector.detector import read_detector_config
 from detector.roi_store import RoiStore
 from tests.detector.films import make_films, train_command
 
@@ -36,7 +36,7 @@ def test_train_then_propose(tmp_path):
     tune += ["--initial", str(tmp_path / "run"), "--set", "detector.image_size=96"]
     tune += ["--set", "training.epochs=1", "--set", "training.batch_size=2", "--device", "cpu"]
     assert run(*tune).exit_code == 0
-    before, tuned = (load_detector(tmp_path / name)[1] for name in ("run", "tuned"))
+    before, tuned = (read_detector_config(tmp_path / name) for name in ("run", "tuned"))
     assert tuned == before.model_copy(update={"image_size": 96})
 
     store = tmp_path / "store"

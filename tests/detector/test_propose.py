@@ -7,6 +7,7 @@ from PIL import Image
 
 from data_manifests.support.errors import ConfigError, DataError
 from data_manifests.tables.manifest import read_manifest
+from detector.detector import Detector
 from detector.prepare import prepare_film
 from detector.proposals import ProposalOptions, propose_rois
 from detector.propose import Shard, parse_shard, propose_store
@@ -23,11 +24,9 @@ def model():
 
 def run(model, manifest, out, *, shard=None, skip=False, batch_size=2, options=OPTIONS):
     return propose_store(
-        model,
-        tiny_config(),
+        Detector(model, tiny_config(), "d" * 64),
         manifest,
         out,
-        detector_sha256="d" * 64,
         options=options,
         shard=shard or Shard(),
         skip_errors=skip,

@@ -12,8 +12,9 @@ import torch
 
 import detector.train as module
 from data_manifests.support.errors import CheckpointError, ConfigError, DataError, Interrupted
-from detector.model import load_detector, weights_sha256
+from detector.detector import load_detector
 from detector.train import train_detector
+from detector.weights import weights_sha256
 from tests.detector.films import make_films, tiny_config, tiny_training
 
 pytestmark = pytest.mark.slow
@@ -65,7 +66,8 @@ def whole(films, tmp_path_factory):
 
 
 def test_the_folder_holds_a_loadable_detector_metrics_and_provenance(whole):
-    model, config, _ = load_detector(whole)
+    trained = load_detector(whole)
+    model, config = trained.model, trained.config
     assert config == tiny_config()
     assert torch.isfinite(model(list(torch.rand(1, 3, 64, 64)))[0]["scores"]).all()
     rows = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
@@ -179,7 +181,8 @@ def test_pretrained_weights_are_built_in_and_remembered(films, tmp_path):
     body = build_backbone("efficientnet_lite0", fpn_width=16, pretrained=True).body
     torch.save(body.state_dict(), tmp_path / "imagenet.pth")
     train(films, tmp_path / "run", backbone_weights=tmp_path / "imagenet.pth", epochs=1)
-    model, config, _ = load_detector(tmp_path / "run")
+    trained = load_detector(tmp_path / "run")
+    model, config = trained.model, trained.config
     assert config.is_pretrained
     frozen = "stage0.0.layers.0.weight"
     assert torch.equal(model.backbone.body.get_parameter(frozen), body.get_parameter(frozen))
@@ -213,8 +216,9 @@ def test_fine_tuning_starts_from_the_weights_at_any_film_size(films, whole, tmp_
     # Rates so low that nothing moves: what was given comes back.
     rates = {"lr": 1e-12, "lr_backbone": 1e-12}
     train(films, tmp_path / "same", initial=whole, config=larger, epochs=1, **rates)
-    given, _, _ = load_detector(whole)
-    found, config, _ = load_detector(tmp_path / "same")
+    given = load_detector(whole).model
+    same = load_detector(tmp_path / "same")
+    found, config = same.model, same.config
     assert config == larger
     for name, tensor in given.state_dict().items():
         torch.testing.assert_close(found.state_dict()[name], tensor, atol=1e-5, rtol=0)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from data_manifests.laterality import Place, Side, box_place
+from data_manifests.laterality import SIDES, SIDES_ACROSS_FILM, Place, Side, places_of
 from data_manifests.support.errors import ConfigError
 from localize.prediction.tables import Prediction
 from localize.viewing.gallery.cards import (
@@ -177,8 +177,9 @@ def _groups(boxes: tuple[BoxEvidence, ...], card: Card, options: DraftOptions) -
     The same zone of both lungs is one group, unless one side is sure and the other is not.
     """
     by_place: dict[Place, list[BoxEvidence]] = {}
-    for box in boxes:
-        by_place.setdefault(box_place(box.xyxy, card.width, card.height), []).append(box)
+    places = places_of([box.xyxy for box in boxes], card.width, card.height)
+    for box, place in zip(boxes, places, strict=True):
+        by_place.setdefault(place, []).append(box)
     groups: list[_Group] = []
     done: set[Place] = set()
     for place, listed in by_place.items():
@@ -193,7 +194,7 @@ def _groups(boxes: tuple[BoxEvidence, ...], card: Card, options: DraftOptions) -
         ):
             done.add(other)
             both = sorted([*listed, *by_place[other]], key=lambda box: box.number)
-            groups.append(_Group(("right", "left"), place, tuple(both)))
+            groups.append(_Group(SIDES_ACROSS_FILM, place, tuple(both)))
         else:
             groups.append(_Group((place.side,), place, tuple(listed)))
     return groups
@@ -329,7 +330,7 @@ def _box_doubts(group: _Group, options: DraftOptions) -> list[str]:
             f"is below {options.sure_score:.2f}"
         )
     for box in group.boxes:
-        stated = {"left", "right"} & set(box.keywords)
+        stated = set(SIDES) & set(box.keywords)
         if group.place.side != "central" and len(stated) == 1 and not stated & set(group.sides):
             doubts.append(f"box {box.number} answers to the keyword {stated.pop()}")
     return doubts
@@ -342,7 +343,7 @@ def _contradictions(
     said = " ".join(place for sentence in sentences for place in sentence.places)
     is_empty = all(sentence.statement == "no opacity" for sentence in sentences)
     notes = []
-    for side in ("left", "right"):
+    for side in SIDES:
         probability = known.get(side, 0.0)
         if probability >= options.present and side not in said and not is_empty:
             notes.append(f"keyword {side} is likely ({probability:.2f}), but no box lies there")

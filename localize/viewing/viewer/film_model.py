@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from attributes.lexicon.load import Lexicon, load_lexicon
+from attributes.lexicon.entries import Lexicon
+from attributes.lexicon.load import load_lexicon
 from localize.bundle.bundle import load_bundle
 from localize.network.word_answers import word_answers
 from localize.prediction.predict_films import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attributes.grammar.tokens import words_of
-from attributes.lexicon.load import Lexicon
+from attributes.lexicon.entries import Lexicon
+from attributes.lexicon.tokens import words_of
 
 MAX_LETTERS = 500  # a phrase, not a report
 

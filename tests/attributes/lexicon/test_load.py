@@ -160,13 +160,13 @@ def test_all_defects_are_reported_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "empty file"),
+        (b"", "expected a map, got nothing"),
         (b"a: [", "expected YAML"),
         (b"a: \xff", "UTF-8"),
         (b"a: &x [1]\nb: *x\n", "anchor or alias"),
         (b"a: !!python/object/apply:os.system [echo]\n", "expected"),
         (b"a: 1\na: 2\n", "got a second"),
-        (b"a: 1.5\n", "expected text, a whole number"),
+        (b"language: 1.5\n", "language: expected text, got a number"),
         (b"- a\n- b\n", "expected a map"),
         (b"[" * 5000 + b"]" * 5000, "nesting"),
     ],

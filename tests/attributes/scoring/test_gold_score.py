@@ -9,11 +9,16 @@ from hypothesis import strategies as st
 
 from attributes.lexicon.load import load_lexicon
 from attributes.reports import Report
-from attributes.scoring.counting import measure
-from attributes.scoring.gold import Mention, read_gold
 from attributes.scoring.gold_score import align, count_assertions, count_binding, score_gold
+from attributes.scoring.gold_sentences import Mention, read_gold
+from attributes.scoring.measures import measure
 from attributes.scoring.report_labels import is_held, read_report_labels, score_report_labels
-from attributes.scoring.tables import gold_as_data, gold_as_text, labels_as_data, labels_as_text
+from attributes.scoring.score_tables import (
+    gold_as_data,
+    gold_as_text,
+    labels_as_data,
+    labels_as_text,
+)
 from attributes.structure import Structurer
 from data_manifests.support.errors import ConfigError, DataError
 

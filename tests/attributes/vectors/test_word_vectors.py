@@ -13,9 +13,9 @@ import pytest
 from attributes.lexicon.load import load_lexicon
 from attributes.reports import ReportReader
 from attributes.structure import Structurer
-from attributes.vectors.canonical import canonical_words, write_canonical_corpus
+from attributes.vectors.canonical_text import canonical_words, write_canonical_corpus
 from attributes.vectors.negatives import choose_negatives, cosine_matrix
-from attributes.vectors.report import report_text, report_vectors
+from attributes.vectors.vector_report import report_text, report_vectors
 from attributes.vectors.word_vectors import (
     DESCRIPTION_FILE,
     VECTORS_FILE,

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy.stats import pearsonr
 
-from data_manifests.laterality import LOWER_STARTS, UPPER_ENDS
+from data_manifests.laterality import WHOLE_FILM
 from data_manifests.tables.manifest import ManifestInfo, make_manifest
-from experiments.tables.zones import ZONE_COLUMNS, ZONES, zone_extents, zone_rows
+from experiments.data.open_films import BRIXIA_ZONES, ZONE_COLUMNS
+from experiments.tables.zones import zone_extents, zone_rows
 from localize.prediction.tables import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
 
 WIDTH, HEIGHT, FILMS = 200, 100, 30
@@ -50,7 +51,8 @@ def manifest(scores: np.ndarray):
 
 
 def test_extents_are_those_of_painted_pixels(prediction):
-    rows = [round(share * HEIGHT) for share in (0, UPPER_ENDS, LOWER_STARTS, 1)]
+    borders = (0, WHOLE_FILM.middle_starts, WHOLE_FILM.lower_starts, 1)
+    rows = [round(share * HEIGHT) for share in borders]
     expected = np.zeros((FILMS, 6))
     for box in prediction.boxes.itertuples():
         painted = np.zeros((HEIGHT, WIDTH))
@@ -70,7 +72,7 @@ def test_correlations_are_those_of_scipy_and_films_without_scores_are_left_out(p
     scores[:4, 7] = np.nan  # one reader has not seen these
     rows = zone_rows(prediction, manifest(scores), seed=0)
     extents = zone_extents(prediction)
-    assert [row.zone for row in rows] == list(ZONES)
+    assert [row.zone for row in rows] == list(BRIXIA_ZONES)
     for k, row in enumerate(rows):
         assert (row.films, row.patients) == (26, 13)
         assert row.pearson.value == pytest.approx(pearsonr(extents[4:, k], scores[4:, k])[0])

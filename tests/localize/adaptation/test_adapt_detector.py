@@ -93,7 +93,7 @@ def test_a_finished_adaptation_is_kept(hospitals, tmp_path):
     written = (detector / "detector.safetensors").stat().st_mtime_ns
     assert adapt(hospitals, tmp_path, "own")[0] == detector
     assert (detector / "detector.safetensors").stat().st_mtime_ns == written
-    with pytest.raises(ConfigError, match="source own then, none now"):
+    with pytest.raises(ConfigError, match="source: 'own' before, 'none' now"):
         adapt(hospitals, tmp_path, "none")
 
 

@@ -52,5 +52,5 @@ def test_a_bundle_of_other_settings_stops_the_run(tmp_path, bundle, made_with):
     (tmp_path / "bundle").symlink_to(bundle)
     parts = PairParts(*[None] * 7)
     other = made_with.training.model_copy(update={"margin": 0.123})
-    with pytest.raises(ConfigError, match="delete the folder"):
+    with pytest.raises(ConfigError, match="margin"):
         attention_bundle(parts, made_with.model_copy(update={"training": other}), tmp_path, None)

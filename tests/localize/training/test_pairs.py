@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attributes.targets.targets import read_targets
+from attributes.targets.training_targets import read_targets
 from data_manifests.support.errors import DataError
 from detector.roi_store import RoiStore
 from localize.training.pairs import make_pairs

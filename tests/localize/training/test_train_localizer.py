@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from data_manifests.laterality import is_on_side
 from data_manifests.support.errors import CheckpointError, DataError
 from detector.proposals import Rois
 from detector.roi_store import RoiStore
@@ -17,7 +18,6 @@ from localize.network.config import LocalizerConfig
 from localize.network.film_answer import FilmAnswer, fit_film_answer
 from localize.network.film_evidence import film_evidence
 from localize.network.localizer import Localizer, Regions, build_localizer, load_localizer_weights
-from localize.network.word_answers import is_on_side
 from localize.prediction.film_regions import film_regions, regions_of_films
 from localize.training import objective as objective_module
 from localize.training.train_localizer import train_localizer

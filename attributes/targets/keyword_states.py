@@ -1,0 +1,39 @@
+"""The state of every keyword for a study: what its pneumonia-like findings say together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from attributes.lexicon.entries import Lexicon
+
+# The strongest statement wins: a left opacity that is there outweighs "no left consolidation".
+STATES = ("present", "uncertain", "resolved", "absent", "unmentioned")
+STRENGTH = {state: rank for rank, state in enumerate(STATES)}
+
+
+class Stated(Protocol):
+    """Anything that states a finding with attributes."""
+
+    @property
+    def finding(self) -> str: ...
+
+    @property
+    def assertion(self) -> str: ...
+
+    @property
+    def attributes(self) -> tuple[str, ...]: ...
+
+
+def keyword_states(findings: Iterable[Stated], lexicon: Lexicon) -> tuple[str, ...]:
+    """One state of `STATES` for each keyword of the lexicon, in its order."""
+    names = lexicon.keyword_names
+    likes = lexicon.pneumonia_like
+    strongest = dict.fromkeys(names, STRENGTH["unmentioned"])
+    for finding in findings:
+        if finding.finding in likes:
+            strength = STRENGTH[finding.assertion]
+            for name in finding.attributes:
+                if name in strongest and strength < strongest[name]:
+                    strongest[name] = strength
+    return tuple(STATES[rank] for rank in strongest.values())

@@ -1,0 +1,171 @@
+"""`FilmPrediction`: the model's answer for one film, from which every table and file is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_manifests.boxes import Boxes
+
+Floats: TypeAlias = NDArray[np.float64]
+Opacity = Literal["yes", "no", "unsure", ""]
+# A float32 softmax or sigmoid may end this far above 1.
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class FilmPrediction:
+    """The boxes, attributes and severity of one film.
+
+    Only what a method computed stands here: each box has a score. A box that a person drew is no
+    prediction; it travels as `localize.formats.hub.annotations.FilmAnnotation`, which has a name,
+    `Boxes`, labels and annotators, and refers to a `FilmPrediction` where the boxes are the
+    model's. Boxes are always in pixels of the film (see `Boxes`).
+
+    Args:
+        image_id: id of the film in all tables, not empty.
+        path: the film's path as the user named it; empty for a picture in memory.
+        boxes: N boxes in film pixels, best first. No box is legal.
+        scores: (N,) probability that a box matches a true one, in [0, 1], not rising.
+        alphas: (N,) weight of each region in the film, in [0, 1]; NaN for methods without.
+        detector_scores: (N,) the detector's own score, in [0, 1]; NaN for methods without.
+        labels: N labels.
+        box_attributes: the keywords of each box, N tuples.
+        attributes: keyword -> probability for the film, in the order of the lexicon; empty for
+            methods that predict none.
+        p_pneumonia: probability of pneumonia in [0, 1]; None where the method states none.
+        opacity: `yes`, `no` or `unsure` at 90 % confidence; empty without calibration.
+        severity: severity score in the unit of the experts' score; None where not predicted.
+        severity_interval: low and high end of its 90 % interval; None where not known.
+        warning: why the picture does not look like a chest film; empty where it does.
+        picture: (height, width) float32 in [0, 1], of a film that has no file; else None.
+
+    Raises:
+        ValueError: unequal lengths, a number outside its range, or scores that rise.
+    """
+
+    image_id: str
+    path: str
+    boxes: Boxes
+    scores: Floats
+    alphas: Floats
+    detector_scores: Floats
+    labels: tuple[str, ...]
+    box_attributes: tuple[tuple[str, ...], ...]
+    attributes: Mapping[str, float] = field(default_factory=dict)
+    p_pneumonia: float | None = None
+    opacity: Opacity = ""
+    severity: float | None = None
+    severity_interval: tuple[float, float] | None = None
+    warning: str = ""
+    picture: NDArray[np.float32] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.image_id:
+            raise ValueError("image_id: expected an id, got an empty text")
+        for name in ("scores", "alphas", "detector_scores"):
+            object.__setattr__(self, name, self._shares(name, may_be_nan=name != "scores"))
+        rises = np.flatnonzero(np.diff(self.scores) > 0)
+        if len(rises):
+            raise ValueError(
+                f"film {self.image_id!r}, scores: expected the best box first, got "
+                f"{self.scores[rises[0] + 1]} after {self.scores[rises[0]]} at {rises[0] + 1}"
+            )
+        object.__setattr__(self, "labels", tuple(self.labels))
+        object.__setattr__(self, "box_attributes", tuple(map(tuple, self.box_attributes)))
+        for name in ("labels", "box_attributes"):
+            if len(getattr(self, name)) != len(self.boxes):
+                raise ValueError(
+                    f"film {self.image_id!r}, {name}: expected one for each of "
+                    f"{len(self.boxes)} boxes, got {len(getattr(self, name))}"
+                )
+        attributes = {word: float(value) for word, value in self.attributes.items()}
+        object.__setattr__(self, "attributes", MappingProxyType(attributes))
+        known = {f"attributes[{word!r}]": value for word, value in attributes.items()}
+        if self.p_pneumonia is not None:
+            known["p_pneumonia"] = self.p_pneumonia
+        for name, value in known.items():
+            if not 0 <= value <= 1 + ROUNDING:
+                raise ValueError(
+                    f"film {self.image_id!r}, {name}: expected a probability in [0, 1], got {value}"
+                )
+        if self.opacity not in get_args(Opacity):
+            raise ValueError(
+                f"film {self.image_id!r}, opacity: expected yes, no, unsure or an empty text, "
+                f"got {self.opacity!r}"
+            )
+        self._check_severity()
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __reduce__(self) -> tuple[Any, ...]:  # Any: pickle's own contract
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return type(self), tuple({**values, "attributes": dict(self.attributes)}.values())
+
+    def select(self, rows: Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]) -> FilmPrediction:
+        """The same film with only these boxes: falling indices or an (N,) bool mask."""
+        chosen = np.asarray(rows)
+        if chosen.dtype == np.bool_ and len(chosen) != len(self):
+            raise ValueError(f"rows: expected a mask of {len(self)} boxes, got {len(chosen)}")
+        kept = np.arange(len(self))[chosen if chosen.size else chosen.astype(np.int64)]
+        return replace(
+            self,
+            boxes=Boxes(self.boxes.xyxy[kept], self.boxes.width, self.boxes.height),
+            scores=self.scores[kept],
+            alphas=self.alphas[kept],
+            detector_scores=self.detector_scores[kept],
+            labels=tuple(self.labels[k] for k in kept),
+            box_attributes=tuple(self.box_attributes[k] for k in kept),
+        )
+
+    def _shares(self, name: str, *, may_be_nan: bool) -> Floats:
+        """A read-only copy of (N,) numbers in [0, 1]."""
+        values = np.array(getattr(self, name), dtype=np.float64)
+        if values.shape != (len(self.boxes),):
+            raise ValueError(
+                f"film {self.image_id!r}, {name}: expected shape ({len(self.boxes)},), one for "
+                f"each box, got {values.shape}"
+            )
+        is_fine = (values >= 0) & (values <= 1 + ROUNDING)
+        if may_be_nan:
+            is_fine |= np.isnan(values)
+        if not is_fine.all():
+            raise ValueError(
+                f"film {self.image_id!r}, {name}: expected numbers in [0, 1], "
+                f"got {values[~is_fine][0]} at {int(np.flatnonzero(~is_fine)[0])}"
+            )
+        values.setflags(write=False)
+        return values
+
+    def _check_severity(self) -> None:
+        numbers = [] if self.severity is None else [self.severity]
+        if self.severity_interval is not None:
+            numbers += [*self.severity_interval]
+            if self.severity is None or len(self.severity_interval) != 2:
+                raise ValueError(
+                    f"film {self.image_id!r}, severity_interval: expected low and high of a known "
+                    f"severity, got {self.severity_interval} of {self.severity}"
+                )
+            low, high = self.severity_interval
+            if low > high:
+                raise ValueError(
+                    f"film {self.image_id!r}, severity_interval: expected low <= high, "
+                    f"got {low} and {high}"
+                )
+        if not np.isfinite(numbers).all():
+            raise ValueError(f"film {self.image_id!r}, severity: expected finite numbers or None")
+
+
+@dataclass(frozen=True)
+class SkippedFilm:
+    """A film that could not be read, and why."""
+
+    image_id: str
+    path: str
+    error: str
