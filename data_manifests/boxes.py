@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from data_manifests.support.arrays import Bools, Floats
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Boxes:
         ValueError: another shape, a non-finite number, a flipped or empty box, a box outside.
     """
 
-    xyxy: NDArray[np.float64]
+    xyxy: Floats
     width: int
     height: int
 
@@ -48,38 +49,36 @@ class Boxes:
 
 
 def valid_boxes(
-    xyxy: NDArray[np.float64],
-    width: NDArray[np.float64] | int,
-    height: NDArray[np.float64] | int,
-) -> NDArray[np.bool_]:
+    xyxy: Floats,
+    width: Floats | int,
+    height: Floats | int,
+) -> Bools:
     """Which rows of (N, 4) are finite, not flipped, not empty and inside; (N,) bool.
 
     Sizes are one number for all boxes or one for each. NaN compares false, so it is invalid.
     """
     x1, y1, x2, y2 = xyxy.T
-    inside: NDArray[np.bool_] = (
-        (x1 >= 0) & (y1 >= 0) & (x2 <= width) & (y2 <= height) & (x1 < x2) & (y1 < y2)
-    )
+    inside: Bools = (x1 >= 0) & (y1 >= 0) & (x2 <= width) & (y2 <= height) & (x1 < x2) & (y1 < y2)
     return inside
 
 
-def box_areas(xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
+def box_areas(xyxy: Floats) -> Floats:
     """Areas of (N, 4) boxes in square pixels; (N,)."""
-    areas: NDArray[np.float64] = (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])
+    areas: Floats = (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])
     return areas
 
 
-def intersection_matrix(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+def intersection_matrix(a: Floats, b: Floats) -> Floats:
     """Intersection areas of (N, 4) and (M, 4) boxes; (N, M) square pixels."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    areas: NDArray[np.float64] = np.clip(high - low, 0, None).prod(axis=2)
+    areas: Floats = np.clip(high - low, 0, None).prod(axis=2)
     return areas
 
 
-def iou_matrix(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+def iou_matrix(a: Floats, b: Floats) -> Floats:
     """Intersection over union of (N, 4) and (M, 4) boxes of one frame; (N, M) in [0, 1]."""
     intersection = intersection_matrix(a, b)
     union = box_areas(a)[:, None] + box_areas(b)[None, :] - intersection
-    iou: NDArray[np.float64] = intersection / union
+    iou: Floats = intersection / union
     return iou

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from data_manifests.support.arrays import Floats, Floats32
 
 MIN_VISIBLE = 0.3  # share of a box that must stay in the frame, else it is no longer a target
 
@@ -42,8 +43,8 @@ def draw_augmentation(seed: int, epoch: int, position: int) -> Augmentation:
 
 
 def apply_augmentation(
-    pixels: NDArray[np.float32], xyxy: NDArray[np.float64], change: Augmentation
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    pixels: Floats32, xyxy: Floats, change: Augmentation
+) -> tuple[Floats32, Floats]:
     """The changed film, float32 (H, W) in [0, 1], and its boxes (N', 4) cut at the new border.
 
     Boxes of which less than 30 % stay visible are left out.

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from data_manifests.boxes import valid_boxes
 from data_manifests.films.read_film import read_film
+from data_manifests.support.arrays import Floats, Ints
 from data_manifests.support.errors import ConfigError, DataError, Problem
 from data_manifests.tables.manifest import Manifest
 from detector.augment import apply_augmentation, draw_augmentation
@@ -79,7 +79,7 @@ class FilmDataset(Dataset[TrainingFilm]):
             return error
 
     def _check(self, index: int, width: int, height: int) -> None:
-        """A resized film would be trained on boxes that are elsewhere, without a word."""
+        """Refuse a resized film: its boxes would lie elsewhere, without an error."""
         declared = self.sizes[index]
         boxes = self.boxes[index]
         field, expected, got = "", "", ""
@@ -103,7 +103,7 @@ class FilmDataset(Dataset[TrainingFilm]):
             )
 
 
-def draw_weights(manifest: Manifest, config: DetectorTrainConfig) -> NDArray[np.float64] | None:
+def draw_weights(manifest: Manifest, config: DetectorTrainConfig) -> Floats | None:
     """Each film's chance of being drawn, or None where every film comes once an epoch.
 
     Raises:
@@ -129,13 +129,13 @@ def draw_weights(manifest: Manifest, config: DetectorTrainConfig) -> NDArray[np.
         raise ConfigError(
             "training: boxed_share and source_weights leave no film to draw; raise one of them"
         )
-    normalised: NDArray[np.float64] = weights / weights.sum()
+    normalised: Floats = weights / weights.sum()
     return normalised
 
 
 def epoch_order(
-    films: int, weights: NDArray[np.float64] | None, config: DetectorTrainConfig, epoch: int
-) -> NDArray[np.int64]:
+    films: int, weights: Floats | None, config: DetectorTrainConfig, epoch: int
+) -> Ints:
     """Film indices of one epoch, from (seed, epoch) alone.
 
     The length is a multiple of the batch size (the last batch is filled from the start), so that
@@ -160,7 +160,7 @@ class MicroBatches(Sampler[list[FilmKey]]):
     def __init__(
         self,
         films: int,
-        weights: NDArray[np.float64] | None,
+        weights: Floats | None,
         config: DetectorTrainConfig,
         *,
         first_step: int,

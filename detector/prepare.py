@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from data_manifests.support.arrays import Floats, Floats32
 
 # Films come windowed, 12-bit in 16-bit files or with burnt-in markers: the range between these
 # percentiles fills [0, 1]. A stride keeps the cost under a millisecond for large films.
@@ -22,20 +23,20 @@ class PreparedFilm:
     film pixels into pixels of this frame.
     """
 
-    pixels: NDArray[np.float32]
+    pixels: Floats32
     scale_x: float
     scale_y: float
 
-    def to_model(self, xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_model(self, xyxy: Floats) -> Floats:
         """(N, 4) boxes from film pixels to the model's frame."""
-        scaled: NDArray[np.float64] = xyxy * self._scales()
+        scaled: Floats = xyxy * self._scales()
         return scaled
 
-    def _scales(self) -> NDArray[np.float64]:
+    def _scales(self) -> Floats:
         return np.array([self.scale_x, self.scale_y, self.scale_x, self.scale_y])
 
 
-def prepare_film(pixels: NDArray[np.float32], image_size: int) -> PreparedFilm:
+def prepare_film(pixels: Floats32, image_size: int) -> PreparedFilm:
     """Stretch the grey levels and resize so that the longer side is `image_size`."""
     height, width = pixels.shape
     stride = max(1, int(np.sqrt(pixels.size / PERCENTILE_SAMPLES)))

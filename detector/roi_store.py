@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from data_manifests.support.arrays import Bools, Bytes, Floats32, Ints
 from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import CheckpointError, ConfigError, DataError, Problem
 from detector.proposals import FilmRois, ProposalOptions
@@ -36,17 +37,17 @@ class RoiBatch:
     `mask` (B, N) true where there is a region, `sizes` (B, 2) width and height of the film.
     """
 
-    features: NDArray[np.float32]
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    mask: NDArray[np.bool_]
-    sizes: NDArray[np.float32]
+    features: Floats32
+    boxes: Floats32
+    scores: Floats32
+    mask: Bools
+    sizes: Floats32
 
-    def geometry(self) -> NDArray[np.float32]:
+    def geometry(self) -> Floats32:
         """Box corners over the film's size, (B, N, 4) in [0, 1]: the paper's g; padding is zero."""
         scale = np.tile(self.sizes, 2)[:, None, :]
         # A film without regions (skipped) has no size either.
-        geometry: NDArray[np.float32] = np.divide(
+        geometry: Floats32 = np.divide(
             self.boxes, scale, out=np.zeros_like(self.boxes), where=scale > 0
         )
         return geometry
@@ -105,7 +106,7 @@ class RoiStore:
         ids = self._arrays["image_ids"].read_all()
         return [bytes(image_id).decode("utf-8") for image_id in ids]
 
-    def rows_of(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
+    def rows_of(self, image_ids: Sequence[str]) -> Ints:
         """The rows of films, in the order asked for; skipped films have one, without regions.
 
         Raises:
@@ -128,11 +129,11 @@ class RoiStore:
             raise DataError.from_problems(problems)
         return np.array([known[image_id] for image_id in image_ids], np.int64)
 
-    def status(self) -> NDArray[np.uint8]:
+    def status(self) -> Bytes:
         """For each row: 0 to do, 1 done, 2 skipped because the film could not be read."""
         return self._arrays["status"].read_all()
 
-    def read(self, rows: NDArray[np.int64], *, lowest: bool = False) -> RoiBatch:
+    def read(self, rows: Ints, *, lowest: bool = False) -> RoiBatch:
         """The best (or the lowest-ranking) regions of these films."""
         prefix = "lowest_" if lowest else ""
         counts = self._arrays[f"{prefix}counts"].read(rows)
@@ -288,7 +289,7 @@ class _ArrayFile:
         self._row_bytes = int(np.prod(self.row_shape, dtype=np.int64)) * self.dtype.itemsize
         self._file = os.open(path, mode)
 
-    def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+    def read(self, rows: Ints) -> NDArray[Any]:
         out = np.empty((len(rows), *self.row_shape), self.dtype)
         flat = out.reshape(-1).view(np.uint8)
         for place, row in enumerate(rows):

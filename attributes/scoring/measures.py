@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from data_manifests.support.arrays import Floats, Ints
 
 DRAWS = 1000
 BATCH_DRAWS = 100  # weights of so many draws at a time, to bound the memory
@@ -50,7 +51,7 @@ class Measure:
         }
 
 
-def measure(counts: NDArray[np.int64] | Sequence[Sequence[int]], *, seed: int = 0) -> Measure:
+def measure(counts: Ints | Sequence[Sequence[int]], *, seed: int = 0) -> Measure:
     """A measure from counts (N, 3): hits, gold and found of every sentence or report.
 
     The interval resamples the N rows with replacement (percentile bootstrap, 1,000 draws).
@@ -61,7 +62,7 @@ def measure(counts: NDArray[np.int64] | Sequence[Sequence[int]], *, seed: int = 
         return Measure(hits, gold, found)
     rows = len(table)
     generator = np.random.default_rng(seed)
-    values: list[NDArray[np.float64]] = []
+    values: list[Floats] = []
     for start in range(0, DRAWS, BATCH_DRAWS):
         draws = min(BATCH_DRAWS, DRAWS - start)
         weights = generator.multinomial(rows, np.full(rows, 1 / rows), size=draws)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attributes.targets.policies import POLICIES
 from attributes.targets.training_targets import Targets, read_targets
+from data_manifests.support.arrays import Bools
 from data_manifests.support.errors import DataError, Problem
 
 
@@ -100,9 +100,7 @@ def audit_text(audits: list[PolicyAudit]) -> str:
     return "\n".join(lines)
 
 
-def _shown(
-    targets: Targets, truth: Mapping[str, frozenset[str]]
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _shown(targets: Targets, truth: Mapping[str, frozenset[str]]) -> tuple[Bools, Bools]:
     """(S, K) what the films show, and (S,) whether the truth knows the study."""
     compared = np.array([study_id in truth for study_id in targets.study_ids], dtype=np.bool_)
     if not compared.any():

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from attributes.targets.keyword_states import STATES
 from attributes.targets.policies import DEFAULT_POLICY, get_policy
 from data_manifests.laterality import SIDES
+from data_manifests.support.arrays import Bools, Floats32
 from data_manifests.support.errors import DataError, Problem
 
 PNEUMONIA_LIKE = frozenset(
@@ -35,10 +36,10 @@ class Targets:
 
     study_ids: tuple[str, ...]
     keywords: tuple[str, ...]
-    targets: NDArray[np.float32]
-    mask: NDArray[np.float32]
+    targets: Floats32
+    mask: Floats32
     policy: str
-    has_finding: NDArray[np.bool_] | None = None
+    has_finding: Bools | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.study_ids), len(self.keywords))
@@ -58,7 +59,7 @@ class Targets:
             )
 
     @property
-    def has_attribute(self) -> NDArray[np.bool_]:
+    def has_attribute(self) -> Bools:
         """(S,) bool: at least one keyword is positive."""
         positive = (self.targets > 0) & (self.mask > 0)
         return np.asarray(positive.any(axis=1), dtype=np.bool_)
@@ -113,13 +114,11 @@ def targets_from_states(
     return Targets(tuple(study_ids), tuple(keywords), targets, mask, policy, found)
 
 
-def _is_known_by_axis(
-    is_spoken: NDArray[np.bool_], is_there: NDArray[np.bool_], axes: NDArray[np.str_]
-) -> NDArray[np.bool_]:
-    """(S, K): false on the axes without a word, of studies in which something is there, or may be.
+def _is_known_by_axis(is_spoken: Bools, is_there: Bools, axes: NDArray[np.str_]) -> Bools:
+    """(S, K): false on axes that a report leaves out, if it states or hedges a finding.
 
-    A report that says of nothing that it is there is about a clear film: its silence is a no.
-    `is_spoken` (S, K): the report says something of the keyword, be it a no; `is_there` (S,).
+    A report without any finding describes a clear film: there, silence means absent.
+    `is_spoken` (S, K): the report mentions the keyword, also to deny it; `is_there` (S,).
     """
     known = np.ones(is_spoken.shape, dtype=np.bool_)
     for axis in np.unique(axes):

@@ -8,17 +8,15 @@ accepts.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attributes.lexicon.entries import Lexicon
+from data_manifests.support.arrays import Bools, Floats, Floats32, Ints
 from data_manifests.support.errors import ConfigError
 
 NEGATIVE_POLICIES = ("w2v-axis", "w2v-any", "fixed")
 
 
-def choose_negatives(
-    vectors: NDArray[np.float32], lexicon: Lexicon, *, policy: str = "w2v-axis"
-) -> NDArray[np.int64]:
+def choose_negatives(vectors: Floats32, lexicon: Lexicon, *, policy: str = "w2v-axis") -> Ints:
     """The index of every keyword's negative: vectors (K, d) float32 -> (K,) int64, never itself.
 
     `w2v-axis`: the nearest keyword (cosine) of the same axis; `w2v-any`: the nearest of all
@@ -49,7 +47,7 @@ def choose_negatives(
     return np.where(allowed.any(axis=1), nearest, fixed)
 
 
-def cosine_matrix(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+def cosine_matrix(vectors: Floats32) -> Floats:
     """Cosines of all pairs of rows: (K, d) -> (K, K) float64 in [-1, 1]; 0 for a zero row."""
     rows = vectors.astype(np.float64)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -57,7 +55,7 @@ def cosine_matrix(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(np.clip(unit @ unit.T, -1.0, 1.0), dtype=np.float64)
 
 
-def _overlapping(lexicon: Lexicon) -> NDArray[np.bool_]:
+def _overlapping(lexicon: Lexicon) -> Bools:
     """[i, j] is true where keyword j may be true of what keyword i describes."""
     return np.array(
         [

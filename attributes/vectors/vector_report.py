@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attributes.lexicon.entries import Lexicon
 from attributes.reports import ReportReader
 from attributes.vectors.negatives import NEGATIVE_POLICIES, choose_negatives
 from attributes.vectors.word_vectors import TrainedWords, VectorOptions, train_words
+from data_manifests.support.arrays import Floats32
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,7 @@ def report_text(reports: Sequence[KeywordReport], *, seeds: int) -> str:
     return "\n".join(lines)
 
 
-def _nearest(
-    word: str, words: Mapping[str, NDArray[np.float32]], count: int
-) -> tuple[tuple[str, float], ...]:
+def _nearest(word: str, words: Mapping[str, Floats32], count: int) -> tuple[tuple[str, float], ...]:
     if word not in words:
         return ()
     names = list(words)

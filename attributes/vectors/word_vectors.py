@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attributes.lexicon.entries import Lexicon
 from attributes.vectors.canonical_text import CanonicalCorpus, write_canonical_corpus
 from attributes.vectors.negatives import NEGATIVE_POLICIES, choose_negatives
+from data_manifests.support.arrays import Floats32, Ints
 from data_manifests.support.atomic import file_sha256, write_bytes, write_json
 from data_manifests.support.errors import CheckpointError, ConfigError, DataError
 
@@ -76,8 +76,8 @@ class WordVectors:
 
     keywords: tuple[str, ...]
     axes: tuple[str, ...]
-    vectors: NDArray[np.float32]
-    negatives: NDArray[np.int64]
+    vectors: Floats32
+    negatives: Ints
     policy: str
     corpus_sha256: str = ""
     untrained: tuple[str, ...] = ()
@@ -116,9 +116,9 @@ class TrainedWords:
     `keyword_vectors` (K, d) float32 in lexicon order, with `fallback_vector` for the `untrained`.
     """
 
-    words: Mapping[str, NDArray[np.float32]]
+    words: Mapping[str, Floats32]
     corpus: CanonicalCorpus
-    keyword_vectors: NDArray[np.float32]
+    keyword_vectors: Floats32
     untrained: tuple[str, ...]
 
 
@@ -198,7 +198,7 @@ def resolved_epochs(options: VectorOptions, words: int) -> int:
 
 def _train(
     path: Path, corpus: CanonicalCorpus, lexicon: Lexicon, options: VectorOptions
-) -> dict[str, NDArray[np.float32]]:
+) -> dict[str, Floats32]:
     """Word -> vector for the whole vocabulary, most frequent first."""
     from gensim.models.word2vec import LineSentence, Word2Vec
     from gensim.utils import RULE_DEFAULT, RULE_KEEP
@@ -219,8 +219,8 @@ def _train(
 
 
 def fallback_vector(
-    name: str, trained: Mapping[str, NDArray[np.float32]], lexicon: Lexicon, options: VectorOptions
-) -> NDArray[np.float32]:
+    name: str, trained: Mapping[str, Floats32], lexicon: Lexicon, options: VectorOptions
+) -> Floats32:
     """A vector for a keyword without text: half its axis, half a direction of its own.
 
     The mean direction of the trained keywords of the same axis (of all keywords where the axis has

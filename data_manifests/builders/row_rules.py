@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from data_manifests.builders.sources import require_columns
+from data_manifests.support.arrays import Bools
 from data_manifests.support.errors import ConfigError
 
 
@@ -25,7 +25,7 @@ class RowFilter:
     def __str__(self) -> str:
         return f"{self.column}{'=' if self.is_equal else '!='}{self.value}"
 
-    def matches(self, table: pd.DataFrame) -> NDArray[np.bool_]:
+    def matches(self, table: pd.DataFrame) -> Bools:
         """Which rows fulfil the filter; (rows,) bool."""
         equal = (table[self.column].str.strip() == self.value).to_numpy(bool)
         return equal if self.is_equal else ~equal
@@ -70,7 +70,7 @@ def parse_rule(text: str) -> LabelRule:
     return LabelRule(name.strip(), value.strip(), filters)
 
 
-def row_mask(path: Path, table: pd.DataFrame, filters: Sequence[RowFilter]) -> NDArray[np.bool_]:
+def row_mask(path: Path, table: pd.DataFrame, filters: Sequence[RowFilter]) -> Bools:
     """Which rows fulfil all filters; `path` names the table in errors.
 
     Raises:

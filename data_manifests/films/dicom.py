@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from numpy.typing import NDArray
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.processing import apply_rescale, apply_voi_lut
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from data_manifests.films.read_film import MAX_PIXELS, check_size, film_error
+from data_manifests.support.arrays import Bools, Floats, Floats32, Ints
 
 # Projection radiographs, and what exporters of them write: secondary capture and "other".
 PROJECTIONS = {"CR", "DX", "RG", "RF", "OT", "SC", "XC", ""}
@@ -90,7 +90,7 @@ def dicom_size(path: Path) -> tuple[int, int]:
 
 
 @_without_warnings_of_values()
-def read_dicom_film(path: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+def read_dicom_film(path: Path) -> tuple[Floats32, tuple[str, ...]]:
     """Grey levels in [0, 1], float32 (H, W), and notes about the file.
 
     Order: modality rescale, VOI LUT or window, inversion of MONOCHROME1 about the range that came
@@ -155,7 +155,7 @@ def read_dicom_film(path: Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     return pixels.astype(np.float32), tuple(notes)
 
 
-def _clipped_to_lut(values: NDArray[np.float64], dataset: pydicom.Dataset) -> NDArray[np.int64]:
+def _clipped_to_lut(values: Floats, dataset: pydicom.Dataset) -> Ints:
     """Levels inside the VOI LUT's input range (PS3.3 C.11.2.1.1), as whole numbers.
 
     pydicom 3.0 indexes the table with numbers of the table's own depth, so that levels above 255
@@ -170,13 +170,13 @@ def _clipped_to_lut(values: NDArray[np.float64], dataset: pydicom.Dataset) -> ND
     return np.clip(np.rint(values), first, first + count - 1).astype(np.int64)
 
 
-def _padding(levels: NDArray[np.int64], dataset: pydicom.Dataset) -> NDArray[np.bool_]:
+def _padding(levels: Ints, dataset: pydicom.Dataset) -> Bools:
     """Pixels that are padding around the film (PS3.3 C.7.5.1.1.2), not grey levels of it."""
     if dataset.get("PixelPaddingValue") is None:
         return np.zeros(levels.shape, dtype=bool)
     first = int(dataset.PixelPaddingValue)
     last = int(dataset.get("PixelPaddingRangeLimit", first))
-    padding: NDArray[np.bool_] = (levels >= min(first, last)) & (levels <= max(first, last))
+    padding: Bools = (levels >= min(first, last)) & (levels <= max(first, last))
     return padding
 
 

@@ -1,7 +1,7 @@
 """`read_film`: a PNG, JPEG or DICOM file to grey levels in [0, 1], or a precise refusal.
 
 Files come from strangers: sizes are checked before anything is decoded, and truncated data is an
-error, never a grey area. OpenCV is not used to read: it returns truncated JPEGs without a word.
+error, never a grey area. OpenCV is not used to read: it returns truncated JPEGs without an error.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
+from data_manifests.support.arrays import Floats32
 from data_manifests.support.errors import DataError, Problem
 
 MAX_PIXELS = 64_000_000  # a 43 x 43 cm detector at 0.1 mm has 18 million
@@ -32,7 +32,7 @@ class Film:
     should know about the file, for example a missing BurnedInAnnotation flag.
     """
 
-    pixels: NDArray[np.float32]
+    pixels: Floats32
     notes: tuple[str, ...] = ()
 
     @property

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data_manifests.phantom.anatomy import Anatomy, Body, draw_anatomy, place_body
 from data_manifests.phantom.distractors import draw_distractors
 from data_manifests.phantom.domains import DOMAIN_NAMES, Domain, domain_at
-from data_manifests.phantom.exposure import Exposure, draw_exposure, expose, quantize
+from data_manifests.phantom.exposure import Exposure, GreyLevels, draw_exposure, expose, quantize
 from data_manifests.phantom.lesions import Opacity, render_opacity
 from data_manifests.phantom.plan import Distractors, OpacityPlan, plan_distractors, plan_opacity
 from data_manifests.phantom.pose import FloatField, Pose
@@ -100,7 +99,7 @@ class Case:
 
     index: int
     plan: CasePlan
-    pixels: NDArray[np.uint8] | NDArray[np.uint16]  # (size, size)
+    pixels: GreyLevels  # (size, size)
     opacity: Opacity
     truth: Truth
     report: Report
@@ -201,7 +200,7 @@ def render_anatomy(options: PhantomOptions, index: int, plan: CasePlan) -> tuple
 
 def render_pixels(
     options: PhantomOptions, index: int, plan: CasePlan, anatomy: FloatField, added: FloatField
-) -> NDArray[np.uint8] | NDArray[np.uint16]:
+) -> GreyLevels:
     """Expose the film. With `added` all zero this is the same film without its opacity."""
     film = expose(anatomy, added, plan.exposure, _rng(options, _NOISE, index))
     return quantize(film, options.bits)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from data_manifests.phantom.anatomy import AIR_DEPTH, Body, dome_heights
 from data_manifests.phantom.fields import blur, smooth_step
 from data_manifests.phantom.lesions import lung_point
 from data_manifests.phantom.plan import Distractors
 from data_manifests.phantom.pose import SUBPIXEL_BITS, FloatField
+from data_manifests.support.arrays import Bytes, Floats
 
 
 def draw_distractors(body: Body, plan: Distractors, rng: np.random.Generator) -> FloatField:
@@ -75,16 +75,14 @@ def _device(body: Body, device: str, rng: np.random.Generator) -> FloatField:
     return result
 
 
-def _stroke(
-    canvas: NDArray[np.uint8], body: Body, line: NDArray[np.float64], width: float, value: int
-) -> None:
+def _stroke(canvas: Bytes, body: Body, line: Floats, width: float, value: int) -> None:
     thickness = max(1, round(width * body.size))
     level = int(value * min(1.0, width * body.size / thickness))
     fixed = body.pose.to_fixed_point(line, body.size)
     cv2.polylines(canvas, [fixed], False, (level,), thickness, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
-def _curve(points: list[tuple[float, float]], count: int = 28) -> NDArray[np.float64]:
+def _curve(points: list[tuple[float, float]], count: int = 28) -> Floats:
     """A smooth curve (count, 2) through control points: quadratic pieces between midpoints."""
     knots = np.array(points)
     t = np.linspace(0.0, len(knots) - 1.0, count)
@@ -96,7 +94,7 @@ def _curve(points: list[tuple[float, float]], count: int = 28) -> NDArray[np.flo
     return smooth
 
 
-def _pacemaker(canvas: NDArray[np.uint8], body: Body, rng: np.random.Generator) -> float:
+def _pacemaker(canvas: Bytes, body: Body, rng: np.random.Generator) -> float:
     """A generator below the left clavicle and one or two leads into the heart."""
     top = body.anatomy.apex_y
     x, y = 0.27 + rng.normal(0.0, 0.015), top + 0.085 + rng.normal(0.0, 0.01)
@@ -132,7 +130,7 @@ def _pacemaker(canvas: NDArray[np.uint8], body: Body, rng: np.random.Generator) 
     return 1.1
 
 
-def _central_line(canvas: NDArray[np.uint8], body: Body, rng: np.random.Generator) -> float:
+def _central_line(canvas: Bytes, body: Body, rng: np.random.Generator) -> float:
     """A catheter from the neck into the superior vena cava."""
     top = body.anatomy.apex_y
     side = -1.0 if rng.random() < 0.75 else 1.0
@@ -148,7 +146,7 @@ def _central_line(canvas: NDArray[np.uint8], body: Body, rng: np.random.Generato
     return 0.42
 
 
-def _endotracheal_tube(canvas: NDArray[np.uint8], body: Body, rng: np.random.Generator) -> float:
+def _endotracheal_tube(canvas: Bytes, body: Body, rng: np.random.Generator) -> float:
     """A tube in the trachea above the carina, with a feeding tube beside it."""
     top = body.anatomy.apex_y
     tip = top + 0.12 + 0.05 * rng.random()
@@ -160,7 +158,7 @@ def _endotracheal_tube(canvas: NDArray[np.uint8], body: Body, rng: np.random.Gen
     return 0.5
 
 
-def _electrodes(canvas: NDArray[np.uint8], body: Body, rng: np.random.Generator) -> float:
+def _electrodes(canvas: Bytes, body: Body, rng: np.random.Generator) -> float:
     """Round electrodes on the skin with their wires leaving the film."""
     top = body.anatomy.apex_y
     spots = [(-0.24, top + 0.06), (0.25, top + 0.07), (0.27, top + 0.42), (-0.22, top + 0.45)]
@@ -185,7 +183,7 @@ def _electrodes(canvas: NDArray[np.uint8], body: Body, rng: np.random.Generator)
     return 0.45
 
 
-def _sternotomy_wires(canvas: NDArray[np.uint8], body: Body, rng: np.random.Generator) -> float:
+def _sternotomy_wires(canvas: Bytes, body: Body, rng: np.random.Generator) -> float:
     """Six loops of wire down the sternum."""
     angle = np.linspace(0.0, 2.0 * np.pi, 16)
     for ring in range(6):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from data_manifests.phantom.domains import Domain
 from data_manifests.phantom.fields import blur
 from data_manifests.phantom.pose import FloatField
+from data_manifests.support.arrays import Bytes
 
+GreyLevels: TypeAlias = Bytes | NDArray[np.uint16]  # of a film of 8 or 16 bits
 MARKERS = ("L", "R", "none")
 
 
@@ -85,7 +88,7 @@ def expose(
     return film.clip(0.0, 1.0)
 
 
-def quantize(film: FloatField, bits: int) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def quantize(film: FloatField, bits: int) -> GreyLevels:
     """The stored pixels: 8 or 16 bits, rounded."""
     if bits == 16:
         return np.round(film * 65535.0).astype(np.uint16)

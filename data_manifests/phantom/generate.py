@@ -12,13 +12,12 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from data_manifests.phantom.case import Case, PhantomOptions, make_case, split_number
+from data_manifests.phantom.exposure import GreyLevels
 from data_manifests.phantom.truth import KEYWORDS
 from data_manifests.support.atomic import write_bytes
 from data_manifests.support.errors import ConfigError
@@ -166,7 +165,7 @@ def _make_film(out: Path, options: PhantomOptions, shares: SplitShares, index: i
     )
 
 
-def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+def encode_png(pixels: GreyLevels) -> bytes:
     """Grey pixels (H, W) as PNG."""
     buffer = io.BytesIO()
     # Noise has no repeats to search for: run lengths alone are faster and smaller here.

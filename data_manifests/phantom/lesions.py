@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from data_manifests.phantom.anatomy import Body, dome_heights, wall_distance
 from data_manifests.phantom.fields import blur, lattice_noise, smooth_step
 from data_manifests.phantom.plan import Blob, OpacityPlan
 from data_manifests.phantom.pose import SUBPIXEL_BITS, FloatField
+from data_manifests.support.arrays import Floats
 
 BOX_TAIL = 0.015  # share of a blob's attenuation left outside each side of its box
 MAX_ADDED = 0.68  # attenuation of a lung full of fluid
@@ -37,7 +37,7 @@ class Opacity:
     regions: tuple[Region, ...]
 
     @property
-    def boxes(self) -> NDArray[np.float64]:
+    def boxes(self) -> Floats:
         """True boxes (N, 4) in film pixels."""
         return np.array([r.box for r in self.regions], dtype=np.float64).reshape(-1, 4)
 
@@ -88,7 +88,7 @@ def tight_box(added: FloatField) -> tuple[float, float, float, float]:
     return x1, y1, x2, y2
 
 
-def _tails(mass: NDArray[np.float64]) -> tuple[float, float]:
+def _tails(mass: Floats) -> tuple[float, float]:
     """Positions (pixel edges) below and above which `BOX_TAIL` of the mass lies."""
     cumulative = np.concatenate([[0.0], np.cumsum(mass)])
     cumulative /= cumulative[-1]

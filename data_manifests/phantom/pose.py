@@ -8,7 +8,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-FloatField: TypeAlias = NDArray[np.float32]
+from data_manifests.support.arrays import Floats, Floats32
+
+FloatField: TypeAlias = Floats32
 
 SUBPIXEL_BITS = 4  # fixed-point bits handed to OpenCV's drawing functions
 
@@ -38,7 +40,7 @@ class Pose:
         y = (-sin * dx + cos * dy) / self.scale + 0.5
         return x.astype(np.float32), y.astype(np.float32)
 
-    def to_frame(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_frame(self, points: Floats) -> Floats:
         """Body points (N, 2) as fractions of the frame (N, 2)."""
         cos, sin = self._cos_sin()
         x, y = points[:, 0] * self.scale, (points[:, 1] - 0.5) * self.scale
@@ -46,7 +48,7 @@ class Pose:
             [cos * x - sin * y + 0.5 + self.shift_x, sin * x + cos * y + 0.5 + self.shift_y], axis=1
         )
 
-    def to_fixed_point(self, points: NDArray[np.float64], size: int) -> NDArray[np.int32]:
+    def to_fixed_point(self, points: Floats, size: int) -> NDArray[np.int32]:
         """Body points (N, 2) as OpenCV fixed-point pixel coordinates (N, 2)."""
         pixels = self.to_frame(points) * size - 0.5
         return np.round(pixels * (1 << SUBPIXEL_BITS)).astype(np.int32)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from data_manifests.phantom.anatomy import Anatomy, Body, dome_heights, spine_line, wall_distance
 from data_manifests.phantom.fields import blur, smooth_step
 from data_manifests.phantom.pose import SUBPIXEL_BITS, FloatField, Pose
+from data_manifests.support.arrays import Floats
 
 POSTERIOR_RIBS = 10
 ANTERIOR_RIBS = 7
@@ -39,8 +39,8 @@ def draw_skeleton(body: Body, rng: np.random.Generator) -> FloatField:
 class Ribs:
     """Centre lines in body coordinates, each float64 (ribs, points, 2), spine to sternum."""
 
-    posterior: NDArray[np.float64]
-    anterior: NDArray[np.float64]
+    posterior: Floats
+    anterior: Floats
 
 
 def rib_curves(anatomy: Anatomy, pose: Pose, breath: float, rng: np.random.Generator) -> Ribs:
@@ -70,19 +70,15 @@ def rib_curves(anatomy: Anatomy, pose: Pose, breath: float, rng: np.random.Gener
     )
 
 
-def _bezier(
-    start: NDArray[np.float64], control: NDArray[np.float64], end: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _bezier(start: Floats, control: Floats, end: Floats) -> Floats:
     """Quadratic curves (sides * ribs, points, 2) from points (sides, ribs, 2)."""
     t = np.linspace(0.0, 1.0, RIB_POINTS)[:, None]
     first, middle, last = (p.reshape(-1, 1, 2) for p in (start, control, end))
-    curves: NDArray[np.float64] = (1 - t) ** 2 * first + 2 * t * (1 - t) * middle + t**2 * last
+    curves: Floats = (1 - t) ** 2 * first + 2 * t * (1 - t) * middle + t**2 * last
     return curves
 
 
-def band_outlines(
-    curves: NDArray[np.float64], half_widths: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def band_outlines(curves: Floats, half_widths: Floats) -> Floats:
     """Outlines (K, 2 N, 2) of bands along curves (K, N, 2) with half widths (N,)."""
     tangent = np.gradient(curves, axis=1)
     tangent /= np.linalg.norm(tangent, axis=2, keepdims=True)
@@ -90,7 +86,7 @@ def band_outlines(
     return np.concatenate([curves + normal, (curves - normal)[:, ::-1]], axis=1)
 
 
-def _tube_layer(curves: NDArray[np.float64], pose: Pose, size: int, width: float) -> FloatField:
+def _tube_layer(curves: Floats, pose: Pose, size: int, width: float) -> FloatField:
     """Hollow tubes (bright rims, paler core) along the curves (K, N, 2), peak about 1."""
     filled = np.zeros((size, size), dtype=np.uint8)
     rims = np.zeros((size, size), dtype=np.uint8)

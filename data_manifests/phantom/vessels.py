@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from data_manifests.phantom.anatomy import Body, hilum
 from data_manifests.phantom.fields import blur, lattice_noise, smooth_step
 from data_manifests.phantom.pose import SUBPIXEL_BITS, FloatField
+from data_manifests.support.arrays import Bytes
 
 TRUNKS = 8  # first-order branches per hilum
 GENERATIONS = 5
@@ -39,7 +39,7 @@ def draw_vessels(body: Body, rng: np.random.Generator) -> FloatField:
     return np.asarray(field * lungs, dtype=np.float32)
 
 
-def _grow_tree(canvas: NDArray[np.uint8], body: Body, side: int, rng: np.random.Generator) -> None:
+def _grow_tree(canvas: Bytes, body: Body, side: int, rng: np.random.Generator) -> None:
     """Draw one lung's tree; all random numbers are drawn in one fixed order."""
     sign = (-1.0, 1.0)[side]
     x, y = hilum(body.anatomy, body.pose, side, body.breath)

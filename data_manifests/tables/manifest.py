@@ -162,8 +162,8 @@ def read_manifest(
 ) -> Manifest:
     """Read a manifest folder; each table may be CSV or parquet.
 
-    `image_root` overrides the one in `manifest.json`. `images.csv` alone is legal. Of `tables` left
-    out no file is opened: `tables=("images",)` for who must not read reports.
+    `image_root` overrides the one in `manifest.json`. `images.csv` alone is legal. Only the
+    listed `tables` are opened: `tables=("images",)` reads no reports.
 
     Raises:
         DataError: no such folder or table, another format version, or any bad row.

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from data_manifests.support.arrays import Bools, Floats, Ints
 from data_manifests.support.errors import ConfigError, DataError, Problem
 from data_manifests.support.membership import is_member
 from data_manifests.tables.manifest import Manifest
@@ -98,7 +98,7 @@ def split_around_nih_pneumonia(manifest: Manifest) -> Manifest:
     return _hold_out(manifest, heldout | is_unmapped_rsna(images).to_numpy(bool))
 
 
-def _hold_out(manifest: Manifest, is_heldout: NDArray[np.bool_]) -> Manifest:
+def _hold_out(manifest: Manifest, is_heldout: Bools) -> Manifest:
     if is_heldout.all():
         raise _split_error("some patients that are not held out", "none")
     return _with_split(manifest, pd.Series(np.where(is_heldout, "", "train"), dtype="str"))
@@ -125,9 +125,7 @@ def _rank(seed: int, patient_id: str) -> bytes:
     return hashlib.sha256(f"{seed}:{patient_id}".encode()).digest()
 
 
-def _whole_counts(
-    wanted: NDArray[np.float64], total: int, shares: NDArray[np.float64]
-) -> NDArray[np.int64]:
+def _whole_counts(wanted: Floats, total: int, shares: Floats) -> Ints:
     """Whole numbers >= 0 that sum to `total`, nearest to `wanted` (largest remainder).
 
     A split with share 0 gets nobody.

@@ -10,10 +10,11 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from data_manifests.support.arrays import Floats, Ints
 from experiments.benchmark.rows import BenchmarkRow, alternately
 from experiments.benchmark.sizes import Bench
 from localize.evaluation.average_precision import coco_average_precision
-from localize.evaluation.film_boxes import FilmBoxes, Floats, Ints, make_film_boxes
+from localize.evaluation.film_boxes import FilmBoxes, make_film_boxes
 
 BOXES_A_FILM = 10
 ALL_AREAS = [[0, 1e10]]

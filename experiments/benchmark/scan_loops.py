@@ -6,12 +6,11 @@ Re-derived from the paper's section 3.3 and SCAN's description, apart from
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from data_manifests.support.arrays import Ints
 from localize.network.config import LocalizerConfig
 from localize.network.localizer import Localizer, LocalizerOutput, Regions
 from localize.training.losses import attribute_loss, detector_divergence
@@ -27,7 +26,7 @@ def loop_losses(
     regions: Regions,
     lowest: Regions,
     pairs: Pairs,
-    batch: NDArray[np.int64],
+    batch: Ints,
 ) -> dict[str, Tensor]:
     """The parts of `Objective.losses` with `negatives: lowest`, each (B,).
 
@@ -47,7 +46,7 @@ def backward_with_all_films(
     regions: Regions,
     lowest: Regions,
     pairs: Pairs,
-    batch: NDArray[np.int64],
+    batch: Ints,
 ) -> Tensor:
     """Gradients of the same mean loss, added to the model's, as SCAN computes it; returns the loss.
 
@@ -77,7 +76,7 @@ def _other_losses(
     output: LocalizerOutput,
     regions: Regions,
     pairs: Pairs,
-    batch: NDArray[np.int64],
+    batch: Ints,
 ) -> dict[str, Tensor]:
     """The parts without attention, which have no loop to compare with."""
     return {

@@ -15,8 +15,8 @@ from data_manifests.tables.columns import BOX_COLUMNS, IMAGE_COLUMNS
 from experiments.benchmark.peak import Cost, in_process
 from experiments.benchmark.rows import BenchmarkRow
 from experiments.benchmark.sizes import Bench
-from localize.formats.hub.annotations import annotations_from_prediction
-from localize.formats.hub.export import export
+from localize.formats.export import export
+from localize.formats.hub.from_tables import annotations_from_prediction
 from localize.prediction.tables import BOX_COLUMNS as PREDICTED
 from localize.prediction.tables import IMAGE_COLUMNS as PREDICTED_IMAGES
 from localize.prediction.tables import Prediction, read_prediction, write_prediction

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models.detection import RetinaNet
 from torchvision.transforms.functional import to_tensor
 
+from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import Manifest
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read
@@ -169,7 +169,7 @@ class PlainFilms(Dataset[tuple[Tensor, Target]]):
     def __init__(self, films: Manifest) -> None:
         self._paths: list[Path] = films.film_paths()
         boxes = films.boxes_by_image()
-        self._boxes: list[NDArray[np.float64]] = [boxes[name] for name in films.images["image_id"]]
+        self._boxes: list[Floats] = [boxes[name] for name in films.images["image_id"]]
 
     def __getitem__(self, key: Any) -> tuple[Tensor, Target]:
         with Image.open(self._paths[key.index]) as image:

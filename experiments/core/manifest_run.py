@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from hashlib import sha256
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from attributes.lexicon.load import load_lexicon
-from attributes.mine import mine_reports
-from attributes.reports import ReportReader
-from attributes.vectors.word_vectors import VectorOptions, train_word_vectors, write_word_vectors
+from attributes.vectors.word_vectors import VectorOptions
 from data_manifests.tables.leaks import refuse_overlap_leaks
-from detector.train import train_detector
 from experiments.core.evaluate_methods import (
     MethodDifference,
     differences_to_controls,
@@ -25,8 +20,13 @@ from experiments.data.manifest_input import ManifestInput
 from experiments.methods.inputs import ExperimentInput, Progress, no_progress
 from experiments.methods.method import Method, method_predictions
 from localize.evaluation.report import Evaluation
-from localize.pipeline.attention import PairParts, propose_films
-from localize.pipeline.cached import cached
+from localize.pipeline.stages import (
+    PairParts,
+    mine_stage,
+    propose_stage,
+    train_detector_stage,
+    word_vectors_stage,
+)
 
 
 @dataclass(frozen=True)
@@ -96,37 +96,20 @@ def prepare_input(
         ConfigError: `out` was made with another seed, detector or word vectors.
     """
     progress("detector on the boxes")
-    training = preset.detector_training.model_copy(update={"seed": preset.seed})
-    detector = cached(
+    detector = train_detector_stage(
+        films.boxed,
         out / "detector",
-        {"config": preset.detector.model_dump(mode="json"), **training.model_dump(mode="json")},
-        lambda folder: train_detector(
-            films.boxed.split("train"),
-            films.boxed.split("val"),
-            folder,
-            config=preset.detector,
-            training=training,
-            backbone_weights=backbone_weights,
-            device=device,
-        ),
+        config=preset.detector,
+        training=preset.detector_training.model_copy(update={"seed": preset.seed}),
+        backbone_weights=backbone_weights,
+        device=device,
     )
     progress("attributes and word vectors of the reports")
-    lexicon = load_lexicon("en")
-    attributes = cached(
-        out / "attributes",
-        {"reports_sha256": sha256(films.pairs.reports.to_csv(index=False).encode()).hexdigest()},
-        lambda folder: mine_reports(films.pairs_folder, folder, lexicon=lexicon, workers=1),
-    )
+    attributes = mine_stage(films.pairs_folder, out / "attributes")
     vectors = VectorOptions(dim=preset.vectors.dim, epochs=preset.vectors.epochs, seed=preset.seed)
-    words = cached(
-        out / "words",
-        asdict(vectors),
-        lambda folder: write_word_vectors(
-            train_word_vectors(ReportReader(films.reports), lexicon, vectors), folder
-        ),
-    )
+    words = word_vectors_stage(films.reports, out / "words", vectors)
     progress("ROIs of the films with reports")
-    rois = propose_films(detector, films.pairs, out / "rois", device)
+    rois = propose_stage(detector, films.pairs, out / "rois", device=device)
     return ExperimentInput(
         parts=PairParts(
             detector=detector,

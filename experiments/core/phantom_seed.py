@@ -12,9 +12,9 @@ from experiments.methods.classifier import ClassifierSettings
 from experiments.methods.inputs import ExperimentInput, TestSet
 from localize.adaptation.adapt_detector import Adaptation
 from localize.bundle.shipped import SHIPPED_BUNDLE
-from localize.pipeline.attention import PairParts
 from localize.pipeline.cached import cached
-from localize.pipeline.quickstart import QuickstartSize, learn_boxes, read_pairs
+from localize.pipeline.phantom_stages import PhantomSize, hospital_a_stage, hospital_b_stage
+from localize.pipeline.stages import PairParts
 
 CPU = torch.device("cpu")
 DATASET = "phantom hospital B, test"
@@ -35,7 +35,7 @@ class PhantomRun:
     """
 
     out: Path
-    size: QuickstartSize
+    size: PhantomSize
     classifier: ClassifierSettings = field(default_factory=ClassifierSettings)
     adaptation: Adaptation = field(default_factory=Adaptation)
     shift: float | None = None
@@ -80,8 +80,8 @@ class PhantomRun:
         base = self.out / f"seed_{seed}"
 
         def learn(out: Path) -> None:
-            learn_boxes(out, seed=seed, size=self.size)
-            read_pairs(out, out / "detector", seed=seed, size=self.size)
+            hospital_a_stage(out, seed=seed, size=self.size)
+            hospital_b_stage(out, out / "detector", seed=seed, size=self.size)
 
         cached(base, {"seed": seed, **asdict(self.size)}, learn)
         if self.shift is None or self.shift == self.size.shift:
@@ -90,7 +90,7 @@ class PhantomRun:
         shifted = cached(
             base / f"shift_{self.shift:.2f}",
             {"seed": seed, **asdict(size)},
-            lambda out: read_pairs(out, base / "detector", seed=seed, size=size),
+            lambda out: hospital_b_stage(out, base / "detector", seed=seed, size=size),
         )
         return base, shifted
 

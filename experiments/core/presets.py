@@ -19,7 +19,7 @@ from experiments.methods.classifier import ClassifierSettings
 from experiments.methods.method import Method
 from experiments.methods.proposed import Proposed
 from localize.adaptation.adapt_detector import Adaptation
-from localize.pipeline.quickstart import QuickstartSize
+from localize.pipeline.phantom_stages import PhantomSize
 
 PRESETS = ("phantom", "open", "dictation", "paper")
 
@@ -35,7 +35,7 @@ class PhantomPreset(Frozen):
     """Phantom films, generated for each seed."""
 
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    size: QuickstartSize = QuickstartSize()
+    size: PhantomSize = PhantomSize()
     classifier: ClassifierSettings = ClassifierSettings()
     adaptation: Adaptation = Adaptation()
     methods: tuple[AnyMethod, ...]
@@ -87,7 +87,7 @@ class AblationPreset(Frozen):
     """A reference method and its variations."""
 
     seeds: tuple[int, ...] = (0, 1)
-    size: QuickstartSize = QuickstartSize()
+    size: PhantomSize = PhantomSize()
     reference: Proposed
     variations: tuple[Variation, ...]
 

@@ -6,13 +6,13 @@ most. What a real team changes is counted by `pneumoloc import-boxes --predictio
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from data_manifests.boxes import iou_matrix
-from localize.evaluation.film_boxes import Floats
+from data_manifests.boxes import Boxes, iou_matrix
+from data_manifests.support.arrays import Floats
 from localize.formats.hub.annotations import FilmAnnotation
 
 MIN_SIDE_PX = 2.0
@@ -58,15 +58,15 @@ def correct_film(
         if random.random() >= habits.overlooked:
             kept.append(_drawn(truth[real], film, habits, random))
     label = film.labels[0] if film.labels else "opacity"
-    return replace(
-        film,
-        xyxy=np.array(kept, dtype=np.float64).reshape(-1, 4),
+    return FilmAnnotation(
+        name=film.name,
+        boxes=Boxes(np.array(kept, dtype=np.float64).reshape(-1, 4), film.width, film.height),
         labels=(label,) * len(kept),
         scores=np.full(len(kept), np.nan),
         keywords=((),) * len(kept),
-        annotators=(),
-        alphas=np.zeros(0),
-        detector_scores=np.zeros(0),
+        image_id=film.image_id,
+        p_pneumonia=film.p_pneumonia,
+        severity=film.severity,
     )
 
 

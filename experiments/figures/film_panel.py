@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
 from data_manifests.films.read_film import read_film
+from data_manifests.support.arrays import Floats, Floats32
 
-Floats = NDArray[np.float64]
 TRUE, PREDICTED = "#2ECC40", "#FF4136"  # green and red, as in the paper
 SHOWN_PX = 480  # longer side in the figure; films have thousands
 
@@ -21,7 +20,7 @@ def draw_film(
     path: Path,
     true: Floats,
     predicted: Floats,
-    heat: NDArray[np.float32] | None = None,
+    heat: Floats32 | None = None,
 ) -> None:
     """Draw a film in grey; boxes (N, 4) in film pixels; `heat` (h, w) in [0, 1] of the whole film.
 

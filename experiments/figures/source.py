@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data_manifests.boxes import iou_matrix
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError
 from data_manifests.tables.columns import CORNERS
 from data_manifests.tables.manifest import Manifest
 from experiments.tables.severity_figure import SeverityPoints
 from localize.prediction.tables import Prediction
 
-Floats = NDArray[np.float64]
 NAMED = 0.5  # attribute probability from which a keyword is shown
 
 

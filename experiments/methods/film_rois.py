@@ -16,7 +16,7 @@ from detector.roi_store import RoiStore
 from experiments.methods.box_prediction import box_prediction, scored_film
 from experiments.methods.inputs import ExperimentInput, TestSet
 from localize.network.ranking import rank_regions
-from localize.pipeline.attention import propose_films
+from localize.pipeline.stages import propose_stage
 from localize.prediction.film_prediction import FilmPrediction
 from localize.prediction.tables import Prediction
 
@@ -78,12 +78,12 @@ def film_rois(
     `name` is the folder of the store below the detector's output folder.
     """
     parent = inputs.out if detector is None else detector.parent
-    store = propose_films(
+    store = propose_stage(
         detector or inputs.parts.detector,
         films,
         parent / f"rois_{name}",
-        inputs.device,
-        inputs.proposals,
+        options=inputs.proposals,
+        device=inputs.device,
     )
     with closing(RoiStore(store)) as opened:
         return read_rois(opened, films)

@@ -10,16 +10,16 @@ from typing import Literal
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from data_manifests.support.arrays import Floats32
 from data_manifests.support.errors import ConfigError
 from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.manifest import Manifest
 from detector.film_stream import stream_films
 from experiments.methods.classifier import FilmClassifier, square_films
 
-Heat = NDArray[np.float32]
+Heat = Floats32
 HeatKind = Literal["cam", "gradcam"]
 READ_THREADS = 2
 

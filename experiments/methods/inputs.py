@@ -12,7 +12,7 @@ from data_manifests.tables.manifest import Manifest
 from detector.proposals import ProposalOptions
 from experiments.methods.classifier import ClassifierSettings
 from localize.adaptation.adapt_detector import Adaptation
-from localize.pipeline.attention import PairParts
+from localize.pipeline.stages import PairParts
 
 Progress = Callable[[str], None]  # receives a line for the user
 

@@ -44,7 +44,7 @@ DESCRIPTIONS = {
     "size_prior": "control without text or training: the detector's ROIs ranked by score logit "
     "+ c log area, c chosen on validation films",
     "lung_prior": "the two median boxes of the training films on every film; no pixel is read",
-    "roi_chance": "the detector's ROIs in random order, mean of several orders",
+    "roi_chance": "the detector's ROIs in random order",
     "best_available": "oracle: the detector's ROIs that overlap the true boxes most, the ceiling "
     "of any ranking (no false positives, so its AP is its recall)",
 }

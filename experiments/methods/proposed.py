@@ -12,7 +12,7 @@ from detector.config import Frozen
 from experiments.methods.inputs import ExperimentInput, TestSet
 from experiments.methods.method import Method, TrainedMethod
 from localize.bundle.bundle import load_bundle
-from localize.pipeline.attention import PairParts, attention_bundle
+from localize.pipeline.stages import PairParts, train_bundle_stage
 from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import Prediction
 from localize.training.settings import LocalizerSettings, localizer_settings
@@ -50,7 +50,7 @@ def train_attention(
 ) -> TrainedMethod:
     """Attention on the ROIs of `parts`, trained and packed as a bundle in `folder`."""
     seeded = settings.with_seed(inputs.training_seed)
-    bundle = attention_bundle(parts, seeded, folder, inputs.device)
+    bundle = train_bundle_stage(parts, folder, settings=seeded, device=inputs.device)
     return TrainedMethod(partial(_predict, inputs, bundle), bundle)
 
 

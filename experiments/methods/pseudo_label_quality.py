@@ -14,7 +14,7 @@ from data_manifests.boxes import iou_matrix
 from data_manifests.tables.manifest import Manifest
 from detector.roi_store import RoiStore
 from experiments.methods.inputs import ExperimentInput
-from localize.adaptation.adapt_detector import Source, chosen_films
+from localize.adaptation.adapt_detector import Source, label_films, training_and_validation
 
 THRESHOLDS = (0.25, 0.5, 0.75)
 SOURCES: tuple[Source, ...] = ("words", "sides", "finding", "own", "regions")
@@ -42,9 +42,9 @@ def pseudo_label_quality(inputs: Sequence[ExperimentInput]) -> list[PseudoLabelQ
 
 def _overlaps(source: Source, inputs: ExperimentInput) -> np.ndarray:
     parts = inputs.parts
-    films = parts.pairs.subset(parts.pairs.images["split"].isin(("train", "val")))
+    films = training_and_validation(parts.pairs)
     with RoiStore(parts.rois) as store:
-        labelled = chosen_films(source, films, store, parts.attributes).split("train")
+        labelled = label_films(source, films, store, parts.attributes).split("train")
     return best_overlaps(labelled, films)
 
 

@@ -18,8 +18,8 @@ from experiments.methods.film_rois import FilmRois, rank_test_rois
 from experiments.methods.inputs import ExperimentInput
 from experiments.methods.method import Method, TrainedMethod
 from experiments.methods.proposed import AttentionSettings, train_attention
-from localize.adaptation.adapt_detector import Source, adapt_detector
-from localize.pipeline.attention import propose_films
+from localize.adaptation.adapt_detector import AdaptationData, Source
+from localize.pipeline.stages import adapt_detector_stage, propose_stage
 
 
 class ReportAdapted(Method):
@@ -42,24 +42,25 @@ class ReportAdapted(Method):
             rank = partial(rank_test_rois, inputs, rank=FilmRois.by_score, method=self.name)
             return TrainedMethod(partial(rank, detector=detector))
         pairs = inputs.parts.pairs
-        rois = propose_films(detector, pairs, detector.parent / "rois_pairs", inputs.device)
+        rois = propose_stage(detector, pairs, detector.parent / "rois_pairs", device=inputs.device)
         parts = replace(inputs.parts, detector=detector, rois=rois)
         return train_attention(inputs, parts, self.attention, inputs.folder(self.name))
 
     def train_detector(self, inputs: ExperimentInput) -> Path:
         """Folder of the adapted detector; methods with the same adaptation share it."""
-        changed = {"source": self.source, "training": self.training or inputs.adaptation.training}
+        training = self.training or inputs.adaptation.training
+        seeded = training.model_copy(update={"seed": inputs.training_seed})
+        changed = {"source": self.source, "training": seeded}
         adaptation = inputs.adaptation.model_copy(update=changed)
         digest = hashlib.sha256(adaptation.model_dump_json().encode()).hexdigest()[:8]
-        parts = inputs.parts
-        return adapt_detector(
-            parts.detector,
-            inputs.boxed,
-            parts.pairs,
-            parts.rois,
-            parts.attributes,
-            inputs.folder(f"adapted_{self.source}_{digest}"),
-            adaptation=adaptation,
-            seed=inputs.training_seed,
-            device=inputs.device,
+        # Epochs are selected on the new hospital's labels; `none` has only the old hospital's.
+        is_old_only = self.source == "none"
+        data = AdaptationData(
+            detector=inputs.parts.detector,
+            boxed=inputs.boxed if is_old_only else inputs.boxed.split("train"),
+            pairs=inputs.parts.pairs,
+            rois=inputs.parts.rois,
+            attributes=inputs.parts.attributes,
         )
+        run = inputs.folder(f"adapted_{self.source}_{digest}") / "detector"
+        return adapt_detector_stage(data, run, adaptation=adaptation, device=inputs.device)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
+from data_manifests.support.arrays import Floats
 from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import DataError
 from data_manifests.support.progress_bar import progress_bar
@@ -134,7 +134,7 @@ def validation_auc(
 ) -> float:
     """Area under the ROC curve on films that all have a label."""
     model.eval()
-    found: list[NDArray[np.float64]] = []
+    found: list[Floats] = []
     for images in _batches(FilmDataset(val, image_size=image_size, seed=None), batch_size):
         logits = model(square_films(images, image_size).to(device))[:, 0]
         found.append(logits.double().cpu().numpy())

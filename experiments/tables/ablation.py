@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from attributes.lexicon.load import load_lexicon
-from attributes.reports import ReportReader
-from attributes.vectors.word_vectors import VectorOptions, train_word_vectors, write_word_vectors
+from attributes.vectors.word_vectors import VectorOptions
 from data_manifests.support.atomic import write_json, write_text
 from data_manifests.support.errors import ConfigError
 from detector.proposals import ProposalOptions
@@ -29,8 +27,7 @@ from experiments.tables.differences import read_estimate
 from experiments.tables.rows import NOTHING, TableRow, estimate_cell, estimate_json, table_row
 from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.report import Evaluation
-from localize.pipeline.attention import propose_films
-from localize.pipeline.cached import cached
+from localize.pipeline.stages import propose_stage, word_vectors_stage
 
 FOLDER = "ablation"  # beside `methods` in the folder of a seed
 WORD_EPOCHS = 30  # as the quickstart trains its vectors
@@ -208,18 +205,12 @@ def _varied(inputs: ExperimentInput, variation: Variation) -> ExperimentInput:
             feature=variation.feature or proposals.feature,
         )
         rois = folder / f"rois_{proposals.count}_{proposals.feature}"
-        propose_films(parts.detector, parts.pairs, rois, inputs.device, proposals)
+        propose_stage(parts.detector, parts.pairs, rois, options=proposals, device=inputs.device)
         parts = replace(parts, rois=rois)
     if variation.dim is not None:
         options = VectorOptions(dim=variation.dim, epochs=WORD_EPOCHS, seed=inputs.seed)
         reports = inputs.out.parent / "hospital_b"
-        words = cached(
-            folder / f"words_{variation.dim}",
-            asdict(options),
-            lambda made: write_word_vectors(
-                train_word_vectors(ReportReader(reports), load_lexicon("en"), options), made
-            ),
-        )
+        words = word_vectors_stage(reports, folder / f"words_{variation.dim}", options)
         parts = replace(parts, words=words)
     return replace(inputs, parts=parts, proposals=proposals, out=folder)
 

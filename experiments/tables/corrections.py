@@ -20,23 +20,26 @@ from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, make_manifest, read_manifest, write_manifest
 from detector.config import DetectorTrainConfig
 from detector.detector import load_detector, read_detector_config
-from detector.train import train_detector
 from experiments.core.repeats import concatenated
 from experiments.data.annotator import AnnotatorHabits, correct_film
 from experiments.methods.inputs import Progress, no_progress
 from localize.bundle.bundle import Bundle, load_bundle
 from localize.evaluation.evaluate import evaluate
 from localize.evaluation.report import Evaluation
-from localize.formats.hub.annotations import (
-    Selection,
-    annotations_from_prediction,
-    annotations_of_films,
+from localize.formats.changes import ChangeSummary, summarise_changes
+from localize.formats.export import export
+from localize.formats.hub.annotations import annotations_of_films
+from localize.formats.hub.from_tables import Selection, annotations_from_prediction
+from localize.formats.import_boxes import (
+    ImportOptions,
+    import_boxes,
+    imported_info,
+    matched_rows,
+    placed_films,
 )
-from localize.formats.hub.changes import ChangeSummary, summarise_changes
-from localize.formats.hub.export import export
-from localize.formats.hub.import_boxes import ImportOptions, import_boxes, read_annotations
-from localize.formats.hub.imported_info import imported_info
+from localize.formats.registry import read_annotations
 from localize.pipeline.cached import cached
+from localize.pipeline.stages import train_detector_stage
 from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import Prediction, read_prediction, write_prediction
 
@@ -173,11 +176,15 @@ def _correct(
     random = np.random.default_rng(seed)
     truth = dict(zip(review.images["image_id"], review.images["path"], strict=True))
     boxes = {path: review.boxes_of(image_id).xyxy for image_id, path in truth.items()}
-    films = read_annotations(folder / "sent.xml", FORMAT)
-    corrected = [correct_film(film, boxes[film.name], habits, random) for film in films]
-    export(annotations_of_films(corrected), FORMAT, folder / "returned.xml")
-    returned = read_annotations(folder / "returned.xml", FORMAT)
+    # A hospital's manifest before annotation: films, no boxes.
     bare = make_manifest(review.images, info=review.info, root=review.root)
+    films = read_annotations(folder / "sent.xml", FORMAT, bare)
+    corrected = [
+        correct_film(film, boxes[film.name], habits, random)
+        for film in placed_films(films, matched_rows(films, bare), bare)
+    ]
+    export(annotations_of_films(corrected), FORMAT, folder / "returned.xml")
+    returned = read_annotations(folder / "returned.xml", FORMAT, bare)
     arms = (("uncorrected", films, "sent.xml"), ("corrected", returned, "returned.xml"))
     for name, back, source in arms:
         options = ImportOptions(annotator="simulated", only_imported=True)
@@ -195,18 +202,13 @@ def _tuned(first: Path, folder: Path, arm: str, training: DetectorTrainConfig) -
     films = read_manifest(first / "hospital_a")
     if arm != "source":
         films = join_manifests([films, read_manifest(folder / f"review_{arm}")])
-    return cached(
+    return train_detector_stage(
+        films,
         folder / f"detector_{arm}",
-        training.model_dump(mode="json"),
-        lambda run: train_detector(
-            films.split("train"),
-            films.split("val"),
-            run,
-            config=read_detector_config(first / "detector"),
-            training=training,
-            initial=first / "detector",
-            device=CPU,
-        ),
+        config=read_detector_config(first / "detector"),
+        training=training,
+        initial=first / "detector",
+        device=CPU,
     )
 
 

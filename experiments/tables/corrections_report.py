@@ -16,7 +16,7 @@ from experiments.tables.corrections import CorrectionsResult, CorrectionsSize
 from experiments.tables.rows import KEYS, estimate_cell
 from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.report import Evaluation
-from localize.formats.hub.changes import KINDS, ChangeSummary
+from localize.formats.changes import KINDS, ChangeSummary
 
 ARMS = {
     "source": "A's boxes alone",

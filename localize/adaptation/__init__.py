@@ -1,1 +1,1 @@
-"""Pseudo-label boxes from reports, and fine-tuning the detector on them."""
+"""Fine-tuning a detector for a new hospital with pseudo-labels from its reports."""

@@ -1,9 +1,9 @@
-"""`report_boxes`: boxes that a report vouches for, to teach a detector a new hospital.
+"""`label_by_reports`: pseudo-label boxes derived from reports, to fine-tune a detector with.
 
-Pseudo-labels from film-level words, after Inoue et al. 2018 (cross-domain weakly-supervised object
-detection): on every side that the report names, the region that the detector and the report's words
-of place and size like best becomes a box, and a film whose report denies an opacity becomes a film
-without boxes. What a report leaves open is left out.
+After Inoue et al. 2018 (cross-domain weakly-supervised object detection), with reports in the place
+of image labels. On every side that a report names, the region that the detector's score and the
+report's words of place and size fit best becomes a box. A film whose report denies an opacity
+becomes a film without boxes. Films with a hedged report, or without one, are left out.
 """
 
 from __future__ import annotations
@@ -14,173 +14,146 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
-from data_manifests.boxes import iou_matrix
-from data_manifests.laterality import is_on_side
+from data_manifests.laterality import LungSide, is_on_side
 from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
-from data_manifests.tables.manifest import Manifest, make_manifest
+from data_manifests.tables.manifest import Manifest
 from detector.roi_store import DONE, RoiStore
-from localize.adaptation.film_words import FilmWords, film_words
-from localize.adaptation.word_places import WordPlaces, box_places, fit_word_places
+from localize.adaptation.pseudo_boxes import (
+    FilmRois,
+    PseudoBox,
+    read_film_rois,
+    vote_box,
+    with_pseudo_boxes,
+)
+from localize.adaptation.report_words import ReportWords, read_report_words
+from localize.adaptation.word_priors import WordPriors, box_features, fit_word_priors
 
-ANNOTATOR = "report"
-VOTING_IOU = 0.5
-# Of .1 to .8 the regions chosen lie on a true box (IoU .5) most often at .3, on the training films
-# of table 1's phantoms: words are no independent witnesses, "focal" and "mild" say nearly the same.
+# Of .1 to .8, .3 put the most chosen regions on a true box (IoU .5), on the training films of table
+# 1's phantoms. It is below 1 because keywords repeat each other ("focal" and "mild").
 WORD_WEIGHT = 0.3
-ROUNDS = 3  # of learning what words say and choosing anew; more change little
+ROUNDS = 3  # of fitting the priors and choosing again; more rounds change little
 TINY_SCORE = 1e-6
 Evidence = Literal["words", "sides", "finding"]
 
 
 @dataclass(frozen=True)
-class ReportBoxes:
-    """`manifest`: the films whose report decides, with boxes or none (annotator `report`).
+class PseudoLabels:
+    """`manifest`: the labelled films, with pseudo-boxes or none.
 
-    `with_boxes` and `without_boxes` count them; `left_out` films have no report, a hedged one, or
+    `boxed_films` and `empty_films` count them; `unlabelled_films` have no report, a hedged one, or
     no region on a side that the report names.
     """
 
     manifest: Manifest
-    with_boxes: int
-    without_boxes: int
-    left_out: int
+    boxed_films: int
+    empty_films: int
+    unlabelled_films: int
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """The regions from which one box of a film is chosen: `boxes` (N, 4) film pixels, `scores` (N,)
-    and `places` (N, F); `words` are those of the film."""
+    """The regions of one film from which one pseudo-box is chosen, with the film's report."""
 
     image_id: str
-    boxes: Floats
-    scores: Floats
-    places: Floats
-    words: FilmWords
+    rois: FilmRois
+    report: ReportWords
+
+    def features(self) -> Floats:
+        """Place and size of the regions (R, F)."""
+        return box_features(self.rois.xyxy, self.rois.width, self.rois.height)
 
 
-def report_boxes(
+def label_by_reports(
     films: Manifest, store: RoiStore, mined: Path, *, evidence: Evidence = "words"
-) -> ReportBoxes:
-    """Choose regions of the ROI `store` by the mined reports (`attributes mine`) of the films.
+) -> PseudoLabels:
+    """Pseudo-labels of `films` from regions of the ROI `store` and mined reports.
 
-    `evidence` says what of the report is used: the finding, its sides and all words of place and
-    size (`word_places`, learned from these films); the finding and its sides; or the
-    finding alone (the film's best region). Hedged findings decide nothing.
+    `mined` is a folder of `pneumoloc attributes mine`. `evidence` is the part of a report that is
+    used: `finding` (there is an opacity: the film's best region), `sides` (the best region on each
+    side that it names), or `words` (sides, and all keywords of place and size).
 
     Raises:
-        DataError: tables missing or damaged, a film that is not in the store, no film decided.
+        DataError: tables missing or damaged, a film that is not in the store, no film labelled.
     """
-    told, status = film_words(films, mined), store.status()
-    kept: list[bool] = []
-    candidates: list[Candidates] = []
-    boxed = 0
+    table, status = read_report_words(films, mined), store.status()
     image_ids = films.images["image_id"].tolist()
-    for image_id, row, words in zip(image_ids, store.rows_of(image_ids), told.films, strict=True):
-        if words.has_opacity is None or status[row] != DONE:
-            kept.append(False)
-            continue
-        if not words.has_opacity:
-            kept.append(True)
-            continue
-        found = film_candidates(store, row, image_id, words, by_side=evidence != "finding")
-        kept.append(bool(found))
-        boxed += bool(found)
-        candidates += found
-    if not any(kept):
+    is_labelled: list[bool] = []
+    candidates: list[Candidates] = []
+    boxed_films = 0
+    for image_id, row, report in zip(
+        image_ids, store.rows_of(image_ids), table.reports, strict=True
+    ):
+        if report.has_opacity is None or status[row] != DONE:
+            is_labelled.append(False)
+        elif not report.has_opacity:
+            is_labelled.append(True)
+        else:
+            sides = () if evidence == "finding" else report.sides
+            parts = split_by_side(read_film_rois(store, row), sides)
+            is_labelled.append(bool(parts))
+            boxed_films += bool(parts)
+            candidates += [Candidates(image_id, rois, report) for rois in parts]
+    if not any(is_labelled):
         raise DataError.from_problems(
             [
                 Problem(
                     file=str(mined),
                     expected="reports that state or deny an opacity",
-                    got=f"none for {len(kept)} films",
+                    got=f"none for {len(is_labelled)} films",
                     fix="check that study_id agrees between images.csv and the mined reports",
                 )
             ]
         )
-    worth = [one.scores for one in candidates]
+    weights = [one.rois.scores for one in candidates]
     if evidence == "words" and candidates:
-        worth = worth_by_words(candidates, told.keywords)
-    rows = [
-        (one.image_id, *vote_box(one.boxes, values, int(values.argmax())))
-        for one, values in zip(candidates, worth, strict=True)
+        weights = weights_by_words(candidates, table.keywords)
+    boxes = [
+        PseudoBox(one.image_id, vote_box(one.rois, values, int(values.argmax())))
+        for one, values in zip(candidates, weights, strict=True)
     ]
-    return ReportBoxes(
-        manifest=with_boxes(films.subset(kept), rows),
-        with_boxes=boxed,
-        without_boxes=sum(kept) - boxed,
-        left_out=len(kept) - sum(kept),
+    return PseudoLabels(
+        manifest=with_pseudo_boxes(films.subset(is_labelled), boxes),
+        boxed_films=boxed_films,
+        empty_films=sum(is_labelled) - boxed_films,
+        unlabelled_films=len(is_labelled) - sum(is_labelled),
     )
 
 
-def film_candidates(
-    store: RoiStore, row: int, image_id: str, words: FilmWords, *, by_side: bool
-) -> list[Candidates]:
-    """The regions on each side that the report names, or all where none is named.
+def split_by_side(rois: FilmRois, sides: Sequence[LungSide]) -> list[FilmRois]:
+    """The regions on each of the patient's `sides`; all regions together without sides.
 
-    Empty where the film, or a side, has no region.
+    An empty list if the film, or one of the sides, has no region.
     """
-    batch = store.read(np.array([row]))
-    mask = batch.mask[0]
-    boxes = batch.boxes[0][mask].astype(np.float64)
-    scores = batch.scores[0][mask].astype(np.float64)
-    width, height = batch.sizes[0].tolist()
-    places = box_places(boxes, width, height)
-    everywhere = np.ones(len(boxes), bool)
-    sides = words.sides if by_side else ()
-    parts = [is_on_side(boxes, width, side) for side in sides] or [everywhere]
-    if not all(part.any() for part in parts):
-        return []
-    return [Candidates(image_id, boxes[part], scores[part], places[part], words) for part in parts]
+    parts = [rois.subset(is_on_side(rois.xyxy, rois.width, side)) for side in sides] or [rois]
+    return parts if all(len(part.xyxy) for part in parts) else []
 
 
-def worth_by_words(candidates: Sequence[Candidates], keywords: Sequence[str]) -> list[Floats]:
-    """Score times (the words' likelihood) ** WORD_WEIGHT of every candidate's regions.
+def weights_by_words(candidates: Sequence[Candidates], keywords: Sequence[str]) -> list[Floats]:
+    """Score times P(report | box) ** WORD_WEIGHT of the regions (R,) of each candidate.
 
-    Begins with the regions that score highest, learns what the words say of them, chooses anew.
+    The priors are fitted on the regions with the highest scores, then on those chosen by the
+    weights, ROUNDS times.
     """
-    said = np.array([one.words.said for one in candidates])
-    known = np.array([one.words.known for one in candidates])
-    worth = [one.scores for one in candidates]
+    is_present = np.array([one.report.is_present for one in candidates])
+    is_known = np.array([one.report.is_known for one in candidates])
+    features = [one.features() for one in candidates]
+    weights = [one.rois.scores for one in candidates]
     for _ in range(ROUNDS):
         chosen = np.array(
-            [one.places[values.argmax()] for one, values in zip(candidates, worth, strict=True)]
+            [rows[values.argmax()] for rows, values in zip(features, weights, strict=True)]
         )
-        learned = fit_word_places(chosen, said, known, keywords)
-        worth = [_worth(one, learned) for one in candidates]
-    return worth
+        priors = fit_word_priors(chosen, is_present, is_known, keywords)
+        weights = [
+            _weights(one, rows, priors) for one, rows in zip(candidates, features, strict=True)
+        ]
+    return weights
 
 
-def _worth(one: Candidates, learned: WordPlaces) -> Floats:
-    fit = learned.log_likelihood(one.places, one.words.said, one.words.known)
-    worth: Floats = np.maximum(one.scores, TINY_SCORE) * np.exp(WORD_WEIGHT * (fit - fit.max()))
-    return worth
-
-
-def vote_box(boxes: Floats, weights: Floats, chosen: int) -> tuple[float, float, float, float]:
-    """The mean of the regions that overlap region `chosen` by half or more, (x1, y1, x2, y2).
-
-    Each counts by its weight times its overlap (box voting, Gidaris and Komodakis 2015): many
-    regions know the edges of an opacity better than one.
-    """
-    overlap = iou_matrix(boxes[[chosen]], boxes)[0]
-    votes = np.where(overlap >= VOTING_IOU, weights * overlap, 0.0)
-    if not votes.any():  # all weights 0
-        return _corners(boxes[chosen])
-    return _corners(votes @ boxes / votes.sum())
-
-
-def _corners(box: Floats) -> tuple[float, float, float, float]:
-    x1, y1, x2, y2 = box.tolist()
-    return x1, y1, x2, y2
-
-
-def with_boxes(films: Manifest, rows: Sequence[tuple[str, float, float, float, float]]) -> Manifest:
-    """The films with other boxes: rows of image_id, x1, y1, x2, y2 (annotator `report`)."""
-    boxes = pd.DataFrame(rows, columns=["image_id", "x1", "y1", "x2", "y2"])
-    boxes = boxes.assign(label="opacity", annotator=ANNOTATOR)
-    return make_manifest(
-        films.images, boxes, films.reports, films.labels, info=films.info, root=films.root
+def _weights(one: Candidates, features: Floats, priors: WordPriors) -> Floats:
+    fit = priors.log_likelihood(features, one.report.is_present, one.report.is_known)
+    weights: Floats = np.maximum(one.rois.scores, TINY_SCORE) * np.exp(
+        WORD_WEIGHT * (fit - fit.max())
     )
+    return weights

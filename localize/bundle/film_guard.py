@@ -12,14 +12,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from data_manifests.support.arrays import Floats, Floats32
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import CheckpointError
 
-Floats = NDArray[np.float64]
 THUMB = 32
 DETAIL_SIDE = 128
 DETAIL_SIGMAS = (1.0, 2.0, 4.0, 8.0)  # px of the DETAIL_SIDE picture
@@ -42,26 +41,24 @@ class FilmGuard:
     intercept: float
     threshold: float
 
-    def logit(self, pixels: NDArray[np.float32]) -> float:
+    def logit(self, pixels: Floats32) -> float:
         """The log odds of a frontal chest film; `pixels` (H, W) in [0, 1]."""
         features = guard_features(pixels, self.mean, self.basis, self.spread)
         return float(features @ self.weights) + self.intercept
 
-    def warning(self, pixels: NDArray[np.float32]) -> str:
+    def warning(self, pixels: Floats32) -> str:
         """What to tell the user of this picture; empty for a film like those of the training."""
         return WARNING if self.logit(pixels) < self.threshold else ""
 
 
-def thumbnail(pixels: NDArray[np.float32]) -> Floats:
+def thumbnail(pixels: Floats32) -> Floats:
     """(T,): the picture at 32 x 32, mean 0, standard deviation 1."""
     small = cv2.resize(pixels, (THUMB, THUMB), interpolation=cv2.INTER_AREA).astype(np.float64)
     flat: Floats = ((small - small.mean()) / max(float(small.std()), FLAT)).ravel()
     return flat
 
 
-def guard_features(
-    pixels: NDArray[np.float32], mean: Floats, basis: Floats, spread: Floats
-) -> Floats:
+def guard_features(pixels: Floats32, mean: Floats, basis: Floats, spread: Floats) -> Floats:
     """(F,): components, their squares (films lie in the middle, others far out in any direction),
     what the components leave over, contrast, detail at four scales."""
     centred = thumbnail(pixels) - mean
@@ -119,7 +116,7 @@ def read_guard(path: Path) -> FilmGuard:
     )
 
 
-def _detail(pixels: NDArray[np.float32]) -> Floats:
+def _detail(pixels: Floats32) -> Floats:
     image = cv2.resize(pixels, (DETAIL_SIDE, DETAIL_SIDE), interpolation=cv2.INTER_AREA)
     contrast = max(float(image.std()), FLAT)
     image = (image - image.mean()) / contrast

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from localize.formats.format_name import ExportFormat, ImportFormat
+
 Labels = Annotated[
     list[str] | None, typer.Option("--label", help="Rename a label: OLD=NEW. Repeatable.")
 ]
@@ -29,7 +31,9 @@ def register(app: typer.Typer) -> None:
 
 def export_command(
     folder: Annotated[Path, typer.Argument(help="A prediction, or a manifest (its true boxes).")],
-    format_name: Annotated[str, typer.Option("--format", help="See docs/formats.md.")],
+    format_name: Annotated[
+        ExportFormat, typer.Option("--format", help="The format to write: docs/formats.md.")
+    ],
     out: Annotated[Path, typer.Option(help="File, or new folder for formats of many files.")],
     min_score: MinScore = None,
     max_boxes: MaxBoxes = None,
@@ -59,6 +63,10 @@ def export_command(
     spacing_mm: Annotated[
         float | None, typer.Option(help="slicer: pixel size where a film is no DICOM file.")
     ] = None,
+    png_films: Annotated[
+        Path | None,
+        typer.Option(help="Folder for PNG copies of DICOM films, for tools that show no DICOM."),
+    ] = None,
     keep_patient: Annotated[
         bool, typer.Option("--keep-patient", help="dicom-*: copy the patient's name and id.")
     ] = False,
@@ -67,13 +75,13 @@ def export_command(
     """Write the boxes in the format of an annotation tool or as DICOM, with a sidecar CSV."""
     import json
 
-    from localize.formats.hub.annotations import (
+    from localize.formats.export import export
+    from localize.formats.hub.format_options import FormatOptions
+    from localize.formats.hub.from_tables import (
         Selection,
         annotations_from_manifest,
         annotations_from_prediction,
     )
-    from localize.formats.hub.export import export
-    from localize.formats.hub.options import FormatOptions
     from localize.formats.hub.sidecar import sidecar_path
 
     selection = Selection(min_score, max_boxes, _label_map(label))
@@ -98,6 +106,7 @@ def export_command(
         image_url=image_url,
         image_root=image_root,
         spacing_mm=spacing_mm,
+        png_films=png_films,
         keep_patient=keep_patient,
     )
     export(annotations, format_name, out, options=options)
@@ -115,7 +124,9 @@ def export_command(
 
 def import_command(
     path: Annotated[Path, typer.Argument(help="The annotators' file or folder.")],
-    format_name: Annotated[str, typer.Option("--format", help="See docs/formats.md.")],
+    format_name: Annotated[
+        ImportFormat, typer.Option("--format", help="The format of the file: docs/formats.md.")
+    ],
     manifest_folder: Annotated[Path, typer.Option("--manifest", help="The manifest of the films.")],
     out: Annotated[Path, typer.Option(help="New folder for the corrected manifest.")],
     prediction_folder: Annotated[
@@ -128,32 +139,37 @@ def import_command(
     annotator: Annotated[
         str, typer.Option(help="Who annotated, where the file does not say.")
     ] = "import",
+    only_annotator: Annotated[
+        str, typer.Option(help="Take the work of this annotator alone.")
+    ] = "",
     only_imported: Annotated[
         bool, typer.Option("--only-imported", help="Keep only the films of the file.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring corrected boxes back into a manifest, and say who changed what.
+    """Import corrected boxes into a manifest, with a summary of who changed what.
 
-    Give `--min-score`, `--max-boxes` and `--label` as at the export: they say which boxes went out.
+    Give `--min-score`, `--max-boxes` and `--label` as at the export: they select the same boxes.
     The new manifest holds `changes.json`, `changes.csv` (box by box) beside its tables.
     """
     import json
 
     from data_manifests.support.atomic import write_csv, write_text
     from data_manifests.tables.manifest import read_manifest, write_manifest
-    from localize.formats.dicom.sr import name_by_sop_uid
-    from localize.formats.hub.annotations import Selection, annotations_from_prediction
-    from localize.formats.hub.changes import summarise_changes
-    from localize.formats.hub.folders import atomic_folder
-    from localize.formats.hub.import_boxes import ImportOptions, import_boxes, read_annotations
-    from localize.formats.hub.imported_info import imported_info
+    from localize.formats.changes import summarise_changes
+    from localize.formats.hub.from_tables import Selection, annotations_from_prediction
+    from localize.formats.hub.writing import atomic_folder
+    from localize.formats.import_boxes import (
+        ImportOptions,
+        import_boxes,
+        imported_info,
+        of_annotator,
+    )
+    from localize.formats.registry import read_annotations
     from localize.prediction.tables import read_prediction
 
     manifest = read_manifest(manifest_folder)
-    films = read_annotations(path, format_name)
-    if format_name == "dicom-sr":
-        films = name_by_sop_uid(films, manifest)
+    films = of_annotator(read_annotations(path, format_name, manifest), only_annotator)
     options = ImportOptions(annotator=annotator, only_imported=only_imported)
     corrected = imported_info(
         import_boxes(films, manifest, options=options), path, format_name, out

@@ -1,9 +1,9 @@
-"""`pneumoloc localize train|report-boxes` and `pneumoloc bundle make|where|info|verify`."""
+"""`pneumoloc localize train|report-boxes|adapt` and `pneumoloc bundle make|where|info|verify`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,6 +18,12 @@ bundle_app = typer.Typer(
 Manifest_ = Annotated[Path, typer.Option("--manifest", help="Manifest folder with splits.")]
 Store = Annotated[Path, typer.Option("--store", help="ROI store of `detector propose`.")]
 Mined = Annotated[Path, typer.Option("--attributes", help="Folder of `attributes mine`.")]
+Evidence = Annotated[
+    Literal["words", "sides", "finding"],
+    typer.Option(
+        help="What is used of a report: all words of place and size, its sides, or its finding."
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 BundleArgument = Annotated[
     Path, typer.Argument(help="Bundle folder.  [default: the package's]", show_default=False)
@@ -64,47 +70,84 @@ def train(
 
 
 @localize_app.command("report-boxes")
-def report_boxes_command(
+def report_boxes(
     manifest: Manifest_,
     store: Store,
     attributes: Mined,
     out: Annotated[Path, typer.Option("--out", help="Manifest folder to write.")],
-    evidence: Annotated[
-        str,
-        typer.Option(
-            help="words: all that a report says of place and size; sides: the sides it names; "
-            "finding: that there is one."
-        ),
-    ] = "words",
+    evidence: Evidence = "words",
 ) -> None:
-    """Boxes that reports vouch for, to go on training a detector with: a manifest.
+    """Write pseudo-label boxes derived from reports as a manifest, to fine-tune a detector with.
 
-    Only the splits train and val are taken, so that nothing can be tested on these boxes.
+    Only the splits train and val are labelled, so that nothing can be tested on these boxes.
     """
     from dataclasses import replace
-    from typing import get_args
 
     from data_manifests.support.errors import ConfigError
     from data_manifests.tables.manifest import read_manifest, write_manifest
     from detector.roi_store import RoiStore
-    from localize.adaptation.pseudo_labels import Evidence, report_boxes
+    from localize.adaptation.adapt_detector import training_and_validation
+    from localize.adaptation.pseudo_labels import label_by_reports
 
-    if evidence not in get_args(Evidence):
-        raise ConfigError(
-            f"--evidence: expected one of {', '.join(get_args(Evidence))}; got {evidence!r}"
-        )
     if (out / "images.csv").exists():
         raise ConfigError(f"{out}: holds a manifest; choose another --out")
-    films = read_manifest(manifest)
-    films = films.subset(films.images["split"].isin(("train", "val")))
+    films = training_and_validation(read_manifest(manifest))
     with RoiStore(store) as rois:
-        found = report_boxes(films, rois, attributes, evidence=evidence)  # type: ignore[arg-type] # checked above
-    root = str(films.root.resolve())
-    info = replace(found.manifest.info, image_root=root)
-    write_manifest(replace(found.manifest, info=info), out)
+        labels = label_by_reports(films, rois, attributes, evidence=evidence)
+    info = replace(labels.manifest.info, image_root=str(films.root.resolve()))
+    write_manifest(replace(labels.manifest, info=info), out)
     typer.echo(
-        f"{found.with_boxes} films with boxes ({len(found.manifest.boxes)}), "
-        f"{found.without_boxes} without, {found.left_out} left out: {out}"
+        f"{labels.boxed_films} films with pseudo-boxes ({len(labels.manifest.boxes)}), "
+        f"{labels.empty_films} without an opacity, {labels.unlabelled_films} left out: {out}"
+    )
+
+
+@localize_app.command()
+def adapt(
+    detector: Annotated[Path, typer.Option("--detector", help="Run folder or bundle.")],
+    manifest: Manifest_,
+    store: Annotated[Path, typer.Option("--store", help="ROI store of this detector.")],
+    attributes: Mined,
+    out: Annotated[Path, typer.Option("--out", help="Run folder of the adapted detector.")],
+    boxes: Annotated[
+        Path | None,
+        typer.Option("--boxes", help="Manifest with true boxes that stay in the training."),
+    ] = None,
+    evidence: Evidence = "words",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="training.NAME=VALUE overrides; may repeat.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the checkpoint in OUT.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Fine-tune a detector for a new hospital with pseudo-labels from its reports.
+
+    The same as `report-boxes` and `detector train --initial`, in one step.
+    """
+    from data_manifests.support.errors import ConfigError
+    from data_manifests.tables.manifest import read_manifest
+    from detector.run.device import choose_device
+    from detector.run.training_run import has_checkpoint
+    from localize.adaptation.adapt_detector import (
+        AdaptationData,
+        adapt_detector,
+        adaptation_settings,
+    )
+
+    adaptation = adaptation_settings(evidence, set_ or [])
+    if not resume and has_checkpoint(out):
+        raise ConfigError(f"{out}: holds a training; go on with --resume, or choose another --out")
+    data = AdaptationData(
+        detector=detector,
+        boxed=None if boxes is None else read_manifest(boxes),
+        pairs=read_manifest(manifest),
+        rois=store,
+        attributes=attributes,
+    )
+    result = adapt_detector(data, out, adaptation=adaptation, device=choose_device(device))
+    typer.echo(
+        f"best epoch {result.best_epoch}, AP {result.scores.selection:.3f} on the labels of the "
+        f"validation split: {out}"
     )
 
 

@@ -67,7 +67,9 @@ def view(
     out: Annotated[
         Path | None, typer.Option(help="Folder for corrections; default PREDICTION/corrections.")
     ] = None,
-    annotator: Annotated[str, typer.Option(help="Who corrects, for the exports.")] = "viewer",
+    annotator: Annotated[
+        str, typer.Option(help="Who corrects; each annotator has a file.")
+    ] = "viewer",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     open_browser: Annotated[
@@ -82,7 +84,7 @@ def view(
     from localize.prediction.tables import read_prediction
     from localize.viewing.viewer.corrections import Corrections
     from localize.viewing.viewer.server import ViewerServer
-    from localize.viewing.viewer.shelf import Shelf
+    from localize.viewing.viewer.viewer_films import ViewerFilms
 
     if prediction is None and model is None:
         raise ConfigError("view: expected a prediction, or --model to drop films on, got neither")
@@ -99,16 +101,16 @@ def view(
         keywords = film_model.keywords
     folder = out or (Path("corrections") if prediction is None else prediction / "corrections")
     server = ViewerServer(
-        Shelf(predicted, {} if films is None else film_source(films)),
+        ViewerFilms(predicted, {} if films is None else film_source(films)),
         Corrections(folder, annotator),
         film_model,
         keywords=keywords,
         port=port,
     )
     typer.echo("Research use only: not a medical device.", err=True)
-    typer.echo(f"{server.guard.url()}  (Ctrl+C ends; corrections go to {folder})")
+    typer.echo(f"{server.access.url()}  (Ctrl+C ends; corrections go to {folder})")
     if open_browser:
-        webbrowser.open(server.guard.url())
+        webbrowser.open(server.access.url())
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
-from localize.evaluation.film_boxes import Floats
 
 # What each word of `attributes.csv` (`pneumoloc attributes mine`) says about the film of its
 # report: an uncertain mention neither counts as present nor as absent, so it is left out.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from localize.evaluation.film_boxes import FilmBoxes, Floats, Ints, Overlaps, find_overlaps
+from data_manifests.support.arrays import Floats, Ints
+from localize.evaluation.film_boxes import FilmBoxes, Overlaps, find_overlaps
 from localize.evaluation.matching import coco_matches
 from localize.evaluation.measure import Measure, divide
 

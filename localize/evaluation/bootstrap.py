@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localize.evaluation.film_boxes import Floats, Ints
+from data_manifests.support.arrays import Floats, Ints
 from localize.evaluation.measure import Measure
 
 # Elements of one block of resamples times boxes; a few blocks of float64 fit into 200 MB.

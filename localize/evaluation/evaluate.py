@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from data_manifests.support.arrays import Bools, Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.columns import CORNERS
 from data_manifests.tables.manifest import Manifest
 from localize.evaluation.attribute_targets import target_matrix
 from localize.evaluation.average_precision import COCO_THRESHOLDS, average_precision_measure
 from localize.evaluation.bootstrap import bootstrap_values, estimates
-from localize.evaluation.film_boxes import Bools, FilmBoxes, Floats, find_overlaps, make_film_boxes
+from localize.evaluation.film_boxes import FilmBoxes, find_overlaps, make_film_boxes
 from localize.evaluation.froc import froc_measure
 from localize.evaluation.hits import iobb_measure, pointing_measure
 from localize.evaluation.measure import Measure

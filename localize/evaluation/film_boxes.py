@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
-Bools: TypeAlias = NDArray[np.bool_]
+from data_manifests.support.arrays import Bools, Floats, Ints
 
 # Rows of one film-by-film join: bounds the memory of a film with very many boxes.
 MAX_PAIR_ROWS = 4_000_000

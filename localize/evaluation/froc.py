@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from localize.evaluation.film_boxes import FilmBoxes, Floats, Overlaps
+from data_manifests.support.arrays import Floats
+from localize.evaluation.film_boxes import FilmBoxes, Overlaps
 from localize.evaluation.matching import coco_matches
 from localize.evaluation.measure import Measure, divide
 

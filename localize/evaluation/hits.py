@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from localize.evaluation.film_boxes import FilmBoxes, Floats, Overlaps
+from data_manifests.support.arrays import Floats
+from localize.evaluation.film_boxes import FilmBoxes, Overlaps
 from localize.evaluation.measure import Measure, ratio_measure
 
 # Wang et al. 2017 (ChestX-ray8), table of T(IoBB).

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from localize.evaluation.film_boxes import Bools, FilmBoxes, Floats, Ints, Overlaps, rank_in_group
+from data_manifests.support.arrays import Bools, Floats, Ints
+from localize.evaluation.film_boxes import FilmBoxes, Overlaps, rank_in_group
 
 # pycocotools lets a threshold of 1 accept an IoU of 1 - 1e-10 (rounding of identical boxes).
 MAX_THRESHOLD = 1 - 1e-10

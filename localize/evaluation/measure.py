@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from localize.evaluation.film_boxes import Floats
+from data_manifests.support.arrays import Floats
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from localize.evaluation.film_boxes import Bools, Floats
+from data_manifests.support.arrays import Bools, Floats
 from localize.evaluation.measure import Measure, divide
 
 CALIBRATION_BINS = 10

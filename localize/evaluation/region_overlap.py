@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from localize.evaluation.film_boxes import FilmBoxes, Floats
+from data_manifests.support.arrays import Floats
+from localize.evaluation.film_boxes import FilmBoxes
 
 # Cells of one batch of coordinate grids; about 100 MB.
 MAX_CELLS = 12_000_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from localize.evaluation.film_boxes import FilmBoxes, Floats, find_overlaps
+from data_manifests.support.arrays import Floats
+from localize.evaluation.film_boxes import FilmBoxes, find_overlaps
 from localize.evaluation.matching import kaggle_matches
 from localize.evaluation.measure import Measure, divide, ratio_measure
 

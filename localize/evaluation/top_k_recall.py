@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from localize.evaluation.film_boxes import FilmBoxes, Floats, find_overlaps
+from data_manifests.support.arrays import Floats
+from localize.evaluation.film_boxes import FilmBoxes, find_overlaps
 from localize.evaluation.matching import MAX_THRESHOLD, maximum_matches
 from localize.evaluation.measure import Measure, ratio_measure
 from localize.evaluation.region_overlap import union_iou

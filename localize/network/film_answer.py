@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
+from data_manifests.support.arrays import Floats, Floats32
 from localize.network.film_evidence import WIDTH
 
 MIN_EXAMPLES = 8  # of either kind; a keyword with fewer is left to the regions
@@ -50,9 +50,9 @@ class FilmAnswer(nn.Module):
 
 def fit_film_answer(
     answer: FilmAnswer,
-    evidence: NDArray[np.float64],
-    targets: NDArray[np.float32],
-    mask: NDArray[np.float32],
+    evidence: Floats,
+    targets: Floats32,
+    mask: Floats32,
 ) -> None:
     """Fit on films: `evidence` (P, E); `targets` and `mask` (P, K), where the mask is 0 unknown."""
     mean, std = evidence.mean(axis=0), np.maximum(evidence.std(axis=0), MIN_STD)

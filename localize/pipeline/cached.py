@@ -13,8 +13,6 @@ from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import CheckpointError
 from data_manifests.support.other_settings import refuse_other_settings
 
-DESCRIPTION, LOCK = "cached.json", ".cached.lock"
-
 
 def cached(
     folder: Path,
@@ -23,33 +21,35 @@ def cached(
 ) -> Path:
     """Return `folder`, built by `build(folder)` unless a finished build is there.
 
-    `settings` is everything that decides the result. It is written to `cached.json` in the folder
-    before the build starts, and compared with what is there in later calls. The build is marked as
-    finished when `build` returns. A build that was killed is called again with the same settings
-    and finds the folder as the kill left it: trainings resume, other builds overwrite their files.
-    A folder without `cached.json` counts as unfinished.
+    `settings` is everything that decides the result. It is written beside the folder, to
+    `NAME.cached.json`, before the build starts, and compared with what is there in later calls. The
+    build is marked as finished when `build` returns. `build` makes the folder itself. After a kill
+    it is called again with the same settings and finds what the kill left: trainings resume, other
+    builds overwrite their files. A folder without `NAME.cached.json` counts as unfinished; without
+    the folder its `NAME.cached.json` does not count.
 
-    Safe with several processes: one builds, the others wait for it and use its result.
+    Safe with several processes: one builds, the others wait for it and use its result. `build` may
+    call `cached` for other folders, not for this one.
 
     Raises:
         ConfigError: the folder was made with other settings; the message names them.
-        CheckpointError: `cached.json` is damaged.
+        CheckpointError: `NAME.cached.json` is damaged.
     """
+    folder = folder.absolute()  # `.` has no name
     wanted = json.loads(json.dumps(settings))
     if _is_finished(folder, wanted):
         return folder
     with _only_builder(folder):
         if _is_finished(folder, wanted):  # another process built it while this one waited
             return folder
-        write_json(folder / DESCRIPTION, {"settings": wanted, "is_finished": False})
-        try:
-            build(folder)
-        except BaseException:
-            if {path.name for path in folder.iterdir()} <= {DESCRIPTION, LOCK}:
-                (folder / DESCRIPTION).unlink()  # nothing was built: other settings may follow
-            raise
-        write_json(folder / DESCRIPTION, {"settings": wanted, "is_finished": True})
+        write_json(_description(folder), {"settings": wanted, "is_finished": False})
+        build(folder)
+        write_json(_description(folder), {"settings": wanted, "is_finished": True})
     return folder
+
+
+def _description(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.cached.json")
 
 
 def _is_finished(folder: Path, wanted: Mapping[str, Any]) -> bool:
@@ -58,16 +58,16 @@ def _is_finished(folder: Path, wanted: Mapping[str, Any]) -> bool:
     Raises:
         ConfigError: a build with other settings is there, finished or not.
     """
-    path = folder / DESCRIPTION
+    path = _description(folder)
+    if not folder.exists() or not path.exists():
+        return False
     try:
         description = json.loads(path.read_text("utf-8"))
         settings, is_finished = dict(description["settings"]), bool(description["is_finished"])
-    except FileNotFoundError:
-        return False
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{path}: expected settings and is_finished, got {type(error).__name__}; delete the "
-            "folder to build it again"
+            f"{path}: expected settings and is_finished, got {type(error).__name__}; delete it and "
+            f"{folder.name} to build again"
         ) from error
     refuse_other_settings(folder, settings, wanted)
     return is_finished
@@ -75,9 +75,9 @@ def _is_finished(folder: Path, wanted: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def _only_builder(folder: Path) -> Iterator[None]:
-    """Wait until no other process builds in `folder`; a killed builder leaves no lock behind."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as lock:
+    """Wait until no other process builds `folder`; a killed builder leaves no lock behind."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

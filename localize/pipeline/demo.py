@@ -11,8 +11,8 @@ import torch
 from data_manifests.support.atomic import write_text
 from localize.bundle.bundle import load_bundle
 from localize.bundle.shipped import EXAMPLE_FILMS, SHIPPED_BUNDLE
-from localize.formats.hub.annotations import annotations_from_prediction
-from localize.formats.hub.export import export
+from localize.formats.export import export
+from localize.formats.hub.from_tables import annotations_from_prediction
 from localize.prediction.inputs import films_to_predict
 from localize.prediction.predict_films import PredictOptions, predict_films
 from localize.prediction.tables import write_prediction

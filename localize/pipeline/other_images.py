@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[np.float32]
+from data_manifests.support.arrays import Floats32
+
+Pixels = Floats32
 SIDE = 256  # of drawn pictures, px
 LETTERS = "abcdefghijklmnopqrstuvwxyz    "
 CUT_SHARES = (0.2, 0.5)  # of the film's sides: a cut-out that no longer shows both lungs

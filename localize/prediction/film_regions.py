@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from data_manifests.support.arrays import Floats
 from detector.proposals import Rois
 from localize.bundle.calibration import RankedFilm
 from localize.network.config import LocalizerConfig
 from localize.network.localizer import Localizer, LocalizerOutput, Regions
 from localize.network.ranking import rank_regions, rank_values
 
-Floats = NDArray[np.float64]
 Ranking = Literal["localizer", "detector"]
 
 

@@ -6,9 +6,9 @@ import hashlib
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from attributes.vectors.word_vectors import WordVectors
+from data_manifests.support.arrays import Bools, Ints
 from data_manifests.support.errors import DataError, Problem
 from detector.roi_store import RoiStore
 from localize.network.config import LocalizeTrainConfig
@@ -115,8 +115,8 @@ def set_film_answer(model: Localizer, store: RoiStore, pairs: Pairs) -> None:
 
 def _check_finite(
     what: str,
-    is_sound: NDArray[np.bool_],
-    rows: NDArray[np.int64],
+    is_sound: Bools,
+    rows: Ints,
     store: RoiStore,
     pairs: Pairs,
 ) -> None:

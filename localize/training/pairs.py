@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attributes.targets.policies import get_policy
 from attributes.targets.training_targets import Targets
+from data_manifests.support.arrays import Bools, Floats, Floats32, Ints
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
 from detector.roi_store import DONE, RoiStore
@@ -23,18 +23,18 @@ class Pairs:
     each film, (G, 4) film pixels, None where not known.
     """
 
-    rows: NDArray[np.int64]
+    rows: Ints
     image_ids: tuple[str, ...]
     patient_ids: tuple[str, ...]
-    targets: NDArray[np.float32]
-    mask: NDArray[np.float32]
-    boxes: tuple[NDArray[np.float64] | None, ...]
+    targets: Floats32
+    mask: Floats32
+    boxes: tuple[Floats | None, ...]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
-    def words(self) -> NDArray[np.bool_]:
+    def words(self) -> Bools:
         """(P, K): the attributes that are present, the paper's T."""
         return np.logical_and(self.targets > 0.5, self.mask > 0)
 

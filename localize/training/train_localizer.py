@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, distributed, nn
 
 from attributes.vectors.word_vectors import WordVectors
+from data_manifests.support.arrays import Ints
 from data_manifests.support.atomic import atomic_path, write_json
 from data_manifests.support.errors import CheckpointError, ConfigError
 from data_manifests.support.progress_bar import progress_bar
@@ -183,7 +183,7 @@ def train_localizer(
     return LocalizerTraining(out, progress.best_epoch, progress.best_value, len(train), len(val))
 
 
-def _epoch_order(pairs: int, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
+def _epoch_order(pairs: int, batch_size: int, seed: int, epoch: int) -> Ints:
     """Pairs of one epoch from (seed, epoch) alone, the last batch filled from the start."""
     order = np.random.default_rng((seed, epoch)).permutation(pairs)
     return np.resize(order, -(-pairs // batch_size) * batch_size)
@@ -195,7 +195,7 @@ def _step(
     objective: Objective,
     store: RoiStore,
     pairs: Pairs,
-    batch: NDArray[np.int64],
+    batch: Ints,
     step: int,
     training: LocalizeTrainConfig,
     world_size: int,
@@ -242,9 +242,7 @@ def _step(
     return parts
 
 
-def _films_together(
-    batch: NDArray[np.int64], training: LocalizeTrainConfig
-) -> list[NDArray[np.int64]]:
+def _films_together(batch: Ints, training: LocalizeTrainConfig) -> list[Ints]:
     """Films of a batch in parts, for their memory; whole where films are each other's negatives."""
     if training.negatives == "batch":
         return [batch]

@@ -14,8 +14,10 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
+from data_manifests.support.arrays import Ints
 
-def ramp(height: int = 32, width: int = 48, top: int = 255) -> NDArray[np.int64]:
+
+def ramp(height: int = 32, width: int = 48, top: int = 255) -> Ints:
     """Grey levels 0 to `top`, rising to the right and down; no two rows or columns are equal."""
     levels = np.arange(height * width).reshape(height, width) / (height * width - 1) * top
     return np.round(levels).astype(np.int64)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from data_manifests.boxes import Boxes, box_areas, intersection_matrix, iou_matrix
+from data_manifests.support.arrays import Floats
 
 side = st.floats(0, 500, allow_nan=False)
 extent = st.floats(0.5, 500, allow_nan=False)
@@ -18,7 +18,7 @@ box = st.tuples(side, side, extent, extent).map(lambda b: (b[0], b[1], b[0] + b[
 boxes_of = st.lists(box, min_size=1, max_size=6).map(np.array)
 
 
-def slow_iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def slow_iou(a: Floats, b: Floats) -> float:
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     shared = max(width, 0) * max(height, 0)
@@ -26,9 +26,7 @@ def slow_iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 
 
 @given(boxes_of, boxes_of)
-def test_iou_equals_the_slow_loop_and_is_symmetric(
-    a: NDArray[np.float64], b: NDArray[np.float64]
-) -> None:
+def test_iou_equals_the_slow_loop_and_is_symmetric(a: Floats, b: Floats) -> None:
     got = iou_matrix(a, b)
     expected = [[slow_iou(x, y) for y in b] for x in a]
     np.testing.assert_allclose(got, expected, atol=1e-9)

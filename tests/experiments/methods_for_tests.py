@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.methods.inputs import ExperimentInput
 from experiments.methods.method import Method, TrainedMethod
-from localize.pipeline.attention import PairParts
+from localize.pipeline.stages import PairParts
 from tests.localize.predictions import random_pair
 
 FILMS = 12

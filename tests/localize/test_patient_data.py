@@ -17,10 +17,11 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 import pneumoloc
-from localize.formats.hub.export import EXPORTERS, FOLDER_FORMATS
+from localize.formats.format_name import ExportFormat
+from localize.formats.registry import WRITERS
 from localize.viewing.viewer.corrections import DOWNLOADS, Corrections
 from localize.viewing.viewer.server import ViewerServer
-from localize.viewing.viewer.shelf import Shelf
+from localize.viewing.viewer.viewer_films import ViewerFilms
 from tests.data_manifests.film_files import write_dicom
 from tests.localize.viewing.viewer.served import ask
 
@@ -174,9 +175,9 @@ def test_no_mark_of_a_patient_is_in_any_output(road, run, tmp_path):
     prediction = out / "prediction"
     made = json.loads((prediction / "prediction.json").read_text())
     assert made["options"]["max_boxes"] == 2
-    for name in EXPORTERS:
+    for name in ExportFormat:
         ending = {"cvat": ".xml", "via": ".json", "rsna-csv": ".csv"}.get(name, ".json")
-        target = out / (name if name in FOLDER_FORMATS else f"{name}{ending}")
+        target = out / (name if WRITERS[name].is_folder else f"{name}{ending}")
         run("export", prediction, "--format", name, "--out", target, "--image-root", films)
     run("gallery", prediction, "--films", films)
     run("drafts", prediction, "--out", out / "drafts.txt", "--min-score", 0)
@@ -206,7 +207,7 @@ def _viewer(prediction: Path, films: Path, out: Path) -> list[str]:
     from localize.prediction.tables import read_prediction
 
     server = ViewerServer(
-        Shelf(read_prediction(prediction), film_source(films)),
+        ViewerFilms(read_prediction(prediction), film_source(films)),
         Corrections(out / "corrections", "tester"),
         None,
         keywords=(),

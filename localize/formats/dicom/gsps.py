@@ -9,9 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from localize.formats.dicom import codes
+from localize.formats.dicom.grey_scale import copy_grey_scale, without_grey_scale
 from localize.formats.dicom.source import (
     MANUFACTURER,
     DicomTarget,
@@ -21,9 +20,9 @@ from localize.formats.dicom.source import (
 )
 from localize.formats.dicom.sr import closed_corners
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.names import SafeNames
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.film_names import SafeNames
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.writing import atomic_folder
 
 if TYPE_CHECKING:
     import highdicom as hd
@@ -46,7 +45,7 @@ def write_dicom_gsps(annotations: Annotations, target: Path, options: FormatOpti
     names = SafeNames(film.name for film in annotations)
     with atomic_folder(target) as folder:
         for item in dicom_targets(annotations, "gsps", options):
-            save(_state(item), folder / f"{names.of(item.film.name)}.dcm")
+            save(_state(item), item, folder / f"{names.of(item.film.name)}.dcm")
 
 
 def _state(item: DicomTarget) -> hd.pr.GrayscaleSoftcopyPresentationState:
@@ -81,8 +80,9 @@ def _state(item: DicomTarget) -> hd.pr.GrayscaleSoftcopyPresentationState:
                 text_objects=texts,
             )
         )
-    return hd.pr.GrayscaleSoftcopyPresentationState(
-        referenced_images=[item.header],
+    header = without_grey_scale(item.header)
+    state = hd.pr.GrayscaleSoftcopyPresentationState(
+        referenced_images=[header],
         series_instance_uid=item.series_uid,
         series_number=SERIES_NUMBER,
         sop_instance_uid=item.instance_uid,
@@ -96,10 +96,12 @@ def _state(item: DicomTarget) -> hd.pr.GrayscaleSoftcopyPresentationState:
         graphic_annotations=drawn or None,
         graphic_layers=[layer] if drawn else None,
     )
+    copy_grey_scale(item.header, state)
+    return state
 
 
 def caption(film: FilmAnnotation, place: int) -> str:
-    """What is written at a box: label, score, words."""
-    score = float(film.scores[place])
-    parts = [film.labels[place], f"{score:.2f}" if np.isfinite(score) else ""]
+    """The text at a box: label, score, words."""
+    score = film.score(place)
+    parts = [film.labels[place], "" if score is None else f"{score:.2f}"]
     return codes.plain_text(" ".join([*parts, *film.keywords[place]]), 1024)

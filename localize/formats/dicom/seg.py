@@ -21,10 +21,9 @@ from localize.formats.dicom.source import (
     save,
 )
 from localize.formats.hub.annotations import Annotations
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.names import SafeNames
-from localize.formats.hub.options import FormatOptions
-from localize.formats.hub.whole_pixels import whole_corners
+from localize.formats.hub.film_names import SafeNames
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.writing import atomic_folder, whole_corners
 
 if TYPE_CHECKING:
     import highdicom as hd
@@ -44,7 +43,7 @@ def write_dicom_seg(annotations: Annotations, target: Path, options: FormatOptio
     with atomic_folder(target) as folder:
         for item in dicom_targets(annotations, "seg", options):
             if len(item.film):
-                save(_segmentation(item), folder / f"{names.of(item.film.name)}.dcm")
+                save(_segmentation(item), item, folder / f"{names.of(item.film.name)}.dcm")
 
 
 def _segmentation(item: DicomTarget) -> hd.seg.Segmentation:

@@ -1,4 +1,4 @@
-"""The DICOM film that a DICOM export refers to, without what names the patient.
+"""`dicom_targets`: the DICOM films that objects are written about, without what names the patient.
 
 Needs the `dicom` extra (highdicom).
 """
@@ -10,35 +10,37 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import generate_uid
 
 from data_manifests.support.errors import ConfigError, DataError, Problem
+from localize.formats.dicom import codes
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.options import FormatOptions
-from localize.formats.hub.source_file import source_file
+from localize.formats.hub.film_names import film_file
+from localize.formats.hub.format_options import FormatOptions
 
-# What the objects that we write need of the film: references, geometry and the grey scale that a
-# presentation state would otherwise switch off. Everything else, names and dates first, stays out.
+# What the objects need of the film: references, geometry and grey scale. All else, names and dates
+# first, stays out.
 KEPT = (
     "SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID Modality "
     "Rows Columns SamplesPerPixel PhotometricInterpretation BitsAllocated BitsStored HighBit "
     "PixelRepresentation PixelSpacing ImagerPixelSpacing RescaleSlope RescaleIntercept RescaleType "
     "ModalityLUTSequence VOILUTSequence WindowCenter WindowWidth VOILUTFunction "
-    "PresentationLUTShape"
+    "PresentationLUTShape PatientOrientation Laterality ImageLaterality"
 ).split()
 REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-# PS3.3 C.11.1.1.2: the defined terms; US is "unspecified".
-RESCALE_TYPES = ("OD", "HU", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT")
 # Attributes that must be present in a DICOM object, if only empty (type 2).
 PATIENT = (
     "PatientName PatientID PatientBirthDate PatientSex AccessionNumber StudyID StudyDate StudyTime "
     "ReferringPhysicianName"
 ).split()
+# dcmtk refuses a presentation state whose patient has no name.
+NO_NAME = "Anonymous^"
+# UTF-8: holds the names of all patients and the labels of all annotators.
+CHARACTER_SET = "ISO_IR 192"
+SERIES_DESCRIPTION = "pneumonia boxes, research only"
 MANUFACTURER = "pneumoloc"
-LUT_DATA = 0x00283006
 DEVICE_UID = generate_uid(entropy_srcs=["pneumoloc"])
 
 
@@ -46,8 +48,14 @@ DEVICE_UID = generate_uid(entropy_srcs=["pneumoloc"])
 class DicomTarget:
     """One film with its reduced header, and the identity of the object that is written about it.
 
-    `model` fits DICOM's 64 characters; the UIDs depend on the film, the model and the boxes only:
-    the same export twice is the same object.
+    Args:
+        film: the film with its boxes.
+        header: the film's header, reduced to `KEPT` and `PATIENT`.
+        model: name of the model in at most 64 characters.
+        series_uid: depends on the film's study, the model and the kind of object.
+        instance_uid: depends on the film and on all that is written: the same export twice gives
+            the same object.
+        number: from 1 on.
     """
 
     film: FilmAnnotation
@@ -56,6 +64,10 @@ class DicomTarget:
     series_uid: str
     instance_uid: str
     number: int
+
+    def part_uid(self, part: str) -> str:
+        """A UID for a part of the object, the same in each export."""
+        return str(generate_uid(entropy_srcs=[self.instance_uid, part]))
 
 
 def dicom_targets(
@@ -66,17 +78,24 @@ def dicom_targets(
     Raises:
         DataError: a film that is no DICOM file, has another size, or lacks its UIDs.
     """
-    model = " ".join(annotations.model.split())[:64] or MANUFACTURER
+    model = codes.plain_text(annotations.model or MANUFACTURER, 64)
     for number, film in enumerate(annotations, start=1):
         header = source_header(film, options)
-        identity = [kind, model, str(header.SOPInstanceUID)]
-        content = [film.xyxy.tobytes().hex(), film.scores.tobytes().hex(), *film.labels]
+        identity = [kind, model, str(options.keep_patient)]
+        content = [
+            film.xyxy.tobytes().hex(),
+            film.scores.tobytes().hex(),
+            repr((film.labels, film.keywords, film.p_pneumonia, film.severity)),
+            *(str(header[name].value) for name in PATIENT),
+        ]
         yield DicomTarget(
             film=film,
             header=header,
             model=model,
-            series_uid=generate_uid(entropy_srcs=[*identity[:2], str(header.StudyInstanceUID)]),
-            instance_uid=generate_uid(entropy_srcs=identity + content),
+            series_uid=generate_uid(entropy_srcs=[*identity, str(header.StudyInstanceUID)]),
+            instance_uid=generate_uid(
+                entropy_srcs=[*identity, str(header.SOPInstanceUID), *content]
+            ),
             number=number,
         )
 
@@ -87,7 +106,7 @@ def source_header(film: FilmAnnotation, options: FormatOptions) -> pydicom.Datas
     Raises:
         DataError: as `dicom_targets`.
     """
-    path = source_file(film, options.image_root)
+    path = film_file(film.name, film.path, options.image_root)
     try:
         whole = pydicom.dcmread(path, stop_before_pixels=True)
     except (InvalidDicomError, ValueError, OSError) as error:
@@ -105,26 +124,12 @@ def source_header(film: FilmAnnotation, options: FormatOptions) -> pydicom.Datas
     for name in KEPT:
         if name in whole:
             header[name] = whole[name]
-    _plain_grey_scale(header)
-    if header.get("VOILUTSequence"):
-        # A presentation state holds one of the two; the reader of films takes the table first, too.
-        for name in ("WindowCenter", "WindowWidth"):
-            header.pop(name, None)
     for name in PATIENT:
-        setattr(header, name, whole.get(name, "") if options.keep_patient else "")
+        # As text: a name keeps the bytes of its own character set otherwise.
+        setattr(header, name, str(whole.get(name) or "") if options.keep_patient else "")
+    if not header.PatientName:
+        header.PatientName = NO_NAME
     return header
-
-
-def _plain_grey_scale(header: pydicom.Dataset) -> None:
-    """Take out what somebody may have typed there (unit, names of tables); tables become words."""
-    if "RescaleType" in header and header.RescaleType not in RESCALE_TYPES:
-        header.RescaleType = "US"
-    for name in ("ModalityLUTSequence", "VOILUTSequence"):
-        for item in header.get(name) or ():
-            item.pop("LUTExplanation", None)
-            if not isinstance(item.LUTData, bytes):  # PS3.6: US or OW; highdicom knows OW only
-                values = np.asarray(item.LUTData, dtype="<u2")
-                item["LUTData"] = pydicom.DataElement(LUT_DATA, "OW", values.tobytes())
 
 
 def require_highdicom() -> None:
@@ -139,10 +144,22 @@ def require_highdicom() -> None:
         raise ConfigError("DICOM objects need highdicom: pip install pneumoloc[dicom]") from error
 
 
-def save(dataset: pydicom.Dataset, path: Path) -> None:
-    """Write a DICOM object into a folder that is renamed as a whole later."""
+def save(dataset: pydicom.Dataset, item: DicomTarget, path: Path) -> None:
+    """Finish a DICOM object and write it into a folder that is renamed as a whole later."""
+    dataset.SpecificCharacterSet = CHARACTER_SET
+    dataset.SeriesDescription = SERIES_DESCRIPTION
+    # Required if the film states none of itself, and then empty: a chest has two sides.
+    dataset.Laterality = item.header.get("Laterality") or ""
+    for holder in _holders_of_dimensions(dataset):
+        holder.DimensionOrganizationUID = item.part_uid("dimensions")
     path.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_as(path, enforce_file_format=True)
+
+
+def _holders_of_dimensions(dataset: pydicom.Dataset) -> list[pydicom.Dataset]:
+    """The items with the dimension organization's UID, which highdicom draws at random."""
+    sequences = ("DimensionOrganizationSequence", "DimensionIndexSequence")
+    return [item for name in sequences for item in dataset.get(name) or ()]
 
 
 def _error(film: FilmAnnotation, expected: str, got: str, fix: str) -> DataError:

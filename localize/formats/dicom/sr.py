@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import generate_uid
 
+from data_manifests.laterality import sides_of
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
-from localize.evaluation.film_boxes import Floats
 from localize.formats.dicom import codes
 from localize.formats.dicom.source import (
     DEVICE_UID,
@@ -29,10 +29,11 @@ from localize.formats.dicom.source import (
     save,
 )
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.names import SafeNames
-from localize.formats.hub.options import FormatOptions
-from localize.formats.hub.reading import BadField, box_array, file_error
+from localize.formats.hub.film_names import SafeNames
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.imported_film import Corners, ImportedBox, ImportedFilm
+from localize.formats.hub.reading import BadField, file_error
+from localize.formats.hub.writing import atomic_folder
 
 if TYPE_CHECKING:
     import highdicom as hd
@@ -53,10 +54,10 @@ def write_dicom_sr(annotations: Annotations, target: Path, options: FormatOption
     names = SafeNames(film.name for film in annotations)
     with atomic_folder(target) as folder:
         for item in dicom_targets(annotations, "sr", options):
-            save(_report(item), folder / f"{names.of(item.film.name)}.dcm")
+            save(_report(item), item, folder / f"{names.of(item.film.name)}.dcm")
 
 
-def read_dicom_sr(path: Path) -> list[FilmAnnotation]:
+def read_dicom_sr(path: Path) -> list[ImportedFilm]:
     """Read all structured reports of a folder, or one; `name` is the film's SOP instance UID.
 
     Raises:
@@ -80,7 +81,7 @@ def read_dicom_sr(path: Path) -> list[FilmAnnotation]:
     return films
 
 
-def name_by_sop_uid(films: Sequence[FilmAnnotation], manifest: Manifest) -> list[FilmAnnotation]:
+def name_by_sop_uid(films: Sequence[ImportedFilm], manifest: Manifest) -> list[ImportedFilm]:
     """Give films that are known by their SOP instance UID the path they have in the manifest.
 
     Reads the headers of the manifest's DICOM files; films that are not found keep their UID.
@@ -135,9 +136,7 @@ def _film_group(item: DicomTarget) -> hd.sr.MeasurementsAndQualitativeEvaluation
     header = item.header
     numbers = ((codes.SCORE, item.film.p_pneumonia), (codes.EXTENT, item.film.severity))
     return hd.sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=hd.sr.TrackingIdentifier(
-            uid=generate_uid(entropy_srcs=[item.instance_uid, "film"]), identifier="film"
-        ),
+        tracking_identifier=hd.sr.TrackingIdentifier(uid=item.part_uid("film"), identifier="film"),
         finding_type=codes.PNEUMONIA,
         source_images=[
             hd.sr.SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID)
@@ -160,21 +159,19 @@ def _group(item: DicomTarget, place: int) -> hd.sr.PlanarROIMeasurementsAndQuali
         graphic_data=closed_corners(film.xyxy[place].tolist()),
         source_image=hd.sr.SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID),
     )
-    words = film.keywords[place]
-    sides = [codes.LATERALITY[word] for word in words if word in codes.LATERALITY]
+    side = _side(film, place)
+    words = [w for w in film.keywords[place] if w not in codes.LATERALITY or w == side]
     measurements = []
-    if np.isfinite(film.scores[place]):
-        measurements.append(
-            hd.sr.Measurement(codes.SCORE, float(film.scores[place]), codes.NO_UNITS)
-        )
+    if (score := film.score(place)) is not None:
+        measurements.append(hd.sr.Measurement(codes.SCORE, score, codes.NO_UNITS))
     return hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=hd.sr.TrackingIdentifier(
-            uid=generate_uid(entropy_srcs=[item.instance_uid, str(place)]),
+            uid=item.part_uid(str(place)),
             identifier=f"box {place + 1}",
         ),
         referenced_region=region,
         finding_type=codes.label_code(film.labels[place]),
-        finding_sites=[hd.sr.FindingSite(codes.LUNG, sides[0] if len(sides) == 1 else None)],
+        finding_sites=[hd.sr.FindingSite(codes.LUNG, codes.LATERALITY.get(side))],
         measurements=measurements or None,
         qualitative_evaluations=[
             hd.sr.QualitativeEvaluation(
@@ -188,50 +185,50 @@ def _group(item: DicomTarget, place: int) -> hd.sr.PlanarROIMeasurementsAndQuali
     )
 
 
+def _side(film: FilmAnnotation, place: int) -> str:
+    """The patient's side that a box lies on; "bilateral" for one across the midline."""
+    (side,) = sides_of(film.xyxy[place : place + 1], film.width)
+    return "bilateral" if side == "central" else side
+
+
 def closed_corners(xyxy: list[float]) -> Floats:
     """The five points (5, 2) of a closed rectangle, from the top-left corner clockwise."""
     x1, y1, x2, y2 = xyxy
     return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]], dtype=np.float64)
 
 
-def _film(file: Path) -> FilmAnnotation:
+def _film(file: Path) -> ImportedFilm:
     import highdicom as hd
 
     report = hd.sr.srread(file)
     uid = _referenced_film(report)
-    boxes, labels, scores, keywords = [], [], [], []
+    boxes = []
     content: Any = report.content  # a MeasurementReport, though declared as its base class
-    groups = content.get_planar_roi_measurement_groups()
-    for group in groups:
+    for group in content.get_planar_roi_measurement_groups():
         region = group.roi
         if not isinstance(region, hd.sr.ImageRegion):
             raise BadField("region", "2D coordinates", type(region).__name__)
-        boxes.append(_upright(np.asarray(region.value, dtype=np.float64)))
-        labels.append("" if group.finding_type is None else codes.code_label(group.finding_type))
-        scores.append(_numbers(group).get(codes.SCORE[:2], np.nan))
-        keywords.append(
-            tuple(
-                codes.code_word(found.value)
-                for found in group.get_qualitative_evaluations()
-                # highdicom counts the geometric purpose among them, viewers add more.
-                if str(found.name.value) in (codes.SEVERITY.value, codes.DESCRIPTOR.value)
+        boxes.append(
+            ImportedBox(
+                _upright(np.asarray(region.value, dtype=np.float64)),
+                "" if group.finding_type is None else codes.code_label(group.finding_type),
+                _numbers(group).get(codes.SCORE[:2], np.nan),
+                tuple(
+                    codes.code_word(found.value)
+                    for found in group.get_qualitative_evaluations()
+                    # highdicom counts the geometric purpose among them, viewers add more.
+                    if str(found.name.value) in (codes.SEVERITY.value, codes.DESCRIPTOR.value)
+                ),
             )
         )
     film: dict[tuple[str, str], float] = {}
     for group in content.get_image_measurement_groups():
         film |= _numbers(group)
-    observer = str(
-        report.get("VerifyingObserverSequence", [{}])[0].get("VerifyingOrganization", "")
-    )
-    return FilmAnnotation(
+    verifier = report.get("VerifyingObserverSequence", [{}])[0]
+    return ImportedFilm(
         name=uid,
-        width=0,
-        height=0,
-        xyxy=box_array(boxes),
-        labels=tuple(labels),
-        scores=np.array(scores, dtype=np.float64),
-        keywords=tuple(keywords),
-        annotators=(observer,) * len(boxes),
+        boxes=tuple(boxes),
+        annotator=str(verifier.get("VerifyingOrganization", "")),
         p_pneumonia=film.get(codes.SCORE[:2]),
         severity=film.get(codes.EXTENT[:2]),
     )
@@ -261,10 +258,10 @@ def _referenced_film(report: Any) -> str:  # Any: hd.sr has no stubs
     return uids.pop()
 
 
-def _upright(points: Floats) -> list[float]:
+def _upright(points: Floats) -> Corners:
     """The corners of a rectangle of 4 or 5 points."""
     low, high = points.min(axis=0), points.max(axis=0)
     at_edge = np.minimum(np.abs(points - low), np.abs(points - high)) <= UPRIGHT_PX
     if len(points) not in (4, 5) or not at_edge.all() or not (high > low).all():
         raise BadField("region", "an upright rectangle of 4 or 5 points", points.tolist())
-    return [*low.tolist(), *high.tolist()]
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])

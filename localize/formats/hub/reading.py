@@ -1,4 +1,4 @@
-"""Reading files that others wrote: every fault gets a place and a name."""
+"""What the readers share: JSON files, fields of JSON objects, and errors with file and field."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from data_manifests.support.errors import DataError, Problem
-from localize.evaluation.film_boxes import Floats
 
 
 class BadField(ValueError):
-    """A field that is missing or of another kind; turned into a `Problem` by the reader."""
+    """A field that is missing or of another type; the reader turns it into a `Problem`."""
 
     def __init__(self, field: str, expected: str, got: object) -> None:
         super().__init__(f"{field}: expected {expected}, got {got!r:.100}")
         self.field, self.expected, self.got = field, expected, f"{got!r:.100}"
 
     def problem(self, file: str, where: str) -> Problem:
-        """The fault in the words of `Problem`."""
+        """The error as a `Problem`."""
         return Problem(file, self.expected, self.got, field=f"{where} {self.field}".strip())
 
 
@@ -63,8 +60,3 @@ def number(value: object, field: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise BadField(field, "a finite number", value)
     return float(value)
-
-
-def box_array(rows: list[list[float]]) -> Floats:
-    """(N, 4) float64, also for no boxes."""
-    return np.asarray(rows, dtype=np.float64).reshape(-1, 4)

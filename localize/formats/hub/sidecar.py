@@ -1,10 +1,12 @@
-"""The CSV beside every export: all that is known about each box, whatever the format can hold."""
+"""The CSV beside every export: all that is known of each box, whatever the format can hold."""
 
 from __future__ import annotations
 
 import csv
 import math
 from pathlib import Path
+
+import numpy as np
 
 from data_manifests.support.atomic import atomic_path
 from localize.formats.hub.annotations import Annotations
@@ -24,6 +26,7 @@ COLUMNS = (
     "alpha",
     "detector_score",
     "attributes",
+    "annotator",
     "p_pneumonia",
     "severity",
     "model",
@@ -47,15 +50,18 @@ def write_sidecar(annotations: Annotations, target: Path) -> None:
             head = [film.name, film.image_id, film.width, film.height]
             tail = [_cell(film.p_pneumonia), _cell(film.severity), annotations.model]
             if not len(film):
-                writer.writerow([*head, *[""] * 10, *tail])
+                writer.writerow([*head, *[""] * 10, film.annotator, *tail])
+            alphas = (
+                np.full(len(film), np.nan) if film.prediction is None else film.prediction.alphas
+            )
+            detector = alphas if film.prediction is None else film.prediction.detector_scores
             for place, corners in enumerate(film.xyxy.tolist()):
                 numbers = [
-                    _cell(float(column[place])) if len(column) else ""
-                    for column in (film.scores, film.alphas, film.detector_scores)
+                    _cell(float(column[place])) for column in (film.scores, alphas, detector)
                 ]
                 words = ";".join(film.keywords[place])
                 row = [place + 1, *corners, film.labels[place], *numbers, words]
-                writer.writerow([*head, *row, *tail])
+                writer.writerow([*head, *row, film.annotators[place], *tail])
 
 
 def _cell(value: float | None) -> float | str:

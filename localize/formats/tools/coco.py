@@ -6,26 +6,24 @@ https://cocodataset.org/#format-data. Boxes are [x, y, width, height] in pixels 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.json_stream import dump, write_list
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.imported_film import ImportedBox, ImportedFilm
 from localize.formats.hub.reading import (
     BadField,
-    box_array,
     file_error,
     get,
     load_json,
     number,
 )
-from localize.formats.hub.whole_pixels import whole_corners
+from localize.formats.hub.writing import json_line, whole_corners, write_json_list
 
 Row = dict[str, Any]  # Any: a JSON object of the format
 
@@ -57,13 +55,14 @@ def write_v7_coco(annotations: Annotations, target: Path, options: FormatOptions
             x, y, width, height = row["bbox"]
             corners = whole_corners([x, y, x + width, y + height])
             row |= _geometry(corners, has_polygon=True)
-            yield {key: value for key, value in row.items() if key not in ("score", "attributes")}
+            yield {key: value for key, value in row.items() if key not in _EXTRA}
 
     images = ({k: v for k, v in _image_row(f, ids).items() if k in _PLAIN} for f in annotations)
     _write_dataset(target, annotations, images=images, boxes=boxes())
 
 
 _PLAIN = ("id", "file_name", "width", "height")
+_EXTRA = ("score", "attributes", "annotator")
 
 
 def write_coco_results(annotations: Annotations, target: Path, options: FormatOptions) -> None:
@@ -86,10 +85,10 @@ def write_coco_results(annotations: Annotations, target: Path, options: FormatOp
             yield {key: row[key] for key in ("image_id", "category_id", "bbox", "score")}
 
     with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as handle:
-        write_list(handle, rows())
+        write_json_list(handle, rows())
 
 
-def read_coco(path: Path) -> list[FilmAnnotation]:
+def read_coco(path: Path) -> list[ImportedFilm]:
     """Read a COCO data set; films without boxes included.
 
     Raises:
@@ -105,7 +104,7 @@ def read_coco(path: Path) -> list[FilmAnnotation]:
             names[get(row, "id", (int, str), "an id")] = get(row, "name", str, "a name")
         except BadField as fault:
             problems.append(fault.problem(str(path), f"categories[{place}]"))
-    boxes: dict[object, list[tuple[list[float], str, float, tuple[str, ...]]]] = {}
+    boxes: dict[object, list[ImportedBox]] = {}
     for place, row in enumerate(content["images"]):
         try:
             if get(row, "id", (int, str), "an id") in boxes:
@@ -127,9 +126,7 @@ def read_coco(path: Path) -> list[FilmAnnotation]:
     return [_film(row, boxes[row["id"]]) for row in content["images"]]
 
 
-def _parsed_box(
-    row: Row, names: dict[object, str]
-) -> tuple[list[float], str, float, tuple[str, ...]]:
+def _parsed_box(row: Row, names: dict[object, str]) -> ImportedBox:
     values = get(row, "bbox", list, "[x, y, width, height]")
     if len(values) != 4:
         raise BadField("bbox", "[x, y, width, height]", values)
@@ -142,25 +139,33 @@ def _parsed_box(
     score = number(row["score"], "score") if "score" in row else float("nan")
     attributes = row.get("attributes")
     words = attributes.items() if isinstance(attributes, dict) else ()
-    return (
-        [x, y, x + width, y + height],
+    return ImportedBox(
+        (x, y, x + width, y + height),
         names[category],
         score,
         tuple(str(word) for word, is_set in words if is_set is True),
+        str(row.get("annotator") or ""),
     )
 
 
-def _film(row: Row, boxes: list[tuple[list[float], str, float, tuple[str, ...]]]) -> FilmAnnotation:
+def _film(row: Row, boxes: list[ImportedBox]) -> ImportedFilm:
     width, height = row.get("width"), row.get("height")
-    return FilmAnnotation(
+    return ImportedFilm(
         name=row["file_name"],
-        width=width if isinstance(width, int) else 0,
-        height=height if isinstance(height, int) else 0,
-        xyxy=box_array([box[0] for box in boxes]),
-        labels=tuple(box[1] for box in boxes),
-        scores=np.array([box[2] for box in boxes], dtype=np.float64),
-        keywords=tuple(box[3] for box in boxes),
+        boxes=tuple(boxes),
+        size=(width, height) if isinstance(width, int) and isinstance(height, int) else None,
+        annotator=str(row.get("annotator") or ""),
+        image_id=str(row.get("pneumoloc_id") or ""),
+        p_pneumonia=_finite(row.get("p_pneumonia")),
+        severity=_finite(row.get("severity")),
     )
+
+
+def _finite(value: object) -> float | None:
+    """A number of our own export; other tools may use the key for something else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
 
 
 def _write_dataset(
@@ -175,10 +180,10 @@ def _write_dataset(
         ],
     }
     with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as handle:
-        handle.write(dump(head)[:-1] + ',\n"images": ')
-        write_list(handle, images)
+        handle.write(json_line(head)[:-1] + ',\n"images": ')
+        write_json_list(handle, images)
         handle.write(',\n"annotations": ')
-        write_list(handle, boxes)
+        write_json_list(handle, boxes)
         handle.write("}\n")
 
 
@@ -194,8 +199,10 @@ def _image_row(film: FilmAnnotation, ids: dict[str, int]) -> Row:
         row["p_pneumonia"] = film.p_pneumonia
     if film.severity is not None:
         row["severity"] = film.severity
-    if film.probabilities:
-        row["attributes"] = dict(film.probabilities)
+    if film.annotator:
+        row["annotator"] = film.annotator
+    if film.prediction is not None and film.prediction.attributes:
+        row["attributes"] = dict(film.prediction.attributes)
     return row
 
 
@@ -212,11 +219,13 @@ def _box_rows(annotations: Annotations, ids: dict[str, int], *, has_polygon: boo
                 **_geometry(corners, has_polygon=has_polygon),
                 "iscrowd": 0,
             }
-            score = float(film.scores[place])
-            if np.isfinite(score):
+            score = film.score(place)
+            if score is not None:
                 row["score"] = score
             if film.keywords[place]:
                 row["attributes"] = dict.fromkeys(film.keywords[place], True)
+            if film.annotators[place]:
+                row["annotator"] = film.annotators[place]
             yield row
 
 

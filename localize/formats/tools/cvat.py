@@ -19,9 +19,10 @@ from defusedxml.ElementTree import iterparse
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.options import FormatOptions
-from localize.formats.hub.reading import BadField, box_array, file_error
-from localize.formats.hub.xml_text import attribute, text
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.imported_film import ImportedBox, ImportedFilm
+from localize.formats.hub.reading import BadField, file_error
+from localize.formats.hub.writing import xml_attribute, xml_text
 
 # The film's own numbers travel on a tag, the only thing in CVAT that belongs to a whole image.
 FILM_TAG = "film scores"
@@ -40,7 +41,7 @@ def write_cvat(annotations: Annotations, target: Path, options: FormatOptions) -
         handle.write("</annotations>\n")
 
 
-def read_cvat(path: Path) -> list[FilmAnnotation]:
+def read_cvat(path: Path) -> list[ImportedFilm]:
     """Read CVAT's XML, or the ZIP that holds it as `annotations.xml`.
 
     Raises:
@@ -64,17 +65,19 @@ def read_cvat(path: Path) -> list[FilmAnnotation]:
 def _meta(annotations: Annotations) -> Iterator[str]:
     yield "  <meta><task>\n    <name>pneumoloc</name>\n"
     yield f"    <size>{len(annotations)}</size>\n    <mode>annotation</mode>\n    <labels>\n"
-    box_attributes = [_declared("score", "text")]
+    box_attributes = [_declared("score", "text"), _declared("annotator", "text")]
     box_attributes += [_declared(word, "checkbox") for word in annotations.keywords]
     for label in annotations.labels:
         yield _label(label, "rectangle", box_attributes)
-    yield _label(FILM_TAG, "tag", [_declared(name, "text") for name in FILM_NUMBERS])
+    yield _label(
+        FILM_TAG, "tag", [_declared(name, "text") for name in (*FILM_NUMBERS, "annotator")]
+    )
     yield "    </labels>\n  </task></meta>\n"
 
 
 def _label(name: str, kind: str, attributes: list[str]) -> str:
     return (
-        f"      <label><name>{text(name)}</name><type>{kind}</type>\n"
+        f"      <label><name>{xml_text(name)}</name><type>{kind}</type>\n"
         f"        <attributes>\n{''.join(attributes)}        </attributes>\n      </label>\n"
     )
 
@@ -82,7 +85,7 @@ def _label(name: str, kind: str, attributes: list[str]) -> str:
 def _declared(name: str, kind: str) -> str:
     default = "false" if kind == "checkbox" else ""
     return (
-        f"          <attribute><name>{text(name)}</name><mutable>False</mutable>"
+        f"          <attribute><name>{xml_text(name)}</name><mutable>False</mutable>"
         f"<input_type>{kind}</input_type><default_value>{default}</default_value>"
         f"<values>{default}</values></attribute>\n"
     )
@@ -90,37 +93,39 @@ def _declared(name: str, kind: str) -> str:
 
 def _image(number: int, film: FilmAnnotation, keywords: tuple[str, ...]) -> Iterator[str]:
     yield (
-        f'  <image id="{number}" name={attribute(film.name)} '
+        f'  <image id="{number}" name={xml_attribute(film.name)} '
         f'width="{film.width}" height="{film.height}">\n'
     )
     for place, (x1, y1, x2, y2) in enumerate(film.xyxy.tolist()):
+        source = "manual" if film.annotators[place] else "auto"
         yield (
-            f'    <box label={attribute(film.labels[place])} source="auto" occluded="0" '
+            f'    <box label={xml_attribute(film.labels[place])} source="{source}" occluded="0" '
             f'xtl="{x1:.6f}" ytl="{y1:.6f}" xbr="{x2:.6f}" ybr="{y2:.6f}" z_order="0">\n'
         )
-        if np.isfinite(film.scores[place]):
-            yield _value("score", f"{float(film.scores[place])!r}")
+        if (score := film.score(place)) is not None:
+            yield _value("score", repr(score))
+        if film.annotators[place]:
+            yield _value("annotator", film.annotators[place])
         for word in keywords:
             yield _value(word, "true" if word in film.keywords[place] else "false")
         yield "    </box>\n"
-    known = [
-        (name, value)
-        for name, value in zip(FILM_NUMBERS, (film.p_pneumonia, film.severity), strict=True)
-        if value is not None
-    ]
-    if known:
+    numbers = zip(FILM_NUMBERS, (film.p_pneumonia, film.severity), strict=True)
+    values = [(name, repr(value)) for name, value in numbers if value is not None]
+    if film.annotator:
+        values.append(("annotator", film.annotator))
+    if values:
         yield f'    <tag label="{FILM_TAG}" source="auto">\n'
-        yield from (_value(name, f"{value!r}") for name, value in known)
+        yield from (_value(name, value) for name, value in values)
         yield "    </tag>\n"
     yield "  </image>\n"
 
 
 def _value(name: str, value: str) -> str:
-    return f"      <attribute name={attribute(name)}>{text(value)}</attribute>\n"
+    return f"      <attribute name={xml_attribute(name)}>{xml_text(value)}</attribute>\n"
 
 
-def _read(handle: IO[bytes], path: Path) -> list[FilmAnnotation]:
-    films: list[FilmAnnotation] = []
+def _read(handle: IO[bytes], path: Path) -> list[ImportedFilm]:
+    films: list[ImportedFilm] = []
     problems: list[Problem] = []
     annotator = ""
     try:
@@ -144,31 +149,39 @@ def _read(handle: IO[bytes], path: Path) -> list[FilmAnnotation]:
     return films
 
 
-def _film(image: Element[Any], name: str, annotator: str) -> FilmAnnotation:
-    boxes, labels, scores, keywords = [], [], [], []
-    numbers: dict[str, float] = {}
+def _film(image: Element[Any], name: str, assignee: str) -> ImportedFilm:
+    boxes = []
+    film_values: dict[str, str] = {}
     for shape in image:
         values = {a.get("name") or "": (a.text or "").strip() for a in shape.iter("attribute")}
         if shape.tag == "tag":
-            numbers |= {k: _float(v, k) for k, v in values.items() if k in FILM_NUMBERS and v}
+            film_values |= values
             continue
         if shape.tag != "box":
             raise BadField("shape", "box", shape.tag)
         if _float(shape.get("rotation") or "0", "rotation"):
             raise BadField("rotation", "0 (an upright box)", shape.get("rotation"))
-        boxes.append([_float(shape.get(k) or "", k) for k in ("xtl", "ytl", "xbr", "ybr")])
-        labels.append(shape.get("label") or "")
-        scores.append(_float(values.pop("score"), "score") if values.get("score") else np.nan)
-        keywords.append(tuple(word for word, value in values.items() if value == "true"))
-    return FilmAnnotation(
+        x1, y1, x2, y2 = (_float(shape.get(k) or "", k) for k in ("xtl", "ytl", "xbr", "ybr"))
+        boxes.append(
+            ImportedBox(
+                (x1, y1, x2, y2),
+                shape.get("label") or "",
+                _float(values["score"], "score") if values.get("score") else np.nan,
+                tuple(word for word, value in values.items() if value == "true"),
+                values.get("annotator", ""),
+            )
+        )
+    numbers = {
+        name: _float(film_values[name], name) for name in FILM_NUMBERS if film_values.get(name)
+    }
+    return ImportedFilm(
         name=name,
-        width=int(_float(image.get("width") or "", "width")),
-        height=int(_float(image.get("height") or "", "height")),
-        xyxy=box_array(boxes),
-        labels=tuple(labels),
-        scores=np.array(scores, dtype=np.float64),
-        keywords=tuple(keywords),
-        annotators=(annotator,) * len(boxes),
+        boxes=tuple(boxes),
+        size=(
+            int(_float(image.get("width") or "", "width")),
+            int(_float(image.get("height") or "", "height")),
+        ),
+        annotator=film_values.get("annotator") or assignee,
         p_pneumonia=numbers.get("p_pneumonia"),
         severity=numbers.get("severity"),
     )

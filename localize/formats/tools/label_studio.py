@@ -1,13 +1,14 @@
-"""Label Studio: pre-annotations with their labeling configuration, and the export that comes back.
+"""Label Studio: tasks with their labeling configuration, and the export that comes back.
 
 https://labelstud.io/guide/predictions. Boxes are percent of the film (0 to 100) from the top-left
-corner. All boxes of a film go into one prediction: of several only one is shown (issue 8012).
+corner. All boxes of a model go into one prediction: of several only one is shown (issue 8012). The
+work of a person is an annotation, one for each person.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -17,17 +18,22 @@ import numpy as np
 from data_manifests.support.atomic import atomic_path, write_text
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.json_stream import write_list
-from localize.formats.hub.options import FormatOptions
-from localize.formats.hub.reading import BadField, box_array, file_error, get, load_json, number
-from localize.formats.hub.xml_text import attribute
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.imported_film import Corners, ImportedBox, ImportedFilm
+from localize.formats.hub.reading import BadField, file_error, get, load_json, number
+from localize.formats.hub.writing import write_json_list, xml_attribute
 
 Row = dict[str, Any]  # Any: a JSON object of the format
 LABEL, KEYWORDS, SEVERITY, IMAGE = "label", "attributes", "severity", "image"
+# Where a region comes from, in Label Studio's words.
+MODEL, PERSON = "prediction", "manual"
 
 
 def write_label_studio(annotations: Annotations, target: Path, options: FormatOptions) -> None:
-    """Write tasks with predictions, and the labeling configuration as `<target stem>.config.xml`.
+    """Write tasks, and the labeling configuration as `<target stem>.config.xml`.
+
+    The boxes of a film that a person reviewed or drew are an annotation of that person; other boxes
+    are a prediction.
 
     Paste the configuration into the project first, then import the tasks. Films must be reachable
     under `image_url` + name; Label Studio shows no DICOM, so give it PNG or JPEG films.
@@ -35,7 +41,7 @@ def write_label_studio(annotations: Annotations, target: Path, options: FormatOp
     config = target.with_name(f"{target.stem}.config.xml")
     with atomic_path(target) as temporary:
         with temporary.open("w", encoding="utf-8") as handle:
-            write_list(handle, _tasks(annotations, options.image_url))
+            write_json_list(handle, _tasks(annotations, options.image_url))
         write_text(config, labeling_config(annotations))
 
 
@@ -43,67 +49,98 @@ def labeling_config(annotations: Annotations) -> str:
     """The labeling configuration that the tasks' `from_name` and `to_name` refer to."""
     lines = [
         "<View>",
-        f'  <Image name="{IMAGE}" value="$image" zoom="true" zoomControl="true"/>',
+        f'  <Image name="{IMAGE}" value="$image" zoom="true" zoomControl="true" '
+        'brightnessControl="true" contrastControl="true"/>',
         f'  <RectangleLabels name="{LABEL}" toName="{IMAGE}">',
-        *(f"    <Label value={attribute(label)}/>" for label in annotations.labels),
+        *(f"    <Label value={xml_attribute(label)}/>" for label in annotations.labels),
         "  </RectangleLabels>",
     ]
     if annotations.keywords:
         lines += [
             f'  <Choices name="{KEYWORDS}" toName="{IMAGE}" choice="multiple" perRegion="true">',
-            *(f"    <Choice value={attribute(word)}/>" for word in annotations.keywords),
+            *(f"    <Choice value={xml_attribute(word)}/>" for word in annotations.keywords),
             "  </Choices>",
         ]
     lines += [f'  <Number name="{SEVERITY}" toName="{IMAGE}" min="0" max="8" step="0.1"/>']
     return "\n".join([*lines, "</View>"]) + "\n"
 
 
-def read_label_studio(path: Path) -> list[FilmAnnotation]:
-    """Read Label Studio's JSON export: the newest annotation of each task that was not cancelled.
+def read_label_studio(path: Path) -> list[ImportedFilm]:
+    """Read Label Studio's JSON export.
 
-    Tasks without an annotation were not looked at and are left out.
+    Each person's newest annotation of a task that was not cancelled is a film of its own. Tasks
+    without an annotation were not looked at and are left out.
 
     Raises:
-        DataError: all faults of the file together; a rotated box is one.
+        DataError: all errors of the file together; a rotated box is one. No task has an annotation.
     """
     content = load_json(path)
     if not isinstance(content, list):
-        raise file_error(path, "a list of tasks (export as JSON, not JSON-MIN)", "another")
+        raise file_error(path, "a list of tasks (export as JSON)", "another JSON")
+    if content and all(isinstance(task, dict) and "data" not in task for task in content):
+        raise file_error(path, "Label Studio's JSON export", "JSON-MIN; export as JSON")
     films, problems = [], []
     for place, task in enumerate(content):
         try:
             data = get(task, "data", dict, "the task's data")
-            done = [a for a in task.get("annotations") or [] if not a.get("was_cancelled")]
-            if done:
-                last = max(
-                    done, key=lambda a: str(a.get("updated_at") or a.get("created_at") or "")
-                )
-                films.append(_parsed_film(data, last))
+            newest: dict[str, Row] = {}
+            for annotation in sorted(task.get("annotations") or [], key=_time):
+                if not annotation.get("was_cancelled"):
+                    newest[_annotator(annotation)] = annotation
+            films += [_parsed_film(data, name, found) for name, found in newest.items()]
         except BadField as fault:
             problems.append(fault.problem(str(path), f"task[{place}]"))
         except AttributeError as error:
             problems.append(Problem(str(path), "objects", str(error), field=f"task[{place}]"))
     if problems:
         raise DataError.from_problems(problems)
+    if not films:
+        expected = "tasks with a submitted annotation"
+        raise file_error(path, expected, f"none in {len(content)} tasks; submit them first")
     return films
 
 
 def _tasks(annotations: Annotations, image_url: str) -> Iterator[Row]:
     for film in annotations:
-        yield {
+        task: Row = {
             "data": {
                 "image": image_url + quote(film.name, errors="replace"),
                 "film": film.name,
                 "image_id": film.image_id,
-            },
-            "predictions": [film_prediction(film, annotations.model, annotations.keywords)],
+            }
         }
+        # A box without a score is a person's.
+        if film.is_reviewed or (len(film) and not np.isfinite(film.scores).any()):
+            task["annotations"] = list(_film_annotations(film, annotations.keywords))
+        else:
+            task["predictions"] = [film_prediction(film, annotations.model, annotations.keywords)]
+        yield task
+
+
+def _film_annotations(film: FilmAnnotation, keywords: tuple[str, ...]) -> Iterator[Row]:
+    """One annotation for each person, with the model's boxes that nobody changed in each."""
+    names = dict.fromkeys(name for name in (*film.annotators, film.annotator) if name)
+    for name in names or [""]:
+        boxes = [k for k, owner in enumerate(film.annotators) if owner in ("", name)]
+        row: Row = {"was_cancelled": False, "result": _result(film, boxes, keywords)}
+        yield row | ({"annotator": name} if name else {})
 
 
 def film_prediction(film: FilmAnnotation, model: str, keywords: tuple[str, ...]) -> Row:
     """One film as a Label Studio prediction; `keywords` are the words that the project knows."""
+    result = _result(film, range(len(film)), keywords)
+    score = _film_score(film)
+    return {
+        "model_version": model,
+        "result": result,
+        **({} if score is None else {"score": score}),
+    }
+
+
+def _result(film: FilmAnnotation, boxes: Sequence[int], keywords: tuple[str, ...]) -> list[Row]:
+    """The regions of some boxes, and the film's severity."""
     known = set(keywords)
-    result = [part for place in range(len(film)) for part in _regions(film, place, known)]
+    result = [part for place in boxes for part in _regions(film, place, known)]
     if film.severity is not None:
         result.append(
             {
@@ -114,7 +151,7 @@ def film_prediction(film: FilmAnnotation, model: str, keywords: tuple[str, ...])
                 "value": {"number": min(max(film.severity, 0.0), 8.0)},
             }
         )
-    return {"model_version": model, "score": _film_score(film), "result": result}
+    return result
 
 
 def _regions(film: FilmAnnotation, place: int, known: set[str]) -> Iterator[Row]:
@@ -132,14 +169,15 @@ def _regions(film: FilmAnnotation, place: int, known: set[str]) -> Iterator[Row]
         "original_width": film.width,
         "original_height": film.height,
         "image_rotation": 0,
+        "origin": PERSON if film.annotators[place] else MODEL,
     }
-    score = float(film.scores[place])
+    score = film.score(place)
     yield {
         **shared,
         "type": "rectanglelabels",
         "from_name": LABEL,
         "value": {**value, "rectanglelabels": [film.labels[place]]},
-        **({"score": min(max(score, 0.0), 1.0)} if np.isfinite(score) else {}),
+        **({} if score is None else {"score": min(max(score, 0.0), 1.0)}),
     }
     words = [word for word in film.keywords[place] if word in known]
     if words:
@@ -151,11 +189,11 @@ def _regions(film: FilmAnnotation, place: int, known: set[str]) -> Iterator[Row]
         }
 
 
-def _film_score(film: FilmAnnotation) -> float:
+def _film_score(film: FilmAnnotation) -> float | None:
     if film.p_pneumonia is not None:
         return film.p_pneumonia
     known = film.scores[np.isfinite(film.scores)]
-    return float(np.clip(known.max(), 0, 1)) if len(known) else 0.0
+    return float(np.clip(known.max(), 0, 1)) if len(known) else None
 
 
 def _region_id(film: FilmAnnotation, place: int) -> str:
@@ -163,13 +201,11 @@ def _region_id(film: FilmAnnotation, place: int) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:10]
 
 
-def _parsed_film(data: Row, annotation: Row) -> FilmAnnotation:
-    regions = get(annotation, "result", list, "a list of regions")
-    words: dict[object, list[str]] = {}
-    severity = None
-    boxes, labels, scores, region_ids = [], [], [], []
-    size = (0, 0)
-    for region in regions:
+def _parsed_film(data: Row, annotator: str, annotation: Row) -> ImportedFilm:
+    words: dict[object, tuple[str, ...]] = {}
+    severity, size = None, None
+    found: list[tuple[object, Corners, str, float, bool]] = []
+    for region in get(annotation, "result", list, "a list of regions"):
         kind = region.get("type")
         value = region.get("value") or {}
         if kind == "rectanglelabels":
@@ -177,39 +213,40 @@ def _parsed_film(data: Row, annotation: Row) -> FilmAnnotation:
                 get(region, "original_width", int, "the film's width"),
                 get(region, "original_height", int, "the film's height"),
             )
-            boxes.append(_parsed_box(value, size))
-            names = value.get("rectanglelabels") or [""]
-            labels.append(str(names[0]))
-            scores.append(number(region["score"], "score") if region.get("score") else np.nan)
-            region_ids.append(region.get("id"))
+            label = str((value.get("rectanglelabels") or [""])[0])
+            has_score = region.get("score") is not None
+            # A box that a person changed has no score, even if the tool copied that of the model.
+            is_changed = region.get("origin") in (PERSON, "prediction-changed")
+            is_drawn = is_changed or not has_score
+            score = np.nan if is_drawn else number(region["score"], "score")
+            found.append((region.get("id"), _parsed_box(value, size), label, score, is_drawn))
         elif kind == "choices":
-            words[region.get("id")] = [str(word) for word in value.get("choices") or []]
+            words[region.get("id")] = tuple(str(word) for word in value.get("choices") or [])
         elif kind == "number":
             severity = number(value.get("number"), "number")
         elif kind not in ("textarea", "rating", "relation", "taxonomy"):
             raise BadField("type", "rectanglelabels", kind)
-    return FilmAnnotation(
+    return ImportedFilm(
         name=_film_name(data),
-        width=size[0],
-        height=size[1],
-        xyxy=box_array(boxes),
-        labels=tuple(labels),
-        scores=np.array(scores, dtype=np.float64),
-        keywords=tuple(tuple(words.get(region_id, ())) for region_id in region_ids),
+        boxes=tuple(
+            ImportedBox(corners, label, score, words.get(key, ()), annotator if is_drawn else "")
+            for key, corners, label, score, is_drawn in found
+        ),
+        size=size,
+        annotator=annotator,
         image_id=str(data.get("image_id") or ""),
-        annotators=(_annotator(annotation.get("completed_by")),) * len(boxes),
         severity=severity,
     )
 
 
-def _parsed_box(value: Row, size: tuple[int, int]) -> list[float]:
+def _parsed_box(value: Row, size: tuple[int, int]) -> Corners:
     x, y, width, height = (
         number(value.get(k), f"value.{k}") for k in ("x", "y", "width", "height")
     )
     if value.get("rotation"):
         raise BadField("value.rotation", "0 (an upright box)", value["rotation"])
     scale = (size[0] / 100, size[1] / 100)
-    return [x * scale[0], y * scale[1], (x + width) * scale[0], (y + height) * scale[1]]
+    return x * scale[0], y * scale[1], (x + width) * scale[0], (y + height) * scale[1]
 
 
 def _film_name(data: Row) -> str:
@@ -224,8 +261,15 @@ def _film_name(data: Row) -> str:
     return name
 
 
-def _annotator(completed_by: object) -> str:
-    """The user's number; names and addresses stay behind."""
+def _annotator(annotation: Row) -> str:
+    """Who annotated: the name of our own export, else the user's number, never an address."""
+    if isinstance(annotation.get("annotator"), str):
+        return str(annotation["annotator"])
+    completed_by = annotation.get("completed_by")
     if isinstance(completed_by, dict):
         completed_by = completed_by.get("id")
     return "" if completed_by is None else f"label-studio-{completed_by}"
+
+
+def _time(annotation: Row) -> str:
+    return str(annotation.get("updated_at") or annotation.get("created_at") or "")

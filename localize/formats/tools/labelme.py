@@ -13,11 +13,11 @@ import numpy as np
 
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.json_stream import dump
-from localize.formats.hub.names import SafeNames
-from localize.formats.hub.options import FormatOptions
-from localize.formats.hub.reading import BadField, box_array, file_error, get, load_json, number
+from localize.formats.hub.film_names import SafeNames
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.imported_film import ImportedBox, ImportedFilm
+from localize.formats.hub.reading import BadField, file_error, get, load_json, number
+from localize.formats.hub.writing import atomic_folder, json_line
 
 VERSION = "5.5.0"  # of the file layout, unchanged since LabelMe 5
 
@@ -38,10 +38,10 @@ def write_labelme(annotations: Annotations, target: Path, options: FormatOptions
             path = folder / f"{name}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             image = posixpath.relpath(f"/{film.name}", f"/{posixpath.dirname(name)}")
-            path.write_text(dump(_document(film, image)) + "\n", "utf-8")
+            path.write_text(json_line(_document(film, image)) + "\n", "utf-8")
 
 
-def read_labelme(path: Path) -> list[FilmAnnotation]:
+def read_labelme(path: Path) -> list[ImportedFilm]:
     """Read all JSON files of a folder, or one.
 
     Raises:
@@ -53,7 +53,7 @@ def read_labelme(path: Path) -> list[FilmAnnotation]:
     )
     if not files:
         raise file_error(path, "LabelMe JSON files", "none")
-    films: list[FilmAnnotation] = []
+    films: list[ImportedFilm] = []
     problems: list[Problem] = []
     for file in files:
         try:
@@ -72,7 +72,7 @@ def read_labelme(path: Path) -> list[FilmAnnotation]:
 def _document(film: FilmAnnotation, image: str) -> dict[str, Any]:  # Any: a JSON object
     shapes = []
     for place, (x1, y1, x2, y2) in enumerate(film.xyxy.tolist()):
-        score = float(film.scores[place])
+        values = {"score": film.score(place), "annotator": film.annotators[place] or None}
         shapes.append(
             {
                 "label": film.labels[place],
@@ -82,10 +82,14 @@ def _document(film: FilmAnnotation, image: str) -> dict[str, Any]:  # Any: a JSO
                 "shape_type": "rectangle",
                 "flags": dict.fromkeys(film.keywords[place], True),
                 "mask": None,
-                **({"score": score} if np.isfinite(score) else {}),
+                **{key: value for key, value in values.items() if value is not None},
             }
         )
-    known = {"p_pneumonia": film.p_pneumonia, "severity": film.severity}
+    known = {
+        "p_pneumonia": film.p_pneumonia,
+        "severity": film.severity,
+        "annotator": film.annotator or None,
+    }
     return {
         "version": VERSION,
         "flags": {},
@@ -98,10 +102,10 @@ def _document(film: FilmAnnotation, image: str) -> dict[str, Any]:  # Any: a JSO
     }
 
 
-def _film(content: Any, folder: str) -> FilmAnnotation:  # Any: checked field by field
+def _film(content: Any, folder: str) -> ImportedFilm:  # Any: checked field by field
     shapes = get(content, "shapes", list, "a list of shapes")
     image = get(content, "imagePath", str, "the film's path").replace("\\", "/")
-    boxes, labels, scores, keywords = [], [], [], []
+    boxes = []
     for shape in shapes:
         if get(shape, "shape_type", str, "rectangle") != "rectangle":
             raise BadField("shape_type", "rectangle", shape["shape_type"])
@@ -111,22 +115,27 @@ def _film(content: Any, folder: str) -> FilmAnnotation:  # Any: checked field by
         # A rectangle may be drawn from any corner.
         x = sorted(number(point[0], "points") for point in points)
         y = sorted(number(point[1], "points") for point in points)
-        boxes.append([x[0], y[0], x[1], y[1]])
-        labels.append(get(shape, "label", str, "a label"))
-        scores.append(number(shape["score"], "score") if "score" in shape else np.nan)
         flags = shape.get("flags") or {}
-        keywords.append(tuple(str(word) for word, is_set in flags.items() if is_set is True))
+        boxes.append(
+            ImportedBox(
+                (x[0], y[0], x[1], y[1]),
+                get(shape, "label", str, "a label"),
+                number(shape["score"], "score") if "score" in shape else np.nan,
+                tuple(str(word) for word, is_set in flags.items() if is_set is True),
+                str(shape.get("annotator") or ""),
+            )
+        )
     numbers = {
         key: number(content[key], key) for key in ("p_pneumonia", "severity") if key in content
     }
-    return FilmAnnotation(
+    return ImportedFilm(
         name=posixpath.normpath(posixpath.join(folder, image)),
-        width=get(content, "imageWidth", int, "the film's width"),
-        height=get(content, "imageHeight", int, "the film's height"),
-        xyxy=box_array(boxes),
-        labels=tuple(labels),
-        scores=np.array(scores, dtype=np.float64),
-        keywords=tuple(keywords),
+        boxes=tuple(boxes),
+        size=(
+            get(content, "imageWidth", int, "the film's width"),
+            get(content, "imageHeight", int, "the film's height"),
+        ),
+        annotator=str(content.get("annotator") or ""),
         p_pneumonia=numbers.get("p_pneumonia"),
         severity=numbers.get("severity"),
     )

@@ -12,9 +12,10 @@ import numpy as np
 
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import DataError, Problem
-from localize.formats.hub.annotations import DEFAULT_LABEL, Annotations, FilmAnnotation
-from localize.formats.hub.names import split_suffix
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.annotations import DEFAULT_LABEL, Annotations
+from localize.formats.hub.film_names import split_suffix
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.imported_film import ImportedBox, ImportedFilm, SizeOf
 from localize.formats.hub.reading import file_error
 
 SIDE = 1024  # of every film of the challenge
@@ -49,11 +50,15 @@ def write_rsna_csv(annotations: Annotations, target: Path, options: FormatOption
             writer.writerow([patient, " ".join(f"{value:.10g}" for value in rows.ravel())])
 
 
-def read_rsna_csv(path: Path) -> list[FilmAnnotation]:
-    """Read a submission; boxes become shares of the film (`is_normalised`).
+def read_rsna_csv(path: Path, size_of: SizeOf) -> list[ImportedFilm]:
+    """Read a submission.
+
+    Args:
+        path: the CSV file.
+        size_of: the size of the film of a `patientId`, as boxes are on a film of 1024 x 1024 px.
 
     Raises:
-        DataError: another header, or strings that are no boxes.
+        DataError: another header, strings that are no boxes, or a film of unknown size.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
@@ -73,19 +78,20 @@ def read_rsna_csv(path: Path) -> list[FilmAnnotation]:
             expected = "confidence x y width height, repeated"
             problems.append(Problem(str(path), expected, got, line, COLUMNS[1]))
             continue
-        low, size = numbers[:, 1:3] / SIDE, numbers[:, 3:5] / SIDE
-        films.append(
-            FilmAnnotation(
-                name=row[0],
-                width=0,
-                height=0,
-                xyxy=np.concatenate([low, low + size], axis=1),
-                labels=(DEFAULT_LABEL,) * len(numbers),
-                scores=numbers[:, 0],
-                keywords=((),) * len(numbers),
-                is_normalised=True,
+        try:
+            width, height = size_of(row[0])
+        except DataError as error:
+            problems += error.problems
+            continue
+        low, high = numbers[:, 1:3], numbers[:, 1:3] + numbers[:, 3:5]
+        corners = np.concatenate([low, high], axis=1) * (np.array([width, height] * 2) / SIDE)
+        boxes = tuple(
+            ImportedBox((x1, y1, x2, y2), DEFAULT_LABEL, score)
+            for (x1, y1, x2, y2), score in zip(
+                corners.tolist(), numbers[:, 0].tolist(), strict=True
             )
         )
+        films.append(ImportedFilm(row[0], boxes, (width, height)))
     if problems:
         raise DataError.from_problems(problems)
     return films

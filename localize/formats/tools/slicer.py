@@ -9,18 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.json_stream import dump
-from localize.formats.hub.names import SafeNames, split_suffix
-from localize.formats.hub.options import FormatOptions
-from localize.formats.hub.reading import box_array, load_json
-from localize.formats.hub.source_file import source_file
+from localize.formats.hub.film_names import SafeNames, film_file, split_suffix
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.writing import atomic_folder, json_line
 
 SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/"
@@ -45,31 +41,13 @@ def write_slicer(annotations: Annotations, target: Path, options: FormatOptions)
             path.parent.mkdir(parents=True, exist_ok=True)
             row_mm, column_mm = _spacing(film, options)
             markups = [_markup(film, place, column_mm, row_mm) for place in range(len(film))]
-            path.write_text(dump({"@schema": SCHEMA, "markups": markups}) + "\n", "utf-8")
-
-
-def read_slicer_boxes(path: Path, column_mm: float, row_mm: float) -> np.ndarray[Any, Any]:
-    """The boxes of one markups file in pixels, (N, 4); the inverse of the writer."""
-    boxes = []
-    for markup in load_json(path)["markups"]:
-        centre, size = markup["center"], markup["size"]
-        low = [centre[0] - size[0] / 2, centre[1] - size[1] / 2]
-        high = [centre[0] + size[0] / 2, centre[1] + size[1] / 2]
-        boxes.append(
-            [
-                low[0] / column_mm + 0.5,
-                low[1] / row_mm + 0.5,
-                high[0] / column_mm + 0.5,
-                high[1] / row_mm + 0.5,
-            ]
-        )
-    return box_array(boxes)
+            path.write_text(json_line({"@schema": SCHEMA, "markups": markups}) + "\n", "utf-8")
 
 
 def _markup(film: FilmAnnotation, place: int, column_mm: float, row_mm: float) -> dict[str, Any]:
     x1, y1, x2, y2 = film.xyxy[place].tolist()
-    score = float(film.scores[place])
-    words = [f"{score:.4f}" if np.isfinite(score) else "", *film.keywords[place]]
+    score = film.score(place)
+    words = ["" if score is None else f"{score:.4f}", *film.keywords[place]]
     centre = [((x1 + x2) / 2 - 0.5) * column_mm, ((y1 + y2) / 2 - 0.5) * row_mm, 0.0]
     return {
         "type": "ROI",
@@ -96,7 +74,7 @@ def _markup(film: FilmAnnotation, place: int, column_mm: float, row_mm: float) -
 def _spacing(film: FilmAnnotation, options: FormatOptions) -> tuple[float, float]:
     """Row and column spacing in mm: of the DICOM file, else `spacing_mm`."""
     if split_suffix(film.name)[1].lower() in DICOM_SUFFIXES:
-        path = source_file(film, options.image_root)
+        path = film_file(film.name, film.path, options.image_root)
         try:
             header = pydicom.dcmread(path, stop_before_pixels=True)
             spacing = header.get("PixelSpacing") or header.get("ImagerPixelSpacing")

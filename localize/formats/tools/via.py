@@ -18,10 +18,11 @@ import numpy as np
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.json_stream import dump
-from localize.formats.hub.options import FormatOptions
-from localize.formats.hub.reading import BadField, box_array, file_error, get, load_json, number
-from localize.formats.hub.source_file import source_file
+from localize.formats.hub.film_names import film_file
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.imported_film import ImportedBox, ImportedFilm
+from localize.formats.hub.reading import BadField, file_error, get, load_json, number
+from localize.formats.hub.writing import json_line
 
 COLUMNS = (
     "filename",
@@ -50,7 +51,9 @@ def write_via(annotations: Annotations, target: Path, options: FormatOptions) ->
             handle.write("{")
             for place, (film, name, size) in enumerate(_sized(annotations, options)):
                 comma = "," if place else ""
-                handle.write(f"{comma}\n{dump(f'{name}{size}')}: {dump(_json(film, name, size))}")
+                handle.write(
+                    f"{comma}\n{json_line(f'{name}{size}')}: {json_line(_json(film, name, size))}"
+                )
             handle.write("\n}\n")
         else:
             writer = csv.writer(handle, lineterminator="\n")
@@ -59,10 +62,10 @@ def write_via(annotations: Annotations, target: Path, options: FormatOptions) ->
                 writer.writerows(_csv_rows(film, name, size))
 
 
-def read_via(path: Path) -> list[FilmAnnotation]:
+def read_via(path: Path) -> list[ImportedFilm]:
     """Read VIA's CSV or JSON export, or the annotations inside a saved project.
 
-    Sizes of films are not in these files: width and height are 0.
+    These files do not state the size of a film.
 
     Raises:
         DataError: all faults of the file together; shapes other than rectangles are some.
@@ -107,23 +110,26 @@ def _sized(
                 ]
             )
         seen.add(name)
-        yield film, name, source_file(film, options.image_root).stat().st_size
+        yield film, name, film_file(film.name, film.path, options.image_root).stat().st_size
 
 
 def _regions(film: FilmAnnotation) -> Iterator[tuple[Row, Row]]:
     for place, (x1, y1, x2, y2) in enumerate(film.xyxy.tolist()):
         shape = {"name": "rect", "x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
         values: Row = {"label": film.labels[place]}
-        if np.isfinite(film.scores[place]):
-            values["score"] = float(film.scores[place])
+        if (score := film.score(place)) is not None:
+            values["score"] = score
         if film.keywords[place]:
             values["attributes"] = ";".join(film.keywords[place])
+        if film.annotators[place]:
+            values["annotator"] = film.annotators[place]
         yield shape, values
 
 
 def _film_values(film: FilmAnnotation) -> dict[str, str]:
     numbers = zip(FILM_NUMBERS, (film.p_pneumonia, film.severity), strict=True)
-    return {name: repr(value) for name, value in numbers if value is not None}
+    values = {name: repr(value) for name, value in numbers if value is not None}
+    return values | ({"annotator": film.annotator} if film.annotator else {})
 
 
 def _json(film: FilmAnnotation, name: str, size: int) -> Row:
@@ -139,11 +145,11 @@ def _json(film: FilmAnnotation, name: str, size: int) -> Row:
 
 
 def _csv_rows(film: FilmAnnotation, name: str, size: int) -> Iterator[tuple[object, ...]]:
-    head = (name, size, dump(_film_values(film)))
+    head = (name, size, json_line(_film_values(film)))
     if not len(film):
         yield (*head, 0, 0, "{}", "{}")
     for place, (shape, values) in enumerate(_regions(film)):
-        yield (*head, len(film), place, dump(shape), dump(values))
+        yield (*head, len(film), place, json_line(shape), json_line(values))
 
 
 def _from_csv(path: Path) -> Iterable[tuple[str, Row]]:
@@ -195,29 +201,30 @@ def _object(cell: str, field: str) -> Row:
     return content
 
 
-def _film(row: Row) -> FilmAnnotation:
+def _film(row: Row) -> ImportedFilm:
     regions = get(row, "regions", (list, dict), "regions")  # a dict in VIA 1
-    boxes, labels, scores, keywords = [], [], [], []
+    boxes = []
     for region in regions.values() if isinstance(regions, dict) else regions:
         shape = get(region, "shape_attributes", dict, "a shape")
         if shape.get("name") != "rect":
             raise BadField("region_shape_attributes", "rect", shape.get("name"))
         x, y, width, height = (number(shape.get(k), k) for k in ("x", "y", "width", "height"))
-        boxes.append([x, y, x + width, y + height])
         values = region.get("region_attributes") or {}
-        labels.append(str(values.get("label", "")))
-        scores.append(_float(values.get("score"), "score"))
-        keywords.append(tuple(w for w in str(values.get("attributes", "")).split(";") if w))
+        boxes.append(
+            ImportedBox(
+                (x, y, x + width, y + height),
+                str(values.get("label", "")),
+                _float(values.get("score"), "score"),
+                tuple(word for word in str(values.get("attributes", "")).split(";") if word),
+                str(values.get("annotator") or ""),
+            )
+        )
     film = row.get("file_attributes") or {}
     numbers = {name: _float(film.get(name), name) for name in FILM_NUMBERS}
-    return FilmAnnotation(
+    return ImportedFilm(
         name=get(row, "filename", str, "a file name"),
-        width=0,
-        height=0,
-        xyxy=box_array(boxes),
-        labels=tuple(labels),
-        scores=np.array(scores, dtype=np.float64),
-        keywords=tuple(keywords),
+        boxes=tuple(boxes),
+        annotator=str(film.get("annotator") or ""),
         p_pneumonia=_known(numbers["p_pneumonia"]),
         severity=_known(numbers["severity"]),
     )

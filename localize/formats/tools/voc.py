@@ -18,12 +18,11 @@ from defusedxml.ElementTree import parse
 
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.names import SafeNames, split_suffix
-from localize.formats.hub.options import FormatOptions
-from localize.formats.hub.reading import BadField, box_array, file_error
-from localize.formats.hub.whole_pixels import whole_corners
-from localize.formats.hub.xml_text import text
+from localize.formats.hub.film_names import SafeNames, split_suffix
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.imported_film import ImportedBox, ImportedFilm
+from localize.formats.hub.reading import BadField, file_error
+from localize.formats.hub.writing import atomic_folder, whole_corners, xml_text
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -52,7 +51,7 @@ def write_voc(annotations: Annotations, target: Path, options: FormatOptions) ->
         )
 
 
-def read_voc(path: Path, *, is_one_based: bool = False) -> list[FilmAnnotation]:
+def read_voc(path: Path, *, is_one_based: bool = False) -> list[ImportedFilm]:
     """Read all XML files of a folder (in `Annotations` where there is one), or one file.
 
     Args:
@@ -66,7 +65,7 @@ def read_voc(path: Path, *, is_one_based: bool = False) -> list[FilmAnnotation]:
     files = [path] if path.is_file() else sorted(folder.rglob("*.xml"))
     if not files:
         raise file_error(path, "Pascal VOC XML files", "none")
-    films: list[FilmAnnotation] = []
+    films: list[ImportedFilm] = []
     problems: list[Problem] = []
     for file in files:
         try:
@@ -89,12 +88,14 @@ def _file_name(film: FilmAnnotation, name: str, options: FormatOptions) -> str:
 
 
 def _document(film: FilmAnnotation, file_name: str, options: FormatOptions) -> Iterator[str]:
-    yield f"<annotation>\n  <folder></folder>\n  <filename>{text(file_name)}</filename>\n"
+    yield f"<annotation>\n  <folder></folder>\n  <filename>{xml_text(file_name)}</filename>\n"
     yield "  <source><database>pneumoloc</database></source>\n"
+    if film.annotator:
+        yield f"  <annotator>{xml_text(film.annotator)}</annotator>\n"
     yield f"  <size><width>{film.width}</width><height>{film.height}</height>"
     yield "<depth>1</depth></size>\n  <segmented>0</segmented>\n"
     for place, corners in enumerate(film.xyxy.tolist()):
-        yield f"  <object>\n    <name>{text(film.labels[place])}</name>\n"
+        yield f"  <object>\n    <name>{xml_text(film.labels[place])}</name>\n"
         yield "    <pose>Unspecified</pose><truncated>0</truncated><difficult>0</difficult>\n"
         values = corners if options.voc_floats else whole_corners(corners)
         shift = 1 if options.voc_one_based else 0
@@ -108,40 +109,45 @@ def _document(film: FilmAnnotation, file_name: str, options: FormatOptions) -> I
 
 def _attributes(film: FilmAnnotation, place: int) -> Iterator[str]:
     pairs = [(word, "true") for word in film.keywords[place]]
-    if np.isfinite(film.scores[place]):
-        pairs.insert(0, ("score", repr(float(film.scores[place]))))
+    if (score := film.score(place)) is not None:
+        pairs.insert(0, ("score", repr(score)))
+    if film.annotators[place]:
+        pairs.append(("annotator", film.annotators[place]))
     if pairs:
         yield "    <attributes>\n"
         for name, value in pairs:
-            yield f"      <attribute><name>{text(name)}</name><value>{value}</value></attribute>\n"
+            yield f"      <attribute><name>{xml_text(name)}</name>"
+            yield f"<value>{xml_text(value)}</value></attribute>\n"
         yield "    </attributes>\n"
 
 
-def _film(root: Element[Any], file: Path, is_one_based: bool) -> FilmAnnotation:
-    boxes, labels, scores, keywords = [], [], [], []
+def _film(root: Element[Any], file: Path, is_one_based: bool) -> ImportedFilm:
+    boxes = []
     for element in root.iter("object"):
-        corners = [_number(element, f"bndbox/{side}") for side in SIDES]
-        if is_one_based:
-            corners[:2] = corners[0] - 1, corners[1] - 1
-        boxes.append(corners)
-        labels.append((element.findtext("name") or "").strip())
+        x1, y1, x2, y2 = (_number(element, f"bndbox/{side}") for side in SIDES)
+        shift = 1 if is_one_based else 0
         values = {
             (a.findtext("name") or "").strip(): (a.findtext("value") or "").strip()
             for a in element.iter("attribute")
         }
         try:
-            scores.append(float(values.pop("score", "nan")))
+            score = float(values.pop("score", "nan"))
         except ValueError as error:
             raise BadField("score", "a number", str(error)) from error
-        keywords.append(tuple(word for word, value in values.items() if value.lower() == "true"))
-    return FilmAnnotation(
+        boxes.append(
+            ImportedBox(
+                (x1 - shift, y1 - shift, x2, y2),
+                (element.findtext("name") or "").strip(),
+                score,
+                tuple(word for word, value in values.items() if value.lower() == "true"),
+                values.get("annotator", ""),
+            )
+        )
+    return ImportedFilm(
         name=root.findtext("filename") or file.stem,
-        width=int(_number(root, "size/width")),
-        height=int(_number(root, "size/height")),
-        xyxy=box_array(boxes),
-        labels=tuple(labels),
-        scores=np.array(scores, dtype=np.float64),
-        keywords=tuple(keywords),
+        boxes=tuple(boxes),
+        size=(int(_number(root, "size/width")), int(_number(root, "size/height"))),
+        annotator=(root.findtext("annotator") or "").strip(),
     )
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
-from localize.evaluation.film_boxes import Floats
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.folders import atomic_folder
-from localize.formats.hub.names import SafeNames, split_suffix
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.film_names import SafeNames, split_suffix
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.imported_film import ImportedBox, ImportedFilm, SizeOf
 from localize.formats.hub.reading import BadField, file_error
+from localize.formats.hub.writing import atomic_folder
 
 LABEL_FOLDERS = ("labels", "obj_train_data")
 
@@ -65,19 +66,23 @@ def write_yolo_darknet(annotations: Annotations, target: Path, options: FormatOp
         )
 
 
-def read_yolo(path: Path) -> list[FilmAnnotation]:
-    """Read a folder of either layout; boxes stay shares of the film (`is_normalised`).
+def read_yolo(path: Path, size_of: SizeOf) -> list[ImportedFilm]:
+    """Read a folder of either layout.
 
-    Only films with a text file, even an empty one, are in the result: others were not looked at.
+    Only films with a text file, even an empty one, are in the result: others were not annotated.
+
+    Args:
+        path: the folder.
+        size_of: the size of the film of a name, as the files state shares of it.
 
     Raises:
-        DataError: no class names, or faults of the files, all together.
+        DataError: no class names, a film of unknown size, or errors of the files, all together.
     """
     labels = _class_names(path)
     folders = [path / name for name in LABEL_FOLDERS if (path / name).is_dir()]
     if not folders:
         raise file_error(path, f"a folder {' or '.join(LABEL_FOLDERS)}", "none")
-    films: list[FilmAnnotation] = []
+    films: list[ImportedFilm] = []
     problems: list[Problem] = []
     for file in sorted(folders[0].rglob("*.txt")):
         name = file.relative_to(folders[0]).with_suffix("").as_posix()
@@ -90,22 +95,29 @@ def read_yolo(path: Path) -> list[FilmAnnotation]:
                 problems.append(
                     Problem(f"{name}.txt", fault.expected, fault.got, line, fault.field)
                 )
-        numbers = np.asarray(rows, dtype=np.float64).reshape(-1, 6)
-        films.append(
-            FilmAnnotation(
-                name=name,
-                width=0,
-                height=0,
-                xyxy=_corners(numbers[:, 1:5]),
-                labels=tuple(labels[int(number)] for number in numbers[:, 0]),
-                scores=numbers[:, 5],
-                keywords=((),) * len(numbers),
-                is_normalised=True,
-            )
-        )
+        try:
+            films.append(_film(name, np.array(rows).reshape(-1, 6), labels, size_of))
+        except DataError as error:
+            problems += error.problems
     if problems:
         raise DataError.from_problems(problems)
     return films
+
+
+def _film(name: str, rows: Floats, labels: list[str], size_of: SizeOf) -> ImportedFilm:
+    """A film from its rows (N, 6): class, centre, size, confidence."""
+    width, height = size_of(name)
+    corners = _corners(rows[:, 1:5]) * np.array([width, height] * 2, dtype=np.float64)
+    return ImportedFilm(
+        name=name,
+        boxes=tuple(
+            ImportedBox((x1, y1, x2, y2), labels[int(number)], score)
+            for (x1, y1, x2, y2), number, score in zip(
+                corners.tolist(), rows[:, 0].tolist(), rows[:, 5].tolist(), strict=True
+            )
+        ),
+        size=(width, height),
+    )
 
 
 def _write_labels(annotations: Annotations, folder: Path, options: FormatOptions) -> list[str]:
@@ -132,8 +144,8 @@ def _write_labels(annotations: Annotations, folder: Path, options: FormatOptions
 
 
 def _confidence(film: FilmAnnotation, place: int) -> float:
-    score = float(film.scores[place])
-    if not np.isfinite(score):
+    score = film.score(place)
+    if score is None:
         raise DataError.from_problems(
             [Problem("boxes", "a score for each box", f"none on {film.name!r}", field="score")]
         )

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from data_manifests.films.read_film import read_film
+from data_manifests.support.arrays import Floats32
 from data_manifests.support.errors import DataError
 
 LOGGER = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ QUALITY = 82
 THREADS = 2  # decoding releases the interpreter's lock
 
 
-def film_jpeg(pixels: NDArray[np.float32], longer_side: int) -> bytes:
+def film_jpeg(pixels: Floats32, longer_side: int) -> bytes:
     """JPEG of a film (H, W) in [0, 1], made smaller to `longer_side` pixels, never larger."""
     levels = (pixels.clip(0.0, 1.0) * 255.0).round().astype(np.uint8)
     image = Image.fromarray(levels)

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from localize.bundle.bundle import load_bundle
-from localize.formats.hub.annotations import FilmAnnotation, annotations_from_prediction
+from localize.formats.hub.annotations import FilmAnnotation
+from localize.formats.hub.from_tables import annotations_from_prediction
 from localize.prediction.predict_films import LABEL, FilmToPredict, PredictOptions, predict_films
 
 

@@ -1,7 +1,8 @@
-"""`Corrections`: the boxes that a person has drawn or accepted, kept in a COCO file."""
+"""`Corrections`: the films that a person has reviewed, with their boxes, in a COCO file."""
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,26 +11,47 @@ from pathlib import Path
 import numpy as np
 
 from data_manifests.boxes import Boxes
+from data_manifests.support.errors import DataError
+from localize.formats.export import export
 from localize.formats.hub.annotations import FilmAnnotation, annotations_of_films
-from localize.formats.hub.export import export
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.tools.coco import read_coco, write_coco
 from localize.viewing.gallery.cards import Corners
-from localize.viewing.viewer.shelf import ShelvedFilm
+from localize.viewing.viewer.viewer_films import ViewerFilm
 
-COCO_FILE = "corrections.coco.json"
+ANNOTATOR = "viewer"  # where the command names nobody
 # Formats of one file that need no film; the others are made by `import-boxes`, then `export`.
 DOWNLOADS = {"coco": "json", "label-studio": "json", "cvat": "xml"}
 MAX_BOXES = 500
 MAX_LABEL = 100
+SAME_PX = 0.006  # the page rounds corners to two decimals
 
 
 @dataclass(frozen=True)
-class DrawnBox:
-    """A box as the page sends it, in film pixels."""
+class PageBox:
+    """A box as the page shows and sends it, in film pixels.
+
+    Args:
+        xyxy: its corners.
+        label: its label.
+        score: the model's score, None for a box that a person drew or changed.
+        annotator: who drew, changed or confirmed it; "" for a box of the model.
+        is_confirmed: sent by the page where the person confirmed a box as it is.
+    """
 
     xyxy: Corners
     label: str
+    score: float | None = None
+    annotator: str = ""
+    is_confirmed: bool = False
+
+
+def corrections_file(folder: Path, annotator: str) -> Path:
+    """The COCO file of one annotator: each has their own, so that nobody's work is replaced."""
+    if annotator == ANNOTATOR:
+        return folder / "corrections.coco.json"
+    plain = re.sub(r"[^\w-]+", "_", annotator)[:60]
+    return folder / f"corrections.{plain}.coco.json"
 
 
 class Corrections:
@@ -37,30 +59,36 @@ class Corrections:
 
     def __init__(self, folder: Path, annotator: str) -> None:
         self.folder = folder
-        self._annotator = annotator
+        self.annotator = annotator
+        self.file = corrections_file(folder, annotator)
         self._lock = threading.Lock()
-        path = folder / COCO_FILE
-        earlier = read_coco(path) if path.is_file() else []
-        self._films = {film.name: film for film in earlier}
+        self._films = {film.name: film for film in _reviewed_films(self.file)}
 
     def __len__(self) -> int:
         return len(self._films)
 
-    def of(self, film: ShelvedFilm) -> list[DrawnBox] | None:
+    def of(self, film: ViewerFilm) -> list[PageBox] | None:
         """The boxes of a reviewed film, None where it is not reviewed yet."""
         found = self._films.get(film.name)
         if found is None:
             return None
         return [
-            DrawnBox((x1, y1, x2, y2), label)
-            for (x1, y1, x2, y2), label in zip(found.xyxy.tolist(), found.labels, strict=True)
+            PageBox((x1, y1, x2, y2), found.labels[box], found.score(box), found.annotators[box])
+            for box, (x1, y1, x2, y2) in enumerate(found.xyxy.tolist())
         ]
 
-    def save(self, film: ShelvedFilm, boxes: Sequence[DrawnBox]) -> Path:
+    def labels(self) -> list[str]:
+        """The labels of all saved boxes."""
+        return sorted({label for film in self._films.values() for label in film.labels})
+
+    def save(self, film: ViewerFilm, boxes: Sequence[PageBox]) -> Path:
         """Replace the boxes of a film and write the file; returns its path.
 
+        A box that is the model's own, corner by corner and with its label, keeps its score and
+        words; others get the annotator's name and no score.
+
         Raises:
-            ValueError: a box outside the film, too many boxes, or a label that is none.
+            ValueError: a box outside the film, too many boxes, or a wrong label.
         """
         if len(boxes) > MAX_BOXES:
             raise ValueError(f"expected at most {MAX_BOXES} boxes, got {len(boxes)}")
@@ -68,24 +96,31 @@ class Corrections:
             if not (box.label.isprintable() and 0 < len(box.label) <= MAX_LABEL):
                 raise ValueError(f"expected a label of 1 to {MAX_LABEL} letters, got another")
         corners = np.array([box.xyxy for box in boxes], dtype=np.float64).reshape(-1, 4)
-        checked = Boxes(corners, film.card.width, film.card.height)
-        annotation = FilmAnnotation(
-            name=film.name,
-            width=checked.width,
-            height=checked.height,
-            xyxy=checked.xyxy,
-            labels=tuple(box.label for box in boxes),
-            scores=np.full(len(boxes), np.nan),  # a person's box has no score
-            keywords=((),) * len(boxes),
-            image_id=film.card.id,
-            annotators=(self._annotator,) * len(boxes),
-        )
+        placed = Boxes(corners, film.card.width, film.card.height)
+        scores, keywords, annotators = [], [], []
         with self._lock:
+            before = self._films.get(film.name)
+            for box in boxes:
+                score, words, annotator = self._origin(film, before, box)
+                scores.append(np.nan if score is None else score)
+                keywords.append(words)
+                annotators.append(self.annotator if box.is_confirmed else annotator)
+            annotation = FilmAnnotation(
+                name=film.name,
+                boxes=placed,
+                labels=tuple(box.label for box in boxes),
+                scores=np.array(scores, dtype=np.float64),
+                keywords=tuple(keywords),
+                annotators=tuple(annotators),
+                annotator=self.annotator,
+                image_id=film.card.id,
+                p_pneumonia=film.card.p_pneumonia,
+                severity=film.card.severity,
+            )
             films = {**self._films, film.name: annotation}
-            path = self.folder / COCO_FILE
-            write_coco(annotations_of_films(films.values()), path, FormatOptions())
+            write_coco(annotations_of_films(films.values()), self.file, FormatOptions())
             self._films = films
-        return path
+        return self.file
 
     def export(self, format_name: str) -> Path:
         """Write all reviewed films in a format of `DOWNLOADS`; returns the file.
@@ -98,8 +133,48 @@ class Corrections:
         with self._lock:
             if not self._films:
                 raise ValueError("expected at least one saved film, got none")
-            target = self.folder / f"corrections.{format_name}.{DOWNLOADS[format_name]}"
-            export(
-                annotations_of_films(self._films.values()), format_name, target, has_sidecar=False
-            )
+            if format_name == "coco":
+                return self.file
+            stem = self.file.name.removesuffix(".coco.json")
+            target = self.folder / f"{stem}.{format_name}.{DOWNLOADS[format_name]}"
+            films = self._films.values()
+            words = sorted({word for film in films for box in film.keywords for word in box})
+            annotations = annotations_of_films(films, keywords=tuple(words))
+            export(annotations, format_name, target, has_sidecar=False)
         return target
+
+    def _origin(
+        self, film: ViewerFilm, before: FilmAnnotation | None, box: PageBox
+    ) -> tuple[float | None, tuple[str, ...], str]:
+        """Score, words and annotator of a box: as it was, or those of a box drawn now."""
+        if before is not None:
+            for old, xyxy in enumerate(before.xyxy.tolist()):
+                if before.labels[old] == box.label and _is_same(xyxy, box.xyxy):
+                    return before.score(old), before.keywords[old], before.annotators[old]
+        for proposed in film.card.boxes:
+            if proposed.label == box.label and _is_same(proposed.xyxy, box.xyxy):
+                return proposed.score, proposed.attributes, ""
+        return None, (), self.annotator
+
+
+def _is_same(first: Sequence[float], second: Sequence[float]) -> bool:
+    return all(abs(a - b) <= SAME_PX for a, b in zip(first, second, strict=True))
+
+
+def _reviewed_films(file: Path) -> list[FilmAnnotation]:
+    """The films of an earlier session.
+
+    Raises:
+        DataError: the file is no COCO file of ours, or a box lies outside its film.
+    """
+    if not file.is_file():
+        return []
+    films = []
+    for film in read_coco(file):
+        if film.size is None:
+            raise DataError(f"{file.name}: expected the size of film {film.name!r}, got none")
+        try:
+            films.append(film.on_film(*film.size))
+        except ValueError as error:
+            raise DataError(f"{file.name}, film {film.name!r}: expected {error}") from error
+    return films

@@ -19,7 +19,7 @@ from localize.prediction.predict_films import (
 )
 from localize.viewing.gallery.cards import Card, film_cards
 from localize.viewing.viewer.film_answers import AnsweringRegion, FilmAnswers
-from localize.viewing.viewer.phrase import Phrase, read_phrase
+from localize.viewing.viewer.keyword_query import KeywordQuery, read_query
 
 MAX_REGIONS = 100
 DECIMALS = 5
@@ -70,6 +70,6 @@ class FilmModel:
             ),
         )
 
-    def phrase(self, text: str) -> Phrase:
+    def phrase(self, text: str) -> KeywordQuery:
         """The keywords of a phrase, by the bundle's own lexicon."""
-        return read_phrase(text, self._lexicon)
+        return read_query(text, self._lexicon)

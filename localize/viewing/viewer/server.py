@@ -13,13 +13,16 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
+
 from data_manifests.films.read_film import read_film
 from data_manifests.support.errors import LocalizeError
 from localize.viewing.gallery.thumbnail import film_jpeg
-from localize.viewing.viewer.corrections import Corrections, DrawnBox
+from localize.viewing.viewer.access_check import ADDRESS, AccessCheck
+from localize.viewing.viewer.corrections import Corrections, PageBox
 from localize.viewing.viewer.film_answers import FilmAnswers
-from localize.viewing.viewer.guard import ADDRESS, Guard
-from localize.viewing.viewer.shelf import Shelf
+from localize.viewing.viewer.viewer_films import ViewerFilms
 
 if TYPE_CHECKING:  # torch takes seconds to import, and corrections need none
     from localize.viewing.viewer.film_model import FilmModel
@@ -43,18 +46,18 @@ HEADERS = {
 MAX_FILM_BYTES = 256 * 1024 * 1024  # 64 million pixels of 16 bit, twice
 MAX_JSON_BYTES = 1024 * 1024
 PICTURE_SIDE = 1600
-REMEMBERED_FILMS = 32
+REMEMBERED_FILMS, REMEMBERED_FULL = 32, 2
 WAIT_S = 60.0  # for a client that stopped sending
 
 
 class ViewerServer(ThreadingHTTPServer):
-    """The viewer over a shelf of films, a model or none, and a folder for corrections."""
+    """The viewer: its films, a model or none, and a folder for corrections."""
 
     daemon_threads = True
 
     def __init__(
         self,
-        shelf: Shelf,
+        films: ViewerFilms,
         corrections: Corrections,
         model: FilmModel | None,
         *,
@@ -63,27 +66,36 @@ class ViewerServer(ThreadingHTTPServer):
     ) -> None:
         super().__init__((ADDRESS, port), _Handler)
         self.keywords = keywords
-        self.shelf = shelf
+        self.films = films
         self.corrections = corrections
         self.model = model
-        self.guard = Guard.for_port(self.server_address[1])
-        # Numbers never change their film, so pictures and answers can be remembered.
+        self.access = AccessCheck.for_port(self.server_address[1])
+        # A number always means the same film, so pictures and answers can be cached.
         self.picture = lru_cache(REMEMBERED_FILMS)(self._picture)
+        self.full_picture = lru_cache(REMEMBERED_FULL)(self._full_picture)
         self.answers = lru_cache(REMEMBERED_FILMS)(self._answers)
 
     def server_close(self) -> None:
         """Stop listening and remove the dropped films."""
         super().server_close()
-        self.shelf.close()
+        self.films.close()
 
     def _picture(self, number: int) -> bytes:
-        file = self.shelf[number].file
+        return film_jpeg(self._pixels(number), PICTURE_SIDE)
+
+    def _full_picture(self, number: int) -> bytes:
+        """The film in its own resolution, for zooming in."""
+        pixels = self._pixels(number)
+        return film_jpeg(pixels, max(pixels.shape))
+
+    def _pixels(self, number: int) -> NDArray[np.float32]:
+        file = self.films[number].file
         if file is None:
-            raise IndexError("the film's file is not at hand; give --films")
-        return film_jpeg(read_film(file).pixels, PICTURE_SIDE)
+            raise IndexError("expected the film's file, got none; give --films")
+        return read_film(file).pixels
 
     def _answers(self, number: int) -> FilmAnswers:
-        file = self.shelf[number].file
+        file = self.films[number].file
         if self.model is None or file is None:
             raise IndexError("expected a model and the film's file; give --model and --films")
         return self.model.answers(file)
@@ -109,16 +121,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._POST)
 
     def log_message(self, format: str, *args: object) -> None:
-        """No access log: addresses hold the key."""
+        """No access log, as addresses hold the key."""
 
     def _answer(self, routes: dict[str, Callable[[_Handler], None]]) -> None:
         address = urlsplit(self.path)
         self._query = parse_qs(address.query)
         try:
             page_file = PAGE_FILES.get(address.path) if self.command == "GET" else None
-            # The page's own script and style hold nothing secret and are fetched without the key.
+            # The page's script and style are fetched without the key; they hold nothing secret.
             key = self._text("key") if address.path in ("/", "/api/picture") else ""
-            guard = self.server.guard
+            guard = self.server.access
             is_open = page_file is not None and address.path != "/"
             refused = guard.refusal(self.headers, guard.key if is_open else key)
             if refused is not None:
@@ -141,13 +153,13 @@ class _Handler(BaseHTTPRequestHandler):
             LOGGER.warning("viewer: %s", error)
             self._fail(HTTPStatus.INTERNAL_SERVER_ERROR, error.strerror or "failed to write")
 
-    # --- what can be asked ----------------------------------------------------------------------
+    # --- requests -------------------------------------------------------------------------------
 
     def _films(self) -> None:
         server = self.server
         listed = []
-        for number in range(len(server.shelf)):
-            film = server.shelf[number]
+        for number in range(len(server.films)):
+            film = server.films[number]
             listed.append(
                 {
                     "number": number,
@@ -160,12 +172,15 @@ class _Handler(BaseHTTPRequestHandler):
             {
                 "films": listed,
                 "keywords": server.keywords,
+                "labels": sorted({*server.films.labels(), *server.corrections.labels()}),
+                "annotator": server.corrections.annotator,
+                "corrections": str(server.corrections.file),
                 "has_model": server.model is not None,
             }
         )
 
     def _film(self) -> None:
-        film = self.server.shelf[self._number()]
+        film = self.server.films[self._number()]
         drawn = self.server.corrections.of(film)
         self._json(
             {
@@ -176,7 +191,10 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def _picture(self) -> None:
-        self._send(HTTPStatus.OK, self.server.picture(self._number()), "image/jpeg")
+        number = self._number()
+        server = self.server
+        picture = server.full_picture if self._text("full") == "1" else server.picture
+        self._send(HTTPStatus.OK, picture(number), "image/jpeg")
 
     def _answers(self) -> None:
         self._json(asdict(self.server.answers(self._number())))
@@ -190,13 +208,13 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.model is None:
             raise IndexError("expected a model to read dropped films with; give --model")
         name = unquote(self.headers.get("X-Name", "film"))
-        image_id, file = self.server.shelf.keep(name, self._body(MAX_FILM_BYTES))
-        number = self.server.shelf.add(self.server.model.card(image_id, file), file)
+        image_id, file = self.server.films.keep(name, self._body(MAX_FILM_BYTES))
+        number = self.server.films.add(self.server.model.card(image_id, file), file)
         self._json({"number": number})
 
     def _save(self) -> None:
-        film = self.server.shelf[self._number()]
-        path = self.server.corrections.save(film, _drawn_boxes(self._body(MAX_JSON_BYTES)))
+        film = self.server.films[self._number()]
+        path = self.server.corrections.save(film, _page_boxes(self._body(MAX_JSON_BYTES)))
         self._json({"path": str(path), "reviewed": len(self.server.corrections)})
 
     def _export(self) -> None:
@@ -261,11 +279,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def _drawn_boxes(body: bytes) -> list[DrawnBox]:
+def _page_boxes(body: bytes) -> list[PageBox]:
     """Boxes from JSON.
 
     Raises:
-        ValueError: not a list of {"xyxy": [x1, y1, x2, y2], "label": "..."}.
+        ValueError: not a list of {"xyxy": [x1, y1, x2, y2], "label": "..."}, perhaps with
+            "is_confirmed": true.
     """
     content = json.loads(body)
     expected = ValueError('expected [{"xyxy": [x1, y1, x2, y2], "label": "..."}, ...]')
@@ -283,5 +302,6 @@ def _drawn_boxes(body: bytes) -> list[DrawnBox]:
         ):
             raise expected
         x1, y1, x2, y2 = map(float, xyxy)
-        boxes.append(DrawnBox((x1, y1, x2, y2), row["label"]))
+        is_confirmed = row.get("is_confirmed") is True
+        boxes.append(PageBox((x1, y1, x2, y2), row["label"], is_confirmed=is_confirmed))
     return boxes

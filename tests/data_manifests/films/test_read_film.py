@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image, ImageFile
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from data_manifests.films.read_film import film_size, read_film
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError
 from tests.data_manifests.film_files import (
     ramp,
@@ -45,7 +45,7 @@ def exif_jpeg(path: Path) -> Path:
     return write_jpeg(path, stored, exif=exif)
 
 
-GOLDEN: dict[str, tuple[str, Callable[[Path], Path], NDArray[np.float64], str]] = {
+GOLDEN: dict[str, tuple[str, Callable[[Path], Path], Floats, str]] = {
     "8-bit PNG": ("a.png", write_png, RAMP8, "level / 255"),
     "16-bit PNG": (
         "a.png",

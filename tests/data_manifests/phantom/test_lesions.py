@@ -7,7 +7,6 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from data_manifests.phantom.case import (
     Case,
@@ -19,9 +18,10 @@ from data_manifests.phantom.case import (
 from data_manifests.phantom.lesions import BOX_TAIL, render_opacity, tight_box
 from data_manifests.phantom.plan import RIGHT, Blob, OpacityPlan
 from data_manifests.phantom.pose import FloatField
+from data_manifests.support.arrays import Floats
 
 
-def share_inside(field: NDArray[np.float64], boxes: NDArray[np.float64]) -> float:
+def share_inside(field: Floats, boxes: Floats) -> float:
     """Slow: the share of the field's mass in the union of boxes, pixel by pixel."""
     inside = 0.0
     for row in range(field.shape[0]):
@@ -166,7 +166,7 @@ def test_a_plain_threshold_does_not_find_the_opacities() -> None:
     assert found / boxes <= 0.4  # even with the best of five levels and of all components
 
 
-def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def iou(a: Floats, b: Floats) -> float:
     """Intersection over union of two boxes."""
     width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
     height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))

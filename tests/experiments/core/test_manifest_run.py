@@ -5,47 +5,54 @@ from __future__ import annotations
 import pytest
 
 from data_manifests.support.errors import ConfigError
+from data_manifests.tables.manifest import make_manifest
 from experiments.core.manifest_run import prepare_input
 from experiments.core.presets import ManifestPreset, read_preset
-from localize.pipeline.cached import cached
+from experiments.data.manifest_input import ManifestInput
+from localize.pipeline import stages
+from tests.localize.predictions import random_pair
 
 
 class Stop(Exception):
     """Raised by the progress callable."""
 
 
-def prepare(out, films, *overrides):
-    """Prepare up to the word vectors."""
+def prepare(out, *overrides):
+    """Prepare up to the detector."""
 
     def stop_after_detector(line):
         if "attributes" in line:
             raise Stop
 
-    preset = read_preset(ManifestPreset, "open", overrides)
+    found = random_pair(0)[1]
+    split = ["train", "val"] * (len(found.images) // 2)
+    films = make_manifest(found.images.assign(split=split), found.boxes)
     prepare_input(
-        films,
+        ManifestInput(films, films, out, out, (), "some films"),
         out,
-        preset=preset,
+        preset=read_preset(ManifestPreset, "open", overrides),
         backbone_weights=None,
         device=None,
         progress=stop_after_detector,
     )
 
 
-def test_a_detector_of_other_settings_is_refused(tmp_path):
-    preset = read_preset(ManifestPreset, "open")
-    training = preset.detector_training.model_dump(mode="json")
-    cached(
-        tmp_path / "detector",
-        {"config": preset.detector.model_dump(mode="json"), **training},
-        lambda folder: (folder / "detector.safetensors").touch(),
-    )
-    with pytest.raises(Stop):
-        prepare(tmp_path, None)
+def test_a_detector_is_trained_once_and_refused_for_other_settings(tmp_path, monkeypatch):
+    trained = []
+
+    def train(train, val, run, **settings):
+        run.mkdir()
+        trained.append(settings)
+
+    monkeypatch.setattr(stages, "train_detector", train)
+    for _ in range(2):
+        with pytest.raises(Stop):
+            prepare(tmp_path)
+    assert [settings["training"].epochs for settings in trained] == [10]
     with pytest.raises(ConfigError, match=r"epochs: 10 before, 3 now"):
-        prepare(tmp_path, None, "detector_training.epochs=3")
+        prepare(tmp_path, "detector_training.epochs=3")
     with pytest.raises(ConfigError, match="seed: 0 before, 1 now"):
-        prepare(tmp_path, None, "seed=1")
+        prepare(tmp_path, "seed=1")
 
 
 def test_methods_that_train_the_detector_are_repeated():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from experiments.cli.app import app
 from experiments.core.phantom_seed import CPU, PhantomRun, first_pairs
 from localize.bundle.bundle import load_bundle
 from localize.pipeline.cached import cached
-from localize.pipeline.quickstart import QuickstartSize
+from localize.pipeline.phantom_stages import PhantomSize
 from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import read_prediction
 
@@ -295,8 +296,8 @@ def test_the_papers_preset_runs_on_manifests(work, tmp_path):
 
 
 def test_a_folder_of_other_films_is_refused(tmp_path):
-    cached(tmp_path / "seed_0", {"seed": 0, **asdict(QuickstartSize())}, lambda out: None)
-    prepared = PhantomRun(tmp_path, QuickstartSize()).prepare(0)
+    cached(tmp_path / "seed_0", {"seed": 0, **asdict(PhantomSize())}, Path.mkdir)
+    prepared = PhantomRun(tmp_path, PhantomSize()).prepare(0)
     assert prepared == (tmp_path / "seed_0", tmp_path / "seed_0")
     with pytest.raises(ConfigError, match="films_a"):
-        PhantomRun(tmp_path, QuickstartSize(films_a=60)).prepare(0)
+        PhantomRun(tmp_path, PhantomSize(films_a=60)).prepare(0)

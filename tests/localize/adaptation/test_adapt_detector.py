@@ -17,14 +17,18 @@ from data_manifests.tables.manifest import read_manifest
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.roi_store import RoiStore
 from detector.train import train_detector
-from localize.adaptation.adapt_detector import Adaptation, adapt_detector, own_boxes, region_boxes
-from localize.adaptation.pseudo_labels import vote_box, with_boxes
-from localize.pipeline.attention import propose_films
+from localize.adaptation.adapt_detector import Adaptation, AdaptationData, adaptation_settings
+from localize.adaptation.controls import label_by_oracle, label_by_score
+from localize.adaptation.pseudo_boxes import read_film_rois, vote_box, with_pseudo_boxes
+from localize.pipeline.stages import adapt_detector_stage, propose_stage
 from tests.localize.evaluation.slow_loops import slow_iou
 
 pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")
-TRAINING = DetectorTrainConfig(epochs=1, batch_size=4, ema_decay=0.9, warmup_steps=1)
+# At 64 px oneDNN leaves parts of a bfloat16 gradient of P7 uninitialised (its input is 1 x 1).
+TRAINING = DetectorTrainConfig(
+    epochs=1, batch_size=4, ema_decay=0.9, warmup_steps=1, seed=1, precision="float32"
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,23 +54,21 @@ def hospitals(tmp_path_factory):
 
 def adapt(folder, place, source, pairs=None):
     pairs = pairs or read_manifest(folder / "b")
-    detector = adapt_detector(
-        folder / "detector",
-        read_manifest(folder / "a"),
-        pairs,
-        propose_films(folder / "detector", pairs, place / "rois", CPU),
-        folder / "mined",
-        place,
-        adaptation=Adaptation(source=source, training=TRAINING),
-        seed=1,
-        device=CPU,
+    data = AdaptationData(
+        detector=folder / "detector",
+        boxed=read_manifest(folder / "a"),
+        pairs=pairs,
+        rois=propose_stage(folder / "detector", pairs, place / "rois", device=CPU),
+        attributes=folder / "mined",
     )
+    adaptation = Adaptation(source=source, training=TRAINING)
+    detector = adapt_detector_stage(data, place / "run", adaptation=adaptation, device=CPU)
     return detector, json.loads((detector / "run.json").read_text())
 
 
 def test_true_boxes_of_the_new_hospital_change_nothing(hospitals, tmp_path):
     b = read_manifest(hospitals / "b")
-    blind = with_boxes(b, [])
+    blind = with_pseudo_boxes(b, [])
     (_, seeing), (_, not_seeing) = (
         adapt(hospitals, tmp_path / name, "words", films)
         for name, films in (("one", b), ("two", blind))
@@ -88,7 +90,7 @@ def test_the_control_takes_as_many_steps_on_the_old_boxes(hospitals, tmp_path):
     assert run["training"]["epoch_films"] > len(a.images)
 
 
-def test_a_finished_adaptation_is_kept(hospitals, tmp_path):
+def test_a_finished_adaptation_is_used_again(hospitals, tmp_path):
     detector, _ = adapt(hospitals, tmp_path, "own")
     written = (detector / "detector.safetensors").stat().st_mtime_ns
     assert adapt(hospitals, tmp_path, "own")[0] == detector
@@ -97,45 +99,45 @@ def test_a_finished_adaptation_is_kept(hospitals, tmp_path):
         adapt(hospitals, tmp_path, "none")
 
 
-def test_own_boxes_are_the_best_regions_of_the_half_that_scores_highest(hospitals, tmp_path):
+def test_labels_by_score_are_the_best_regions_of_the_half_that_scores_highest(hospitals, tmp_path):
     b = read_manifest(hospitals / "b").split("train")
-    rois = propose_films(hospitals / "detector", b, tmp_path / "rois", CPU)
+    rois = propose_stage(hospitals / "detector", b, tmp_path / "rois", device=CPU)
     with RoiStore(rois) as store:
-        chosen = own_boxes(b, store).boxes
-        rows = {image_id: row for row, image_id in enumerate(store.image_ids())}
-        best = {
-            image_id: store.read(np.array([rows[image_id]])) for image_id in b.images["image_id"]
-        }
-    tops = {image_id: float(batch.scores[batch.mask].max()) for image_id, batch in best.items()}
+        chosen = label_by_score(b, store).boxes
+        films = {name: read_film_rois(store, row) for row, name in enumerate(store.image_ids())}
+    tops = {name: film.scores.max() for name, film in films.items()}
     median = np.median(list(tops.values()))
     assert set(chosen["image_id"]) == {name for name, top in tops.items() if top >= median}
     for name, *corners in chosen[["image_id", "x1", "y1", "x2", "y2"]].itertuples(index=False):
-        batch = best[name]
-        there = batch.mask[0]
-        boxes, scores = batch.boxes[0][there].astype(float), batch.scores[0][there].astype(float)
-        np.testing.assert_allclose(corners, vote_box(boxes, scores, int(scores.argmax())))
+        film = films[name]
+        expected = vote_box(film, film.scores, int(film.scores.argmax()))
+        np.testing.assert_allclose(corners, expected)
 
 
-def test_region_boxes_are_voted_from_the_region_that_overlaps_each_true_box_most(
+def test_oracle_labels_are_voted_from_the_region_that_overlaps_each_true_box_most(
     hospitals, tmp_path
 ):
     b = read_manifest(hospitals / "b").split("train")
-    rois = propose_films(hospitals / "detector", b, tmp_path / "rois", CPU)
-    true = b.boxes[["image_id", "x1", "y1", "x2", "y2"]].itertuples(index=False)
+    rois = propose_stage(hospitals / "detector", b, tmp_path / "rois", device=CPU)
     expected = []
     with RoiStore(rois) as store:
-        chosen = region_boxes(b, store).boxes
-        rows = {image_id: row for row, image_id in enumerate(store.image_ids())}
-        for name, *corners in true:
-            batch = store.read(np.array([rows[name]]))
-            there = batch.mask[0]
-            boxes = batch.boxes[0][there].astype(float)
-            scores = batch.scores[0][there].astype(float)
-            overlaps = [slow_iou(corners, box) for box in boxes]
-            if max(overlaps) > 0:
-                expected.append((name, *vote_box(boxes, scores, int(np.argmax(overlaps)))))
+        chosen = label_by_oracle(b, store).boxes
+        films = {name: read_film_rois(store, row) for row, name in enumerate(store.image_ids())}
+    for name, *corners in b.boxes[["image_id", "x1", "y1", "x2", "y2"]].itertuples(index=False):
+        film = films[name]
+        overlaps = [slow_iou(corners, box) for box in film.xyxy]
+        if max(overlaps) > 0:
+            expected.append((name, *vote_box(film, film.scores, int(np.argmax(overlaps)))))
     assert len(expected) > 5
     found = list(chosen[["image_id", "x1", "y1", "x2", "y2"]].itertuples(index=False, name=None))
     for one, other in zip(sorted(found), sorted(expected), strict=True):
         assert one[0] == other[0]
         np.testing.assert_allclose(one[1:], other[1:])
+
+
+def test_overrides_change_single_settings_of_the_default_adaptation():
+    found = adaptation_settings("sides", ["training.epochs=7"])
+    default = Adaptation().training
+    assert found == Adaptation(source="sides", training=default.model_copy(update={"epochs": 7}))
+    with pytest.raises(ConfigError, match="epoch"):
+        adaptation_settings("words", ["training.epoch=1"])

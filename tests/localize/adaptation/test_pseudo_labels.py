@@ -1,17 +1,16 @@
-"""`report_boxes`: which regions a report vouches for."""
+"""`label_by_reports`: which regions become pseudo-boxes."""
 
 from __future__ import annotations
 
 import csv
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from data_manifests.support.errors import DataError
 from detector.roi_store import RoiStore
-from localize.adaptation.film_words import FilmWords
-from localize.adaptation.pseudo_labels import ANNOTATOR, film_candidates, report_boxes, vote_box
+from localize.adaptation.pseudo_boxes import ANNOTATOR, FilmRois, read_film_rois, vote_box
+from localize.adaptation.pseudo_labels import label_by_reports, split_by_side
 from tests.localize.models import KEYWORDS, plant_store
 
 LEFT_GOOD, LEFT_POOR = [60.0, 10.0, 80.0, 40.0], [55.0, 50.0, 75.0, 90.0]
@@ -20,24 +19,8 @@ BOXES = np.array([RIGHT_BEST, LEFT_POOR, LEFT_GOOD])
 SCORES = np.array([0.9, 0.2, 0.4])
 
 
-def words(*sides):
-    return FilmWords(True, sides, np.zeros(0, bool), np.zeros(0, bool))
-
-
-class OneFilm:
-    """A store of one film, 100 wide."""
-
-    def __init__(self, boxes, scores):
-        self.boxes, self.scores = boxes, scores
-
-    def read(self, rows):
-        assert rows.tolist() == [0]
-        return SimpleNamespace(
-            boxes=self.boxes[None],
-            scores=self.scores[None],
-            mask=np.ones((1, len(self.boxes)), bool),
-            sizes=np.array([[100, 100]]),
-        )
+def film(boxes=BOXES, scores=SCORES, width=100, height=100):
+    return FilmRois(boxes, scores, width, height)
 
 
 @pytest.mark.parametrize(
@@ -46,21 +29,13 @@ class OneFilm:
 )
 def test_the_best_region_on_each_side_is_chosen(sides, expected):
     # The patient's left is the right half of the film.
-    found = film_candidates(OneFilm(BOXES, SCORES), 0, "film", words(*sides), by_side=True)
-    best = [one.boxes[one.scores.argmax()].tolist() for one in found]
+    best = [part.xyxy[part.scores.argmax()].tolist() for part in split_by_side(film(), sides)]
     assert best == [BOXES[index].tolist() for index in expected]
 
 
-def test_without_sides_the_whole_film_is_asked():
-    found = film_candidates(OneFilm(BOXES, SCORES), 0, "film", words("left"), by_side=False)
-    assert [one.scores.tolist() for one in found] == [SCORES.tolist()]
-
-
-def test_a_side_without_a_region_decides_nothing():
-    both = words("left", "right")
-    assert film_candidates(OneFilm(BOXES[:1], SCORES[:1]), 0, "film", both, by_side=True) == []
-    nothing = OneFilm(BOXES[:0], SCORES[:0])
-    assert film_candidates(nothing, 0, "film", words(), by_side=True) == []
+def test_a_side_without_a_region_gives_no_candidates():
+    assert split_by_side(film(BOXES[:1], SCORES[:1]), ("left", "right")) == []
+    assert split_by_side(film(BOXES[:0], SCORES[:0]), ()) == []
 
 
 def slow_vote(boxes, scores, chosen):
@@ -83,10 +58,23 @@ def test_overlapping_regions_vote_on_the_box():
     boxes = np.hstack([corner, corner + random.uniform(20, 40, (40, 2))])
     scores = random.uniform(0, 1, 40)
     for chosen in range(40):
-        voted = vote_box(boxes, scores, chosen)
+        voted = vote_box(film(boxes, scores), scores, chosen)
         assert voted == pytest.approx(slow_vote(boxes, scores, chosen))
-    assert vote_box(BOXES, SCORES, 0) == pytest.approx(tuple(RIGHT_BEST))  # alone, as it is
-    assert vote_box(BOXES, np.zeros(3), 2) == pytest.approx(tuple(LEFT_GOOD))
+    assert vote_box(film(), SCORES, 0) == pytest.approx(RIGHT_BEST)  # alone, as it is
+    assert vote_box(film(), np.zeros(3), 2) == pytest.approx(LEFT_GOOD)
+
+
+@pytest.mark.parametrize(("width", "height"), [(266, 301), (1023, 777), (3, 5)])
+def test_a_box_at_the_films_edge_stays_on_the_film(width, height):
+    # As in a store: float32 corners a rounding beyond the film.
+    beyond = np.nextafter(np.float32([width, height]), np.float32(np.inf)).astype(np.float64)
+    boxes = np.array([[-1e-5, 0.0, *beyond], [0.0, -1e-5, *beyond]])
+    assert (beyond > (width, height)).all()
+    for weights in (np.array([0.9, 0.3]), np.zeros(2)):
+        x1, y1, x2, y2 = vote_box(film(boxes, weights, width, height), weights, 0)
+        assert 0 <= x1 < 1e-4
+        assert 0 <= y1 < 1e-4
+        assert (x2, y2) == (width, height)
 
 
 # study -> (keyword states of the six keywords of the planted store, assertion of its finding)
@@ -118,24 +106,22 @@ def planted(tmp_path):
 
 def test_stated_films_get_boxes_denied_ones_none_and_open_ones_are_left_out(planted):
     with RoiStore(planted.store) as store:
-        found = report_boxes(planted.manifest, store, planted.attributes)
-        first = store.read(np.array([0]))
+        found = label_by_reports(planted.manifest, store, planted.attributes)
+        first = read_film_rois(store, 0)
     names = [int(image_id[-3:]) for image_id in found.manifest.images["image_id"]]
     assert names == [0, 2, 3]
-    assert (found.with_boxes, found.without_boxes, found.left_out) == (2, 1, 2)
+    assert (found.boxed_films, found.empty_films, found.unlabelled_films) == (2, 1, 2)
     boxes = found.manifest.boxes
     assert set(boxes["annotator"]) == {ANNOTATOR}
     assert [int(image_id[-3:]) for image_id in boxes["image_id"]] == [0, 3]
-    expected = vote_box(
-        first.boxes[0].astype(float), first.scores[0].astype(float), int(first.scores[0].argmax())
-    )
+    expected = vote_box(first, first.scores, int(first.scores.argmax()))
     np.testing.assert_allclose(boxes[["x1", "y1", "x2", "y2"]].iloc[0], expected)
 
 
-def test_films_of_which_no_report_speaks_are_an_error(planted):
+def test_films_without_any_report_are_an_error(planted):
     silent = planted.manifest.subset(planted.manifest.images["image_id"].str.endswith("004"))
     with (
         RoiStore(planted.store) as store,
         pytest.raises(DataError, match="state or deny an opacity"),
     ):
-        report_boxes(silent, store, planted.attributes)
+        label_by_reports(silent, store, planted.attributes)

@@ -224,7 +224,7 @@ def test_report_boxes_writes_a_manifest_of_training_and_validation_films(run, pl
     assert "holds a manifest" in again.err
     wrong = run("localize", "report-boxes", *arguments[:-1], tmp_path / "x", "--evidence", "zones")
     assert wrong.code == 2
-    assert "expected one of words, sides, finding" in wrong.err
+    assert "'zones' is not one of" in wrong.err
 
 
 def test_localize_train_trains_once_and_then_only_resumes(run, planted, tmp_path):

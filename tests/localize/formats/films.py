@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from data_manifests.boxes import Boxes
 from localize.formats.hub.annotations import Annotations, FilmAnnotation, annotations_of_films
+from localize.formats.hub.imported_film import ImportedBox, ImportedFilm
 
 KEYWORDS = ("left", "right", "lower")
 HOSTILE_NAMES = (
@@ -34,23 +36,37 @@ HOSTILE_NAMES = (
 )
 
 
-def make_film(name="film.png", boxes=((10.0, 20.0, 110.0, 220.0),), **known) -> FilmAnnotation:
-    """A film of 512 x 640 px (or `width`, `height`) with these boxes."""
+def make_film(
+    name="film.png", boxes=((10.0, 20.0, 110.0, 220.0),), *, width=512, height=640, **known
+) -> FilmAnnotation:
+    """A film of a model's answer with these boxes."""
     count = len(boxes)
     values = {
         "name": name,
-        "width": 512,
-        "height": 640,
-        "xyxy": np.array(boxes, dtype=np.float64).reshape(-1, 4),
+        "boxes": Boxes(np.array(boxes, dtype=np.float64).reshape(-1, 4), width, height),
         "labels": ("pneumonia",) * count,
         "scores": np.linspace(0.9, 0.3, count) if count else np.zeros(0),
         "keywords": (("left", "lower"),) * count,
         "image_id": name.rsplit(".", 1)[0],
         "p_pneumonia": 0.75,
         "severity": 3.5,
-        "probabilities": {"left": 0.8, "right": 0.1, "lower": 0.6},
     }
     return FilmAnnotation(**{**values, **known})
+
+
+def make_imported(
+    name="film.png", boxes=((10.0, 20.0, 110.0, 220.0),), *, size=(512, 640), **known
+) -> ImportedFilm:
+    """A film as an annotation file states it; `labels`, `annotators`: one for each box."""
+    labels = known.pop("labels", ("pneumonia",) * len(boxes))
+    annotators = known.pop("annotators", ("",) * len(boxes))
+    listed = tuple(
+        ImportedBox(tuple(box), label, annotator=annotator)
+        for box, label, annotator in zip(boxes, labels, annotators, strict=True)
+    )
+    return ImportedFilm(
+        name, listed, size, image_id=known.pop("image_id", name.rsplit(".", 1)[0]), **known
+    )
 
 
 def make_annotations(*films: FilmAnnotation, keywords=KEYWORDS) -> Annotations:

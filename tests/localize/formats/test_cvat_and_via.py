@@ -9,8 +9,8 @@ import zipfile
 import pytest
 
 from data_manifests.support.errors import DataError
-from localize.formats.hub.export import export
-from localize.formats.hub.options import FormatOptions
+from localize.formats.export import export
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.tools.cvat import read_cvat
 from localize.formats.tools.via import COLUMNS, read_via
 from tests.localize.formats.films import make_annotations, make_film

@@ -6,9 +6,9 @@ import pytest
 
 from data_manifests.support.errors import DataError
 from localize.formats.dicom.sr import name_by_sop_uid, read_dicom_sr
-from localize.formats.hub.export import export
-from localize.formats.hub.import_boxes import import_boxes
-from localize.formats.hub.options import FormatOptions
+from localize.formats.export import export
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.import_boxes import import_boxes
 from tests.localize.formats.dicom_films import CANARIES, write_dicom_film
 from tests.localize.formats.films import (
     HOSTILE_NAMES,
@@ -49,16 +49,36 @@ def test_a_report_has_a_closed_upright_polyline_for_each_box(tmp_path):
         [10.5, 20.25], [110, 20.25], [110, 220], [10.5, 220], [10.5, 20.25],
     ]  # fmt: skip
     assert groups[0].finding_type.value == "233604007"
-    site = groups[0].finding_sites[0]
-    assert (site.value.value, site.laterality.value) == ("39607008", "7771000")
     text = str(report)
     assert "Bounded by" in text
     assert "1.2.3.4.5.0" in text
 
 
+def site_and_words(report, box):
+    """The laterality of a box's finding site, and the laterality among its words."""
+    group = report.content.get_planar_roi_measurement_groups()[box]
+    words = {found.value.meaning for found in group.get_qualitative_evaluations()}
+    laterality = group.finding_sites[0].laterality
+    return laterality.meaning, words & {"Left", "Right", "Bilateral"}
+
+
+def test_laterality_is_that_of_the_box_whatever_its_words(tmp_path):
+    boxes = ((10, 20, 110, 220), (300, 20, 500, 220), (50, 20, 460, 220), (300, 20, 500, 220))
+    words = (("bilateral",), ("bilateral", "left"), ("bilateral",), ("right",))
+    folder = exported(tmp_path, "dicom-sr", dicom_film(boxes=boxes, keywords=words))
+    report = hd.sr.srread(folder / "a.dcm")
+    # The patient's right is on the left of the film.
+    assert [site_and_words(report, box) for box in range(4)] == [
+        ("Right", set()),
+        ("Left", {"Left"}),
+        ("Bilateral", {"Bilateral"}),
+        ("Left", set()),
+    ]
+
+
 def test_a_report_comes_back_with_scores_words_and_severity(tmp_path):
     films = [
-        dicom_film(labels=("pneumonia", "nodule"), keywords=(("left", "mild"), ("patchy",))),
+        dicom_film(labels=("pneumonia", "nodule"), keywords=(("right", "mild"), ("patchy",))),
         dicom_film("sub/none.dcm", boxes=()),
     ]
     folder = exported(tmp_path, "dicom-sr", *films)
@@ -67,7 +87,7 @@ def test_a_report_comes_back_with_scores_words_and_severity(tmp_path):
     np.testing.assert_allclose(film.xyxy, TWO)
     np.testing.assert_allclose(film.scores, films[0].scores)
     assert film.labels == ("pneumonia", "nodule")
-    assert film.keywords == (("left", "mild"), ("patchy",))
+    assert film.keywords == (("right", "mild"), ("patchy",))
     assert film.severity == 3.5
     assert len(back["1.2.3.4.5.1"]) == 0
 
@@ -189,7 +209,7 @@ def test_films_that_are_not_their_dicom_files_are_refused(tmp_path, kind, fault)
     if fault == "another size":
         write_dicom_film(path, width=100, height=100)
     options = FormatOptions(image_root=tmp_path / "films")
-    with pytest.raises(DataError, match="'a'"):
+    with pytest.raises(DataError, match=r"'a(\.dcm)?'"):
         export(make_annotations(dicom_film()), kind, tmp_path / "out", options=options)
     assert {p.name for p in tmp_path.iterdir()} == {"films"}
 

@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 import yaml
 
+from data_manifests.boxes import Boxes
 from data_manifests.support.errors import ConfigError
-from localize.formats.hub.export import EXPORTERS, FOLDER_FORMATS, export
-from localize.formats.hub.options import FormatOptions
+from localize.formats.export import export
+from localize.formats.format_name import ExportFormat
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.registry import WRITERS
 from localize.formats.tools.coco import read_coco
 from localize.formats.tools.cvat import read_cvat
 from localize.formats.tools.label_studio import read_label_studio
@@ -24,6 +27,7 @@ from localize.formats.tools.rsna_csv import read_rsna_csv
 from localize.formats.tools.via import read_via
 from localize.formats.tools.voc import read_voc
 from localize.formats.tools.yolo import read_yolo
+from localize.prediction.film_prediction import FilmPrediction
 from tests.localize.formats.films import (
     HOSTILE_NAMES,
     make_annotations,
@@ -53,28 +57,42 @@ class Trip:
     after: Any = None
 
 
+def pixels(read):
+    """A reader of a format that states pixels: it needs no sizes of films."""
+    return lambda path, _: read(path)
+
+
+def sizes(films):
+    """The size of each film by its name, with or without ending."""
+    known = {film.name.removesuffix(".png"): (film.width, film.height) for film in films}
+    return lambda name: known[name.removesuffix(".png")]
+
+
 TRIPS = [
-    Trip("coco", "a.json", read_coco),
-    Trip("v7-coco", "a.json", read_coco, is_whole=True, has_scores=False, has_keywords=False),
-    Trip("voc", "out", read_voc, {"voc_floats": True}),
-    Trip("voc", "out", read_voc, is_whole=True),
+    Trip("coco", "a.json", pixels(read_coco)),
+    Trip(
+        "v7-coco", "a.json", pixels(read_coco), is_whole=True, has_scores=False, has_keywords=False
+    ),
+    Trip("voc", "out", pixels(read_voc), {"voc_floats": True}),
+    Trip("voc", "out", pixels(read_voc), is_whole=True),
     Trip(
         "voc",
         "out",
-        lambda path: read_voc(path, is_one_based=True),
+        lambda path, _: read_voc(path, is_one_based=True),
         {"voc_one_based": True},
         is_whole=True,
     ),
     Trip("yolo", "out", read_yolo, has_scores=False, has_keywords=False),
     Trip("yolo", "out", read_yolo, {"yolo_confidence": True}, has_keywords=False),
     Trip("yolo-1.1", "out", read_yolo, has_scores=False, has_keywords=False),
-    Trip("label-studio", "a.json", read_label_studio, after=submit_all),
-    Trip("cvat", "a.xml", read_cvat),
-    Trip("labelme", "out", read_labelme),
-    Trip("via", "a.csv", read_via),
-    Trip("via", "a.json", read_via),
+    Trip("label-studio", "a.json", pixels(read_label_studio), after=submit_all),
+    Trip("cvat", "a.xml", pixels(read_cvat)),
+    Trip("labelme", "out", pixels(read_labelme)),
+    Trip("via", "a.csv", pixels(read_via)),
+    Trip("via", "a.json", pixels(read_via)),
     Trip("rsna-csv", "a.csv", read_rsna_csv, has_keywords=False),
 ]
+FOLDER_FORMATS = [name for name in ExportFormat if WRITERS[name].is_folder]
 NAMES = [f"{trip.format}-{'-'.join(trip.options) or trip.target}" for trip in TRIPS]
 
 
@@ -94,13 +112,13 @@ def written(trip: Trip, tmp_path: Path, films) -> Path:
 @pytest.mark.parametrize("trip", TRIPS, ids=NAMES)
 def test_ten_thousand_boxes_come_back_where_they_were(trip, tmp_path):
     films = random_films(is_whole=trip.is_whole)
-    back = {film.name: film for film in trip.read(written(trip, tmp_path, films))}
+    back = {film.name: film for film in trip.read(written(trip, tmp_path, films), sizes(films))}
     assert len(back) == len(films)
     worst = 1.0
     for film in films:
         stem = film.name.removesuffix(".png")
         other = back[film.name] if film.name in back else back[stem]
-        xyxy = other.xyxy * ([film.width, film.height] * 2) if other.is_normalised else other.xyxy
+        xyxy = other.xyxy
         np.testing.assert_allclose(xyxy, film.xyxy, atol=0.01)
         worst = min(worst, paired_iou(xyxy, film.xyxy).min())
         assert other.labels == film.labels
@@ -114,7 +132,7 @@ def test_ten_thousand_boxes_come_back_where_they_were(trip, tmp_path):
 @pytest.mark.parametrize("trip", TRIPS, ids=NAMES)
 def test_films_without_boxes_are_written_and_come_back(trip, tmp_path):
     films = [make_film("a.png"), make_film("none.png", boxes=())]
-    back = trip.read(written(trip, tmp_path, films))
+    back = trip.read(written(trip, tmp_path, films), sizes(films))
     assert sorted((film.name.removesuffix(".png"), len(film)) for film in back) == [
         ("a", 1),
         ("none", 0),
@@ -125,8 +143,8 @@ def test_films_without_boxes_are_written_and_come_back(trip, tmp_path):
 # their own.
 SAFE_FORMATS = sorted(
     name
-    for name in EXPORTERS
-    if name not in ("via", "rsna-csv", "slicer") and not name.startswith("dicom")
+    for name in ExportFormat
+    if name not in ("via", "rsna-csv", "slicer", "png") and not name.startswith("dicom")
 )
 
 
@@ -163,7 +181,7 @@ def test_hostile_names_stay_inside_the_folder_and_leave_files_well_formed(name, 
         assert len({str(path).casefold() for path in found}) == len(found)
 
 
-@pytest.mark.parametrize("name", sorted(EXPORTERS))
+@pytest.mark.parametrize("name", sorted(ExportFormat))
 def test_a_failed_export_leaves_the_old_file_and_nothing_else(name, tmp_path, monkeypatch):
     target = tmp_path / ("out" if name in FOLDER_FORMATS else "out.json")
     if name in FOLDER_FORMATS:
@@ -205,13 +223,18 @@ def test_an_unknown_format_is_named_with_the_known_ones(tmp_path):
 def test_the_sidecar_holds_what_formats_lose(tmp_path):
     import pandas as pd
 
-    film = make_film("w/a.png", alphas=np.array([0.25]), detector_scores=np.array([0.5]))
+    boxes = Boxes(np.array([[10.0, 20, 110, 220]]), 512, 640)
+    answer = FilmPrediction(
+        "a", "", boxes, np.array([0.9]), np.array([0.25]), np.array([0.5]), ("x",), (("left",),)
+    )
+    film = make_film("w/a.png", prediction=answer, annotators=("anna",))
     negative = make_film("b.png", boxes=())
     export(make_annotations(film, negative), "yolo", tmp_path / "out")
     table = pd.read_csv(tmp_path / "out.sidecar.csv")
     row = table.iloc[0]
     assert (row["film"], row["score"], row["alpha"]) == ("w/a.png", 0.9, 0.25)
     assert (row["attributes"], row["model"]) == ("left;lower", "bundle-1")
+    assert (row["detector_score"], row["annotator"]) == (0.5, "anna")
     assert row["severity"] == 3.5
     assert table["film"].tolist() == ["w/a.png", "b.png"]
     assert table["x1"].isna().tolist() == [False, True]

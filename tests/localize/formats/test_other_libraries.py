@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from localize.formats.hub.export import export
-from localize.formats.hub.options import FormatOptions
+from localize.formats.export import export
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.tools.coco import read_coco
 from localize.formats.tools.cvat import read_cvat
 from localize.formats.tools.labelme import read_labelme

@@ -9,15 +9,19 @@ import pytest
 import yaml
 
 from data_manifests.support.errors import DataError
-from localize.formats.hub.export import export
-from localize.formats.hub.options import FormatOptions
-from localize.formats.hub.whole_pixels import whole_corners
+from localize.formats.export import export
+from localize.formats.hub.format_options import FormatOptions
+from localize.formats.hub.writing import whole_corners
 from localize.formats.tools.labelme import read_labelme
 from localize.formats.tools.voc import read_voc
 from localize.formats.tools.yolo import read_yolo
 from tests.localize.formats.films import make_annotations, make_film
 
 FRACTIONS = ((10.5, 20.25, 40.5, 60.25),)
+
+
+def size_of(name):
+    return 512, 640
 
 
 def write(tmp_path, name, *films, **options):
@@ -118,7 +122,7 @@ def test_yolo_faults_are_named_with_file_and_line(tmp_path, line, expected):
     folder = write(tmp_path, "yolo", make_film())
     (folder / "labels" / "film.txt").write_text(f"0 0.5 0.5 0.1 0.1\n{line}\n")
     with pytest.raises(DataError, match=expected) as error:
-        read_yolo(folder)
+        read_yolo(folder, size_of)
     assert "film.txt row 2" in str(error.value)
 
 
@@ -129,7 +133,7 @@ def test_yolo_class_names_run_no_code_and_must_be_names(tmp_path, content):
     folder = write(tmp_path, "yolo", make_film())
     (folder / "data.yaml").write_text(content)
     with pytest.raises(DataError, match="names"):
-        read_yolo(folder)
+        read_yolo(folder, size_of)
 
 
 def test_labelme_files_have_the_keys_that_labelme_asks_for(tmp_path):

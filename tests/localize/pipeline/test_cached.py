@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 from localize.pipeline.cached import cached
 
 def build(folder):
+    folder.mkdir(exist_ok=True)
     with (folder / "starts.txt").open("a") as starts:
         starts.write("start\\n")
     while not Path(sys.argv[2]).exists():
@@ -30,6 +32,7 @@ print(cached(Path(sys.argv[1]), {"seed": 1}, build) / "result.txt", flush=True)
 
 
 def write_result(folder):
+    folder.mkdir()
     (folder / "result.txt").write_text("done")
 
 
@@ -59,32 +62,43 @@ def test_a_finished_build_is_used_again(tmp_path):
 
 
 def test_other_settings_are_refused_with_both_values(tmp_path):
-    cached(tmp_path, {"seed": 1, "training": {"lr": 0.1}}, write_result)
+    cached(tmp_path / "run", {"seed": 1, "training": {"lr": 0.1}}, write_result)
     with pytest.raises(ConfigError, match=r"training\.lr: 0\.1 before, 0\.2 now"):
-        cached(tmp_path, {"seed": 1, "training": {"lr": 0.2}}, must_not_build)
+        cached(tmp_path / "run", {"seed": 1, "training": {"lr": 0.2}}, must_not_build)
 
 
 def test_an_unfinished_build_goes_on_with_its_files(tmp_path):
     def fail(folder):
-        (folder / "half.txt").write_text("half")
+        write_result(folder)
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        cached(tmp_path, {"seed": 1}, fail)
+        cached(tmp_path / "run", {"seed": 1}, fail)
     with pytest.raises(ConfigError, match="seed: 1 before, 2 now"):
-        cached(tmp_path, {"seed": 2}, must_not_build)
+        cached(tmp_path / "run", {"seed": 2}, must_not_build)
     found = []
-    cached(tmp_path, {"seed": 1}, lambda folder: found.append((folder / "half.txt").read_text()))
-    assert found == ["half"]
+    cached(tmp_path / "run", {"seed": 1}, lambda run: found.append((run / "result.txt").exists()))
+    assert found == [True]
 
 
-def test_settings_of_a_build_that_made_nothing_are_forgotten(tmp_path):
+def test_without_a_folder_other_settings_may_follow(tmp_path):
     def fail(_folder):
         raise ConfigError("bad batch size")
 
     with pytest.raises(ConfigError, match="bad batch size"):
-        cached(tmp_path, {"batch_size": 7}, fail)
-    cached(tmp_path, {"batch_size": 8}, write_result)
+        cached(tmp_path / "run", {"batch_size": 7}, fail)
+    cached(tmp_path / "run", {"batch_size": 8}, write_result)
+    shutil.rmtree(tmp_path / "run")
+    cached(tmp_path / "run", {"batch_size": 9}, write_result)
+
+
+def test_builds_may_be_nested(tmp_path):
+    def build(folder):
+        folder.mkdir()
+        cached(folder / "part", {"seed": 1}, write_result)
+
+    cached(tmp_path / "whole", {"seed": 1}, build)
+    assert (tmp_path / "whole" / "part" / "result.txt").exists()
 
 
 def test_a_killed_build_is_built_again(tmp_path):
@@ -113,6 +127,7 @@ def test_of_two_builders_one_builds_and_the_other_waits(tmp_path):
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"settings": {}}'])
 def test_a_damaged_description_is_an_error(tmp_path, content):
-    (tmp_path / "cached.json").write_text(content)
-    with pytest.raises(CheckpointError, match=r"cached\.json"):
-        cached(tmp_path, {}, must_not_build)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run.cached.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"run\.cached\.json"):
+        cached(tmp_path / "run", {}, must_not_build)

@@ -9,10 +9,11 @@ import pytest
 from data_manifests.support.errors import DataError
 from data_manifests.tables.manifest import read_manifest
 from localize.bundle.bundle import load_bundle
-from localize.pipeline.quickstart import EXPORTS, QuickstartSize, run_quickstart
+from localize.pipeline.phantom_stages import PhantomSize
+from localize.pipeline.quickstart import EXPORTS, run_quickstart
 from localize.prediction.tables import read_prediction
 
-SIZE = QuickstartSize(
+SIZE = PhantomSize(
     films_a=48, films_b=48, film_px=96, model_px=64, detector_epochs=6, localizer_epochs=2
 )
 

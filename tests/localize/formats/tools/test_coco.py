@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_manifests.support.errors import DataError
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.tools.coco import read_coco, write_coco, write_coco_results, write_v7_coco
 from tests.localize.formats.films import make_annotations, make_film, random_films
 

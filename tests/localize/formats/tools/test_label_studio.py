@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data_manifests.support.errors import DataError
-from localize.formats.hub.options import FormatOptions
+from localize.formats.hub.format_options import FormatOptions
 from localize.formats.tools.label_studio import (
     labeling_config,
     read_label_studio,

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from data_manifests.support.errors import DataError
-from localize.formats.hub.export import export
-from localize.formats.hub.options import FormatOptions
-from localize.formats.tools.slicer import read_slicer_boxes
+from localize.formats.export import export
+from localize.formats.hub.format_options import FormatOptions
 from tests.localize.formats.dicom_films import write_dicom_film
 from tests.localize.formats.films import make_annotations, make_film, paired_iou, random_films
 
@@ -44,6 +43,17 @@ SCHEMA = {
         },
     },
 }
+
+
+def read_slicer_boxes(path, column_mm, row_mm):
+    """The boxes of one markups file in pixels, (N, 4): the inverse of the writer."""
+    boxes = []
+    for markup in json.loads(path.read_text())["markups"]:
+        centre, size = np.array(markup["center"]), np.array(markup["size"])
+        low, high = (centre - size / 2)[:2], (centre + size / 2)[:2]
+        mm = np.array([column_mm, row_mm])
+        boxes.append([*(low / mm + 0.5), *(high / mm + 0.5)])
+    return np.array(boxes).reshape(-1, 4)
 
 
 def test_markups_fit_the_schema_and_lie_in_millimetres(tmp_path):

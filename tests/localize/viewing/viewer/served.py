@@ -12,9 +12,9 @@ from attributes.lexicon.load import load_lexicon
 from localize.viewing.gallery.cards import Card, CardBox
 from localize.viewing.viewer.corrections import Corrections
 from localize.viewing.viewer.film_answers import AnsweringRegion, FilmAnswers
-from localize.viewing.viewer.phrase import read_phrase
+from localize.viewing.viewer.keyword_query import read_query
 from localize.viewing.viewer.server import ViewerServer
-from localize.viewing.viewer.shelf import Shelf
+from localize.viewing.viewer.viewer_films import ViewerFilms
 from tests.localize.predictions import make_prediction
 from tests.localize.viewing.gallery.films import save_films
 
@@ -42,7 +42,7 @@ class PlantedModel:
         )
 
     def phrase(self, text: str):
-        return read_phrase(text, load_lexicon("en"))
+        return read_query(text, load_lexicon("en"))
 
 
 @contextlib.contextmanager
@@ -57,7 +57,7 @@ def served(folder: Path, *, has_model: bool = True, ids=IDS):
     )
     films = save_films(folder / "films", ids)
     server = ViewerServer(
-        Shelf(prediction, films),
+        ViewerFilms(prediction, films),
         Corrections(folder / "out", "tester"),
         PlantedModel() if has_model else None,
         keywords=KEYWORDS,
@@ -74,8 +74,8 @@ def served(folder: Path, *, has_model: bool = True, ids=IDS):
 
 def ask(server, path, *, method="GET", body=None, headers=None, has_key=True):
     """Status, content and headers of a request; JSON is parsed."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.guard.port, timeout=20)
-    sent = {"X-Key": server.guard.key} if has_key else {}
+    connection = http.client.HTTPConnection("127.0.0.1", server.access.port, timeout=20)
+    sent = {"X-Key": server.access.key} if has_key else {}
     try:
         connection.request(method, path, body=body, headers={**sent, **(headers or {})})
         response = connection.getresponse()

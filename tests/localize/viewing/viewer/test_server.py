@@ -10,12 +10,14 @@ import pytest
 from PIL import Image
 
 from data_manifests.tables.manifest import read_manifest, write_manifest
-from localize.formats.hub.import_boxes import import_boxes
+from localize.formats.import_boxes import import_boxes
 from localize.formats.tools.coco import read_coco
 from localize.viewing.viewer import server as server_module
-from localize.viewing.viewer.corrections import COCO_FILE, Corrections
+from localize.viewing.viewer.corrections import Corrections
 from tests.localize.predictions import make_truth
 from tests.localize.viewing.viewer.served import IDS, ask, served
+
+COCO_FILE = "corrections.tester.coco.json"
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def test_film_has_its_numbers_and_no_path(viewer, tmp_path):
 
 
 def test_picture_is_a_jpeg_of_the_film(viewer):
-    status, content, headers = ask(viewer, f"/api/picture?number=1&key={viewer.guard.key}")
+    status, content, headers = ask(viewer, f"/api/picture?number=1&key={viewer.access.key}")
     assert (status, headers.get_content_type()) == (200, "image/jpeg")
     assert Image.open(io.BytesIO(content)).size == (512, 512)
 
@@ -91,7 +93,13 @@ def test_without_a_model_there_are_boxes_but_no_answers(tmp_path):
 def test_saved_boxes_come_back_and_lie_in_a_coco_file(viewer, tmp_path):
     assert save(viewer, 0, [box(1.5, 2, 30, 40.25)])[0] == 200
     assert ask(viewer, "/api/film?number=0")[1]["corrected"] == [
-        {"xyxy": [1.5, 2, 30, 40.25], "label": "opacity"}
+        {
+            "xyxy": [1.5, 2, 30, 40.25],
+            "label": "opacity",
+            "score": None,
+            "annotator": "tester",
+            "is_confirmed": False,
+        }
     ]
     (film,) = read_coco(tmp_path / "out" / COCO_FILE)
     assert film.name == "first.png"
@@ -117,8 +125,8 @@ def test_saving_again_replaces_and_keeps_the_other_films(viewer, tmp_path):
 def test_next_sitting_goes_on_where_the_last_one_ended(viewer, tmp_path):
     save(viewer, 0, [box(1, 2, 30, 40)])
     again = Corrections(tmp_path / "out", "tester")
-    assert again.of(viewer.shelf[0])[0].xyxy == (1, 2, 30, 40)
-    again.save(viewer.shelf[1], [])
+    assert again.of(viewer.films[0])[0].xyxy == (1, 2, 30, 40)
+    again.save(viewer.films[1], [])
     assert len(read_coco(tmp_path / "out" / COCO_FILE)) == 2
 
 
@@ -206,32 +214,32 @@ def test_dropped_film_is_read_and_gets_a_harmless_id(viewer, tmp_path, name, exp
     _, film, _ = ask(viewer, f"/api/film?number={content['number']}")
     assert film["card"]["id"] == expected
     assert sorted(tmp_path.rglob("*")) == before
-    assert ask(viewer, f"/api/picture?number={content['number']}&key={viewer.guard.key}")[0] == 200
+    assert ask(viewer, f"/api/picture?number={content['number']}&key={viewer.access.key}")[0] == 200
 
 
 @pytest.mark.parametrize("body", [b"", b"GIF89a", png()[:60], b"<script>alert(1)</script>"])
 def test_dropped_file_that_is_no_film_is_refused(viewer, body):
     status, content, _ = ask(viewer, "/api/drop", method="POST", body=body)
     assert (status, "expected" in content["error"]) == (422, True)
-    assert len(viewer.shelf) == 3
+    assert len(viewer.films) == 3
 
 
 def test_dropped_file_over_the_cap_is_refused_unread(viewer, monkeypatch):
     monkeypatch.setattr(server_module, "MAX_FILM_BYTES", 1000)
-    with socket.create_connection(("127.0.0.1", viewer.guard.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", viewer.access.port), timeout=10) as connection:
         connection.sendall(
-            f"POST /api/drop HTTP/1.1\r\nHost: 127.0.0.1:{viewer.guard.port}\r\n"
-            f"X-Key: {viewer.guard.key}\r\nContent-Length: 99999999\r\n\r\n".encode()
+            f"POST /api/drop HTTP/1.1\r\nHost: 127.0.0.1:{viewer.access.port}\r\n"
+            f"X-Key: {viewer.access.key}\r\nContent-Length: 99999999\r\n\r\n".encode()
         )
         assert b" 400 " in connection.recv(200)
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1e3", "²", ""])
 def test_body_without_a_proper_length_is_refused(viewer, length):
-    with socket.create_connection(("127.0.0.1", viewer.guard.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", viewer.access.port), timeout=10) as connection:
         connection.sendall(
-            f"POST /api/drop HTTP/1.1\r\nHost: 127.0.0.1:{viewer.guard.port}\r\n"
-            f"X-Key: {viewer.guard.key}\r\nContent-Length: {length}\r\n\r\n".encode("latin-1")
+            f"POST /api/drop HTTP/1.1\r\nHost: 127.0.0.1:{viewer.access.port}\r\n"
+            f"X-Key: {viewer.access.key}\r\nContent-Length: {length}\r\n\r\n".encode("latin-1")
         )
         assert b" 400 " in connection.recv(200)
 
@@ -272,11 +280,14 @@ def test_strangers_are_refused(viewer, headers, reason):
 
 
 def test_own_page_is_served_with_its_key(viewer):
-    origin = {"Origin": f"http://127.0.0.1:{viewer.guard.port}", "Sec-Fetch-Site": "same-origin"}
+    origin = {
+        "Origin": f"http://127.0.0.1:{viewer.access.port}",
+        "Sec-Fetch-Site": "same-origin",
+    }
     assert ask(viewer, "/api/films", headers=origin)[0] == 200
-    status, content, headers = ask(viewer, f"/?key={viewer.guard.key}", has_key=False)
+    status, content, headers = ask(viewer, f"/?key={viewer.access.key}", has_key=False)
     assert (status, headers.get_content_type()) == (200, "text/html")
-    assert viewer.guard.key.encode() not in content
+    assert viewer.access.key.encode() not in content
     assert "default-src 'self'" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
 
@@ -311,6 +322,6 @@ def test_get_does_not_save(viewer):
 def test_dropped_films_are_gone_when_it_ends(tmp_path):
     with served(tmp_path) as server:
         ask(server, "/api/drop", method="POST", body=png())
-        file = server.shelf[3].file
+        file = server.films[3].file
         assert file.is_file()
     assert not file.exists()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from localize.formats.tools.coco import read_coco
-from localize.viewing.viewer.corrections import COCO_FILE
 from tests.localize.viewing.viewer.served import LEFT_BOX, RIGHT_BOX, ask, served
 
+COCO_FILE = "corrections.tester.coco.json"
 pytestmark = pytest.mark.slow
 
 
@@ -22,7 +22,7 @@ def viewer(tmp_path):
 
 @pytest.fixture
 def page(viewer, browser):
-    browser.get(viewer.guard.url())
+    browser.get(viewer.access_check.url())
     wait(browser, "return document.querySelectorAll('.box').length === 2")
     return browser
 
@@ -172,7 +172,7 @@ def test_dropped_film_is_read_and_opened(page, viewer, tmp_path):
     element(page, "#file").send_keys(str(film))
     wait(page, "return document.getElementById('title').textContent === '0'")
     assert drawn(page) == [[10, 20, 110, 220]]
-    assert len(viewer.shelf) == 4
+    assert len(viewer.films) == 4
     assert "0.80" in element(page, "#measures").text
     assert "1.0 – 3.0" in element(page, "#measures").text
 
@@ -188,7 +188,7 @@ def test_file_that_is_no_film_is_refused_in_words(page, tmp_path):
 def test_hostile_id_stays_text(tmp_path, browser):
     hostile = "<img src=x onerror=alert(1)>"
     with served(tmp_path, ids=(hostile, "b", "c")) as server:
-        browser.get(server.guard.url())
+        browser.get(server.access.url())
         wait(browser, "return document.querySelectorAll('.box').length === 2")
         assert element(browser, "#title").text == hostile
         assert browser.execute_script("return document.querySelectorAll('img').length") == 1
@@ -202,7 +202,7 @@ def test_foreign_page_cannot_read_or_save(viewer, browser, tmp_path):
     result = browser.execute_async_script(
         "const done = arguments[1]; fetch(arguments[0], {method: 'POST', body: '[]'})"
         ".then(() => done('read'), () => done('refused'))",
-        f"http://127.0.0.1:{viewer.guard.port}/api/save?number=0&key={viewer.guard.key}",
+        f"http://127.0.0.1:{viewer.access.port}/api/save?number=0&key={viewer.access.key}",
     )
     assert result == "refused"
     assert ask(viewer, "/api/film?number=0")[1]["corrected"] is None

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from data_manifests.support.errors import ConfigError, DataError
-from localize.formats.hub.annotations import annotations_from_prediction
-from localize.formats.hub.changes import summarise_changes
-from localize.formats.hub.import_boxes import ImportOptions, import_boxes, read_annotations
-from tests.localize.formats.films import make_annotations, make_film
+from localize.formats.changes import summarise_changes
+from localize.formats.hub.from_tables import annotations_from_prediction
+from localize.formats.import_boxes import ImportOptions, import_boxes, of_annotator
+from localize.formats.registry import read_annotations
+from tests.localize.formats.films import make_annotations, make_film, make_imported
 from tests.localize.predictions import make_prediction, make_truth
 
 BOX = (10.0, 20.0, 110.0, 220.0)
 
 
 def film(name="a.png", boxes=(BOX,), **known):
-    return make_film(name, boxes, height=512, **known)
+    return make_imported(name, boxes, size=known.pop("size", (512, 512)), **known)
 
 
 def test_films_of_the_file_get_its_boxes_and_others_keep_theirs():
@@ -66,7 +67,7 @@ def test_a_name_that_two_films_share_is_refused_and_all_problems_are_named():
         import_boxes([*films, film("z.png", image_id="")], manifest)
     assert len(error.value.problems) == 3
     assert "'a.png'" in str(error.value)
-    assert "each film once" in str(error.value)
+    assert "each film once by each annotator" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_a_name_that_two_films_share_is_refused_and_all_problems_are_named():
         ({"boxes": [(500, 500, 513.5, 505)]}, "inside 512 x 512"),
         ({"boxes": [(-2, 0, 5, 5)]}, "inside 512 x 512"),
         ({"boxes": [(9, 0, 5, 5)]}, "x1 < x2"),
-        ({"width": 256}, "512 x 512"),
+        ({"size": (256, 512)}, "512 x 512"),
     ],
     ids=["right of the film", "left of the film", "flipped", "another size"],
 )
@@ -90,15 +91,55 @@ def test_a_corner_that_rounding_put_over_the_edge_is_set_on_it():
     assert corrected.boxes_of("a").xyxy.tolist() == [[0, 0, 512, 512]]
 
 
-def test_normalised_boxes_get_the_size_of_the_film():
-    shares = film(boxes=[(0.25, 0.5, 0.5, 1)], width=0, is_normalised=True)
-    corrected = import_boxes([replace(shares, height=0)], make_truth(["a"]))
+def test_boxes_of_a_file_without_sizes_are_on_the_manifest_s_film():
+    corrected = import_boxes([film(size=None)], make_truth(["a"]))
+    assert corrected.boxes_of("a").xyxy.tolist() == [list(BOX)]
+
+
+def test_shares_of_a_film_become_pixels_of_the_manifest_s_film(tmp_path):
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 0.375 0.75 0.25 0.5\n")
+    (tmp_path / "data.yaml").write_text("names: [pneumonia]")
+    manifest = make_truth(["a"])
+    corrected = import_boxes(read_annotations(tmp_path, "yolo", manifest), manifest)
     assert corrected.boxes_of("a").xyxy.tolist() == [[128, 256, 256, 512]]
+
+
+def test_nothing_imported_is_an_error():
+    with pytest.raises(DataError, match="annotated films, got none"):
+        import_boxes([], make_truth(["a"]))
+
+
+def test_two_annotators_of_a_film_are_both_kept():
+    films = [film(annotator="anna"), film(annotator="ben", boxes=[(5, 5, 50, 50)])]
+    manifest = make_truth(["a"], [("a", 1, 1, 9, 9)])
+    boxes = import_boxes(films, manifest).boxes
+    assert boxes[["annotator", "x1"]].to_numpy().tolist() == [["anna", 10], ["ben", 5]]
+    one = import_boxes(of_annotator(films, "ben"), manifest).boxes
+    assert one[["annotator", "x1"]].to_numpy().tolist() == [["ben", 5]]
+    with pytest.raises(DataError, match="'eva', got anna, ben"):
+        of_annotator(films, "eva")
+
+
+@pytest.mark.parametrize("names", [("anna", "anna"), ("", "anna"), ("", "")])
+def test_a_film_that_comes_twice_by_the_same_annotator_is_refused(names):
+    with pytest.raises(DataError, match="once by each annotator"):
+        import_boxes([film(annotator=name) for name in names], make_truth(["a"]))
+
+
+def test_changes_of_two_annotators_of_a_film_are_counted_apart():
+    films = [film(annotator="anna"), film(annotator="ben", boxes=())]
+    summary = changes([("a", *BOX, 0.9)], films)
+    assert (summary.by_annotator["anna"].accepted, summary.by_annotator["ben"].deleted) == (1, 1)
+    assert (summary.total.films, summary.films_not_returned) == (1, 0)
+    mixed = film(boxes=[BOX, (300, 300, 400, 400)], annotators=("anna", "ben"))
+    summary = changes([("a", *BOX, 0.9)], [mixed])
+    assert (summary.by_annotator["anna"].accepted, summary.by_annotator["ben"].added) == (1, 1)
 
 
 def test_an_unknown_format_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="cvat"):
-        read_annotations(tmp_path, "pdf")
+        read_annotations(tmp_path, "pdf", make_truth(["a"]))
 
 
 def changes(before, after, **known):
@@ -152,7 +193,7 @@ def test_annotators_are_told_apart_and_their_names_escaped():
 
 
 def test_changes_of_a_file_with_blank_annotators_are_the_given_one_s():
-    films = [film(annotators=("",)), film("b.png", annotators=())]
+    films = [film(annotators=("",)), film("b.png")]
     summary = changes([("a", *BOX, 0.9), ("b", *BOX, 0.9)], films, annotator="team")
     assert summary.by_annotator.keys() == {"team"}
 
@@ -182,4 +223,8 @@ def test_random_corrections_are_counted_as_planted():
 
 def test_a_film_that_was_not_predicted_is_refused():
     with pytest.raises(DataError, match="'b'"):
-        summarise_changes(make_annotations(film()), [film("b.png")], make_truth(["a", "b"]))
+        summarise_changes(
+            make_annotations(make_film("a.png", height=512)),
+            [film("b.png")],
+            make_truth(["a", "b"]),
+        )

@@ -1,4 +1,4 @@
-"""`FormatOptions`: the choices that single formats leave open."""
+"""`FormatOptions`: options of single formats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ class FormatOptions:
     - `yolo_confidence` (yolo): a sixth column, which most importers refuse.
     - `replace_dots` (voc, yolo): dots in file names become `_` (UIDs break CVAT's import).
     - `image_url` (label-studio): put before each film's quoted name.
-    - `image_root` (via, slicer, dicom-*): the folder where the films lie.
+    - `image_root` (via, slicer, png, dicom-*): the folder where the films lie.
+    - `png_films` (formats that do not show DICOM): a folder for PNG copies of DICOM films.
     - `spacing_mm` (slicer): pixel size where the film is no DICOM file.
     - `keep_patient` (dicom-*): copy name, id, birth date, sex and accession number of the patient.
     """
@@ -29,5 +30,6 @@ class FormatOptions:
     replace_dots: bool = False
     image_url: str = "/data/local-files/?d="
     image_root: Path | None = None
+    png_films: Path | None = None
     spacing_mm: float | None = None
     keep_patient: bool = False

@@ -1,18 +1,21 @@
-"""Which film of a manifest an imported name means."""
+"""`FilmMatcher`: finds the film of a manifest by the name that a tool gives it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
+import pandas as pd
+
+from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
-from localize.formats.hub.names import SafeNames, split_suffix
+from localize.formats.hub.film_names import SafeNames, split_suffix
+from localize.formats.hub.imported_film import SizeOf
 
 
 class FilmMatcher:
-    """Finds films by what tools call them: path, image id, file name, or these without extension.
+    """Finds films by path, image id, file name, or these without extension.
 
-    A way of naming that does not tell all films of the manifest apart is not used for those that
-    share a name.
+    A name that two films share finds neither.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -50,3 +53,25 @@ class FilmMatcher:
                 if len(found) == 1:
                     return next(iter(found))
         return None
+
+
+def film_sizes(manifest: Manifest) -> SizeOf:
+    """A function from a film's name to its width and height in pixels.
+
+    It raises DataError for a film that the manifest does not have, or has without a size.
+    """
+    matcher = FilmMatcher(manifest)
+
+    def size_of(name: str) -> tuple[int, int]:
+        row = matcher.find(name)
+        if row is None:
+            fix = "give the manifest that was exported"
+            problem = Problem("import", "a film of the manifest", repr(name), fix=fix)
+            raise DataError.from_problems([problem])
+        width, height = manifest.images[["width", "height"]].iloc[row]
+        if pd.isna(width) or pd.isna(height):
+            problem = Problem("images.csv", "width and height", "none", field=f"film {name!r}")
+            raise DataError.from_problems([problem])
+        return int(width), int(height)
+
+    return size_of

@@ -1,34 +1,34 @@
-"""`Shelf`: the films that the viewer knows, by number; the page never names a file."""
+"""`ViewerFilms`: the films of the viewer by number; the page never names a file."""
 
 from __future__ import annotations
 
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from data_manifests.films.read_film import FILM_SUFFIXES, read_film
 from data_manifests.support.errors import DataError
-from localize.formats.hub.names import film_names
+from localize.formats.hub.film_names import film_names
 from localize.prediction.tables import Prediction
 from localize.viewing.gallery.cards import Card, film_cards
 
-MAX_DROPPED = 500  # films in one sitting
+MAX_DROPPED = 500  # films in one session
 MAX_ID = 100
 
 
 @dataclass(frozen=True)
-class ShelvedFilm:
-    """A film: its card, its name in corrections, and its file (None where it is not at hand)."""
+class ViewerFilm:
+    """A film: its card, its name in corrections, and its file (None where it is not known)."""
 
     card: Card
     name: str
     file: Path | None
 
 
-class Shelf:
-    """Films of a prediction, then those that were dropped on the page, which live until `close`."""
+class ViewerFilms:
+    """Films of a prediction, then those dropped on the page, which exist until `close`."""
 
     def __init__(self, prediction: Prediction | None, films: Mapping[str, Path]) -> None:
         self._films = [] if prediction is None else _predicted(prediction, films)
@@ -40,19 +40,19 @@ class Shelf:
     def __len__(self) -> int:
         return len(self._films)
 
-    def __getitem__(self, number: int) -> ShelvedFilm:
+    def __getitem__(self, number: int) -> ViewerFilm:
         """Film `number` from 0. Raises IndexError for any other."""
         if not 0 <= number < len(self._films):
             raise IndexError(f"expected a film from 0 to {len(self._films) - 1}, got {number}")
         return self._films[number]
 
     def keep(self, name: str, content: bytes) -> tuple[str, Path]:
-        """Write a dropped film to a private file of our own naming.
+        """Write a dropped film to a private file.
 
         Returns its image id (from the given name, made harmless and unique) and the file.
 
         Raises:
-            DataError: not a film, or too many of them.
+            DataError: not a film, or too many of them; it names the file as the user does.
         """
         suffix = PurePosixPath(name).suffix.lower()
         with self._lock:
@@ -65,16 +65,22 @@ class Shelf:
         file.write_bytes(content)
         try:
             read_film(file)
-        except DataError:
+        except DataError as error:
             file.unlink()
-            raise
+            shown = PurePosixPath(name.replace("\\", "/")).name[:MAX_ID] or "film"
+            problems = [replace(problem, file=shown) for problem in error.problems]
+            raise DataError.from_problems(problems) from error
         return image_id, file
 
     def add(self, card: Card, file: Path) -> int:
-        """Put a dropped film on the shelf; returns its number."""
+        """Add a dropped film; returns its number."""
         with self._lock:
-            self._films.append(ShelvedFilm(card, f"{card.id}{file.suffix}", file))
+            self._films.append(ViewerFilm(card, f"{card.id}{file.suffix}", file))
             return len(self._films) - 1
+
+    def labels(self) -> set[str]:
+        """The labels of all proposed boxes."""
+        return {box.label for film in self._films for box in film.card.boxes}
 
     def _new_id(self, name: str) -> str:
         """The file name without folders, extension and odd signs, made unique."""
@@ -93,11 +99,11 @@ class Shelf:
         self._folder.cleanup()
 
 
-def _predicted(prediction: Prediction, films: Mapping[str, Path]) -> list[ShelvedFilm]:
+def _predicted(prediction: Prediction, films: Mapping[str, Path]) -> list[ViewerFilm]:
     cards = film_cards(prediction, None, limit=len(prediction.images))
     images = prediction.images[prediction.images["status"] == "ok"]
     # The same names as in every export, so that corrections find their films again.
     names = dict(
         zip(images["image_id"], film_names(images["path"], images["image_id"]), strict=True)
     )
-    return [ShelvedFilm(card, names[card.id], films.get(card.id)) for card in cards]
+    return [ViewerFilm(card, names[card.id], films.get(card.id)) for card in cards]

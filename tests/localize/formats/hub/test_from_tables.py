@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data_manifests.support.errors import DataError
-from localize.formats.hub.annotations import (
+from localize.formats.hub.from_tables import (
     Selection,
     annotations_from_manifest,
     annotations_from_prediction,
@@ -60,8 +60,10 @@ def test_attributes_severity_and_probabilities_travel_with_the_film():
     hub = annotations_from_prediction(dataclasses.replace(prediction, boxes=boxes))
     first, second = hub
     assert first.keywords[0] == ("left", "lower")
-    assert (first.p_pneumonia, first.severity, first.probabilities) == (0.7, 4, {"left": 0.25})
-    assert (second.p_pneumonia, second.severity, second.probabilities) == (None, None, {})
+    assert (first.p_pneumonia, first.severity) == (0.7, 4)
+    assert dict(first.prediction.attributes) == {"left": 0.25}
+    assert (second.p_pneumonia, second.severity) == (None, None)
+    assert dict(second.prediction.attributes) == {}
     assert hub.model == "test-model"
     assert len(list(hub)) == len(list(hub)) == len(hub) == 2
 

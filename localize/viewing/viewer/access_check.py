@@ -16,14 +16,14 @@ ADDRESS = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Guard:
+class AccessCheck:
     """The addresses and the key of one server."""
 
     port: int
     key: str
 
     @classmethod
-    def for_port(cls, port: int) -> Guard:
+    def for_port(cls, port: int) -> AccessCheck:
         """A guard with a key of its own."""
         return cls(port, secrets.token_urlsafe(24))
 

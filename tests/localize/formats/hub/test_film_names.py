@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_manifests.support.errors import DataError
-from localize.formats.hub.names import SafeNames, film_names, split_suffix
+from localize.formats.hub.film_names import SafeNames, film_names, split_suffix
 from tests.localize.formats.films import HOSTILE_NAMES
 
 

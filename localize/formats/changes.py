@@ -1,9 +1,9 @@
-"""Who changed what: boxes that came back against those that went out."""
+"""`summarise_changes`: who changed what, boxes that came back against those exported."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -11,13 +11,14 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from data_manifests.boxes import iou_matrix
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
-from localize.evaluation.film_boxes import Floats
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.import_boxes import film_pixels, matched_rows
+from localize.formats.hub.imported_film import ImportedFilm
+from localize.formats.import_boxes import matched_rows, placed_films
 
-# Formats and tools round to whole pixels: a shift of one pixel was nobody's decision.
+# Formats and tools round to whole pixels: a shift of one pixel is no change.
 SAME_PX = 1.0
 # Below this overlap an annotator drew another box rather than moved this one.
 MOVED_IOU = 0.25
@@ -42,7 +43,7 @@ class ChangeCounts:
 
 @dataclass(frozen=True)
 class ChangeSummary:
-    """The changes of a round of corrections: in all, by annotator, and box by box (`table`)."""
+    """All changes of an import: in total, by annotator, and box by box (`table`)."""
 
     total: ChangeCounts
     by_annotator: dict[str, ChangeCounts]
@@ -87,79 +88,91 @@ class ChangeSummary:
 
 def summarise_changes(
     predicted: Annotations,
-    films: Sequence[FilmAnnotation],
+    films: Sequence[ImportedFilm],
     manifest: Manifest,
     *,
     annotator: str = "import",
 ) -> ChangeSummary:
-    """Compare what came back with what went out.
+    """Compare the boxes that came back with those that were exported.
 
     Boxes are paired inside a film so that the sum of their IoUs is largest. A pair is *accepted*
     where no corner moved by more than a pixel, *relabelled* where it has another label, *moved*
-    where the IoU is at least 0.25; what is left is *deleted* or *added*.
+    where the IoU is at least 0.25; the others are *deleted* or *added*. A film that several persons
+    annotated counts once for each.
 
     Args:
         predicted: the boxes as they were exported, with the same selection.
         films: as read from the annotators' file.
-        manifest: to bring the names together.
-        annotator: of films whose file names none.
+        manifest: to match the names of the films.
+        annotator: of films whose file names nobody.
 
     Raises:
         DataError: as `import_boxes`, or a film that was not predicted.
     """
     images = manifest.images
     before = {film.image_id: film for film in predicted}
-    rows = []
-    returned = matched_rows(films, manifest)
-    missing = []
-    for film, row in zip(films, returned, strict=True):
-        image_id = str(images["image_id"].iloc[row])
-        if image_id not in before:
-            missing.append(Problem("import", "a film of the prediction", repr(image_id)))
-            continue
-        origin = before[image_id]
-        named = next((name for name in film.annotators if name), annotator)
-        rows += _film_rows(origin, film, named)
+    matched = matched_rows(films, manifest)
+    returned = [str(images["image_id"].iloc[row]) for row in matched]
+    missing = [
+        Problem("import", "a film of the prediction", repr(image_id))
+        for image_id in returned
+        if image_id not in before
+    ]
     if missing:
         raise DataError.from_problems(missing)
+    rows = []
+    for image_id, film in zip(returned, placed_films(films, matched, manifest), strict=True):
+        for name, boxes in _by_annotator(film, annotator):
+            rows += _film_rows(before[image_id], film, boxes, name)
     table = pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
     names = sorted(set(table["annotator"]))
     return ChangeSummary(
         total=_counts(table),
         by_annotator={name: _counts(table[table["annotator"] == name]) for name in names},
-        films_not_returned=len(before) - len(returned),
+        films_not_returned=len(before) - len(set(returned)),
         table=table[table["change"] != ""].reset_index(drop=True),
     )
 
 
+def _by_annotator(film: FilmAnnotation, default: str) -> Iterator[tuple[str, list[int]]]:
+    """Each annotator of a film with their boxes; boxes that nobody changed belong to all."""
+    known = {name for name in film.annotators if name} or {film.annotator or default}
+    for name in sorted(known):
+        yield name, [k for k, owner in enumerate(film.annotators) if owner in ("", name)]
+
+
 def _film_rows(
-    before: FilmAnnotation, after: FilmAnnotation, annotator: str
+    before: FilmAnnotation, after: FilmAnnotation, boxes: list[int], annotator: str
 ) -> list[tuple[object, ...]]:
     """One row for each box, or one with an empty change for a film without any."""
-    try:
-        xyxy = film_pixels(after, before.width, before.height)
-    except ValueError as error:
-        problem = Problem("import", "the predicted film", str(error), field=after.name)
-        raise DataError.from_problems([problem]) from error
+    if (before.width, before.height) != (after.width, after.height):
+        problem = Problem(
+            "import",
+            f"the predicted film of {before.width} x {before.height} px",
+            f"{after.width} x {after.height}",
+            field=after.name,
+        )
+        raise DataError.from_problems([problem])
+    xyxy = after.xyxy[boxes]
+    new_labels = [after.labels[k] for k in boxes]
     iou = iou_matrix(before.xyxy, xyxy)
-    pairs = list(zip(*linear_sum_assignment(-iou), strict=True))
     head = (before.image_id, annotator)
     rows: list[tuple[object, ...]] = []
     paired_old, paired_new = set(), set()
-    for old, new in pairs:
+    for old, new in zip(*linear_sum_assignment(-iou), strict=True):
         kind = _kind(before.xyxy[old], xyxy[new], float(iou[old, new]))
         if kind == "":
             continue
         paired_old.add(old)
         paired_new.add(new)
-        labels = (before.labels[old], after.labels[new])
+        labels = (before.labels[old], new_labels[new])
         if labels[0] != labels[1]:
             kind = "relabelled"
         rows.append((*head, kind, float(iou[old, new]), float(before.scores[old]), *labels))
     for old in sorted(set(range(len(before))) - paired_old):
         rows.append((*head, "deleted", np.nan, float(before.scores[old]), before.labels[old], ""))
-    for new in sorted(set(range(len(after))) - paired_new):
-        rows.append((*head, "added", np.nan, np.nan, "", after.labels[new]))
+    for new in sorted(set(range(len(boxes))) - paired_new):
+        rows.append((*head, "added", np.nan, np.nan, "", new_labels[new]))
     return rows or [(*head, "", np.nan, np.nan, "", "")]
 
 

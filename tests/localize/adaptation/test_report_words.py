@@ -1,4 +1,4 @@
-"""`film_words`: what mined reports say of films, whatever they leave out."""
+"""`read_report_words`: a film's mined report as keywords."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from attributes.lexicon.load import load_lexicon
 from attributes.mine import mine_reports
-from localize.adaptation.film_words import film_words
+from localize.adaptation.report_words import read_report_words
 from tests.localize.models import film_manifest, write_films
 
 TEXTS = {
@@ -36,18 +36,18 @@ def films(tmp_path):
 
 
 def test_words_are_those_of_the_report(films, mined):
-    found = film_words(films, mined)
-    assert [one.has_opacity for one in found.films] == [True, True, None, False, None]
-    assert [one.sides for one in found.films] == [("left",), ("left", "right"), (), (), ()]
-    said = [np.array(found.keywords)[one.said].tolist() for one in found.films]
+    found = read_report_words(films, mined)
+    assert [one.has_opacity for one in found.reports] == [True, True, None, False, None]
+    assert [one.sides for one in found.reports] == [("left",), ("left", "right"), (), (), ()]
+    said = [np.array(found.keywords)[one.is_present].tolist() for one in found.reports]
     assert set(said[0]) == {"left", "lower", "patchy"}
     assert said[2:] == [[], [], []]
 
 
 def test_what_a_report_leaves_out_is_known_to_be_no(films, mined):
-    found = film_words(films, mined)
-    known = dict(zip(found.keywords, found.films[0].known, strict=True))
+    found = read_report_words(films, mined)
+    known = dict(zip(found.keywords, found.reports[0].is_known, strict=True))
     assert known["severe"]  # of severity the report says nothing at all
     assert known["upper"]
     (mined / "mining.json").unlink()  # so no policy that asks for axes
-    assert film_words(films, mined).films[0].sides == ("left",)
+    assert read_report_words(films, mined).reports[0].sides == ("left",)

@@ -1,4 +1,4 @@
-"""`read_phrase`: the keywords that a typed phrase says, by the lexicon's spellings."""
+"""`read_query`: the keywords that a typed phrase says, by the lexicon's spellings."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ MAX_LETTERS = 500  # a phrase, not a report
 
 
 @dataclass(frozen=True)
-class Phrase:
+class KeywordQuery:
     """`keywords` in the order said, each once; `ignored` words that say none."""
 
     keywords: tuple[str, ...]
     ignored: tuple[str, ...]
 
 
-def read_phrase(text: str, lexicon: Lexicon) -> Phrase:
+def read_query(text: str, lexicon: Lexicon) -> KeywordQuery:
     """The keywords of a phrase such as "LLL opacity" (left, lower); the longest spelling wins.
 
     Negation is not understood: this is a question to the regions, not a report.
@@ -46,4 +46,4 @@ def read_phrase(text: str, lexicon: Lexicon) -> Phrase:
         else:
             ignored.append(words[place])
             place += 1
-    return Phrase(tuple(found), tuple(ignored))
+    return KeywordQuery(tuple(found), tuple(ignored))

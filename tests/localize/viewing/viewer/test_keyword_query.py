@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attributes.lexicon.load import load_lexicon
-from localize.viewing.viewer.phrase import read_phrase
+from localize.viewing.viewer.keyword_query import read_query
 
 LEXICON = load_lexicon("en")
 
@@ -24,16 +24,16 @@ LEXICON = load_lexicon("en")
     ],
 )
 def test_phrases(text, keywords, ignored, reason):
-    phrase = read_phrase(text, LEXICON)
+    phrase = read_query(text, LEXICON)
     assert (phrase.keywords, phrase.ignored) == (keywords, ignored), reason
 
 
 def test_spanish_lexicon_reads_spanish():
-    phrase = read_phrase("izquierda", load_lexicon("es"))
+    phrase = read_query("izquierda", load_lexicon("es"))
     assert phrase.keywords == ("left",)
 
 
 @given(st.text(max_size=200))
 def test_any_text_gives_keywords_of_the_lexicon(text):
-    phrase = read_phrase(text, LEXICON)
+    phrase = read_query(text, LEXICON)
     assert set(phrase.keywords) <= set(LEXICON.keyword_names)

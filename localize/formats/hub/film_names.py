@@ -106,3 +106,21 @@ class SafeNames:
         if WINDOWS_DEVICES.match(kept) or kept.startswith("-"):
             kept = f"_{kept}"
         return kept.encode("utf-8")[:MAX_PART_BYTES].decode("utf-8", "ignore")
+
+
+def film_file(name: str, path: str, image_root: Path | None) -> Path:
+    """The file of a film: `image_root` / `name`, else `path`, else `name`.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    file = Path(path or name) if image_root is None else image_root / name
+    if not file.is_file():
+        problem = Problem(
+            "films",
+            f"the file of film {name!r}",
+            "no such file",
+            fix="give the folder of the films (--image-root)",
+        )
+        raise DataError.from_problems([problem])
+    return file
