@@ -13,10 +13,11 @@ from data_manifests.tables.manifest import Manifest
 from experiments.methods.inputs import ExperimentInput, TestSet
 from experiments.methods.method import Method
 from localize.bundle.bundle import Bundle, load_bundle, read_json
+from localize.inference.model import Model
 from localize.pipeline.cached import cached
-from localize.prediction.predict_films import PredictOptions, film_results
 
 FILE = "side_accuracy.json"
+MAX_BOXES = 10  # of each film, as in a prediction
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,9 @@ def count_sides(bundle: Bundle, films: Manifest, device: torch.device) -> SideAc
     """Ask every film with a box for its `left` and its `right` ROI."""
     asked = correct = 0
     boxed = films.subset(films.images["image_id"].isin(set(films.boxes["image_id"])))
-    for streamed, found in film_results(bundle, boxed.film_paths(), PredictOptions(), device):
-        if found is None:
-            continue
+    for found in Model(bundle, device=device).regions(boxed.film_paths(), limit=MAX_BOXES):
         for side in SIDES:
             best = int(found.region_attributes[:, bundle.words.keywords.index(side)].argmax())
             asked += 1
-            correct += bool(is_on_side(found.ranked.xyxy[[best]], streamed.width, side)[0])
+            correct += bool(is_on_side(found.xyxy[[best]], found.width, side)[0])
     return SideAccuracy(asked, correct)

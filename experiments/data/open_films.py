@@ -15,8 +15,9 @@ from pathlib import Path
 import pandas as pd
 
 from data_manifests.support.atomic import file_sha256
+from data_manifests.support.csv_file import read_text_csv
 from data_manifests.tables.join import join_manifests
-from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest, read_text_csv
+from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest
 from data_manifests.tables.split import split_around, split_manifest
 
 MIN_VISIBLE = 0.45  # share of a box that the lung mask must leave, else the opacity is cut away

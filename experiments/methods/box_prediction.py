@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from data_manifests.boxes import Boxes
 from data_manifests.support.arrays import Floats
@@ -14,7 +14,8 @@ from data_manifests.tables.manifest import Manifest
 from detector.run.provenance import provenance
 from localize.evaluation.evaluate import evaluate
 from localize.prediction.film_prediction import FilmPrediction
-from localize.prediction.tables import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
+from localize.prediction.film_tables import prediction_of_films
+from localize.prediction.tables import Prediction
 
 LABEL = "opacity"
 MIN_SIDE_PX = 0.5  # as in `predict_films`: thinner boxes cannot be drawn
@@ -53,26 +54,11 @@ def scored_film(
 def box_prediction(
     films: Sequence[FilmPrediction], method: str, options: Mapping[str, Any]
 ) -> Prediction:
-    """The tables of films without attributes and severity; `options` go to `prediction.json`."""
-    images, boxes = [], []
-    for film in films:
-        image: dict[str, object] = dict.fromkeys(IMAGE_COLUMNS, "")
-        image |= {"image_id": film.image_id, "status": "ok", "p_pneumonia": film.p_pneumonia}
-        image |= {"width": film.boxes.width, "height": film.boxes.height, "severity": None}
-        images.append(image)
-        boxes += [
-            (film.image_id, *corners, score, None, None, LABEL, "")
-            for corners, score in zip(film.boxes.xyxy.tolist(), film.scores.tolist(), strict=True)
-        ]
-    numbers = dict.fromkeys(("width", "height", "p_pneumonia", "severity"), "float64")
-    return Prediction(
-        images=pd.DataFrame(images, columns=list(IMAGE_COLUMNS)).astype(numbers),
-        boxes=pd.DataFrame(boxes, columns=list(BOX_COLUMNS)).astype(
-            dict.fromkeys(BOX_COLUMNS[1:8], "float64")
-        ),
-        attributes=pd.DataFrame({"image_id": [film.image_id for film in films]}),
-        info={"method": method, "options": dict(options), "provenance": provenance()},
-    )
+    """The tables of films without attributes; `options` go to `prediction.json`."""
+    info = {"method": method, "options": dict(options), "provenance": provenance()}
+    made = prediction_of_films(films, (), info)
+    unknown = dict.fromkeys(("p_pneumonia", "severity"), "float64")  # None in every row of some
+    return replace(made, images=made.images.astype(unknown))
 
 
 def found_boxes(prediction: Prediction, films: Manifest) -> tuple[float, float]:

@@ -12,8 +12,10 @@ from detector.config import Frozen
 from experiments.methods.inputs import ExperimentInput, TestSet
 from experiments.methods.method import Method, TrainedMethod
 from localize.bundle.bundle import load_bundle
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.pipeline.stages import PairParts, train_bundle_stage
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import Prediction
 from localize.training.settings import LocalizerSettings, localizer_settings
 

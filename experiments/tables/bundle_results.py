@@ -19,8 +19,10 @@ from experiments.tables.table2_runs import subset_prediction
 from localize.bundle.bundle import Bundle, load_bundle
 from localize.evaluation.evaluate import evaluate
 from localize.evaluation.report import Evaluation
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.pipeline.other_images import Pixels, other_images
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import Prediction
 from localize.severity.fit import SeverityFit, evaluate_severity
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
+from data_manifests.support.csv_file import read_text_csv
 from data_manifests.support.errors import ConfigError
-from data_manifests.tables.manifest import Manifest, read_text_csv
+from data_manifests.tables.manifest import Manifest
 from detector.run.provenance import manifest_sha256
 from experiments.core.manifest_run import prepare_input
 from experiments.core.phantom_run import PhantomResult, planted_attributes

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data_manifests.boxes import Boxes
+from data_manifests.support.arrays import Bools, Floats, Floats32, Ints
 
-Floats: TypeAlias = NDArray[np.float64]
 Opacity = Literal["yes", "no", "unsure", ""]
 # A float32 softmax or sigmoid may end this far above 1.
 ROUNDING = 1e-6
@@ -43,7 +43,8 @@ class FilmPrediction:
         severity: severity score in the unit of the experts' score; None where not predicted.
         severity_interval: low and high end of its 90 % interval; None where not known.
         warning: why the picture does not look like a chest film; empty where it does.
-        picture: (height, width) float32 in [0, 1], of a film that has no file; else None.
+        file: the film's file on this computer, for drawing; never exported.
+        picture: (height, width) float32 in [0, 1] of a film without a file, for drawing.
 
     Raises:
         ValueError: unequal lengths, a number outside its range, or scores that rise.
@@ -63,7 +64,8 @@ class FilmPrediction:
     severity: float | None = None
     severity_interval: tuple[float, float] | None = None
     warning: str = ""
-    picture: NDArray[np.float32] | None = field(default=None, repr=False)
+    file: Path | None = field(default=None, repr=False)
+    picture: Floats32 | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.image_id:
@@ -108,7 +110,7 @@ class FilmPrediction:
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         return type(self), tuple({**values, "attributes": dict(self.attributes)}.values())
 
-    def select(self, rows: Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]) -> FilmPrediction:
+    def select(self, rows: Sequence[int] | Ints | Bools) -> FilmPrediction:
         """The same film with only these boxes: falling indices or an (N,) bool mask."""
         chosen = np.asarray(rows)
         if chosen.dtype == np.bool_ and len(chosen) != len(self):

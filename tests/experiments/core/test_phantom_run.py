@@ -15,9 +15,11 @@ from data_manifests.tables.manifest import read_manifest, write_manifest
 from experiments.cli.app import app
 from experiments.core.phantom_seed import CPU, PhantomRun, first_pairs
 from localize.bundle.bundle import load_bundle
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.pipeline.cached import cached
 from localize.pipeline.phantom_stages import PhantomSize
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import read_prediction
 
 # float32: in bfloat16 so small a training is not stable on every CPU.

@@ -10,8 +10,8 @@ from sklearn.datasets import load_sample_images
 from typer.testing import CliRunner
 
 from localize.bundle.bundle import load_bundle
-from localize.bundle.shipped import EXAMPLE_FILMS, SHIPPED_BUNDLE
-from localize.pipeline.golden import check_golden
+from localize.bundle.packaged import EXAMPLE_FILMS, PACKAGED_BUNDLE
+from localize.inference.golden import check_golden
 from localize.pipeline.other_images import DRAWN
 from localize.prediction.tables import read_prediction
 from pneumoloc import app
@@ -22,7 +22,7 @@ MAX_MEGABYTES = 80
 
 @pytest.fixture(scope="module")
 def bundle():
-    return load_bundle(SHIPPED_BUNDLE)
+    return load_bundle(PACKAGED_BUNDLE)
 
 
 def run(*arguments) -> str:
@@ -32,12 +32,12 @@ def run(*arguments) -> str:
 
 
 def test_the_bundle_repeats_what_its_maker_saw(bundle):
-    check_golden(bundle, SHIPPED_BUNDLE)
+    check_golden(bundle, PACKAGED_BUNDLE)
     assert bundle.guard is not None
     assert bundle.severity is not None
     assert 0 < bundle.calibration.least_yes < 1
     assert 0 < bundle.calibration.most_no < 1
-    size = sum(path.stat().st_size for path in SHIPPED_BUNDLE.iterdir())
+    size = sum(path.stat().st_size for path in PACKAGED_BUNDLE.iterdir())
     assert size < MAX_MEGABYTES * 1e6
 
 

@@ -1,16 +1,16 @@
-"""`ray_blocks`: prediction on a Ray cluster, by processes that hold the model.
+"""`ray_source`: prediction on a Ray cluster, in processes that hold the model.
 
-Each block of films is a task of its own. Ray gives the tasks of a process or machine that dies to
-another one; what comes back is written here, as without a cluster, so a restart goes on, too.
-The films and the bundle must be readable under the same paths on all machines.
+Each block of films is one task. Ray gives the tasks of a process or machine that dies to another
+one. The tables are written by the process that started the run, so resuming works as without a
+cluster. All machines must see the films and the bundle under the same paths.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +19,20 @@ import torch
 from data_manifests.support.errors import ConfigError, DataError
 from detector.run.device import choose_device
 from localize.bundle.bundle import load_bundle
-from localize.prediction.predict_films import (
-    FilmToPredict,
-    PredictedBlock,
-    PredictOptions,
-    predicted_blocks,
-)
+from localize.inference.film_list import FilmToPredict
+from localize.inference.model import Model
+from localize.inference.options import PredictOptions
+from localize.inference.predict_folder import FilmSource
+from localize.prediction.film_json import film_as_dict, film_from_dict
+from localize.prediction.film_prediction import FilmPrediction, SkippedFilm
 
-Task = dict[str, Any]  # Any: Ray hands rows over as plain columns
+Task = dict[str, Any]  # Any: Ray passes rows as plain columns
 
 
-def ray_blocks(
-    bundle: Path, options: PredictOptions, device: str, *, actors: int
-) -> Callable[[Sequence[FilmToPredict]], Iterator[PredictedBlock]]:
-    """A source of blocks for `predict_folder`, computed by `actors` processes of a Ray cluster.
+def ray_source(bundle: Path, options: PredictOptions, device: str, *, actors: int) -> FilmSource:
+    """A source of films for `predict_folder`, computed by `actors` processes of a Ray cluster.
 
-    The cluster is the one that `RAY_ADDRESS` names, or a local one. On a GPU each process has its
-    own.
+    The cluster is the one of `RAY_ADDRESS`, or a local one. On GPUs each process has its own.
 
     Raises:
         ConfigError: the `ray` extra is not installed.
@@ -43,7 +40,7 @@ def ray_blocks(
     if importlib.util.find_spec("ray") is None:
         raise ConfigError("--engine ray: expected the package ray; pip install 'pneumoloc[ray]'")
 
-    def blocks_of(films: Sequence[FilmToPredict]) -> Iterator[PredictedBlock]:
+    def predict(films: Sequence[FilmToPredict]) -> Iterator[FilmPrediction | SkippedFilm]:
         import ray
         import ray.data
 
@@ -54,11 +51,11 @@ def ray_blocks(
         context.enable_progress_bars = False
         size = options.batch_size
         tasks = [
-            {"films": json.dumps([_as_text(film) for film in films[first : first + size]])}
+            {"films": json.dumps([_listed_as_dict(film) for film in films[first : first + size]])}
             for first in range(0, len(films), size)
         ]
         uses_gpu = choose_device(device).type == "cuda"
-        # One task a block: what is finished can be written, and little is done again.
+        # One task a block: finished blocks are written at once, and a kill repeats little.
         found = ray.data.from_items(tasks, override_num_blocks=len(tasks)).map_batches(
             BlockPredictor,
             fn_constructor_kwargs={
@@ -72,36 +69,30 @@ def ray_blocks(
             num_gpus=1 if uses_gpu else None,
         )
         for row in found.iter_rows():
-            yield _block(row)
+            if row["error"]:
+                raise DataError(str(row["error"]))
+            yield from map(film_from_dict, json.loads(str(row["block"])))
 
-    return blocks_of
+    return predict
 
 
 class BlockPredictor:
     """The model in a process of the cluster; called with one block of films at a time."""
 
     def __init__(self, bundle: str, options: PredictOptions, device: str, threads: int) -> None:
-        # As many threads as where the run was started: their number decides on the last bits.
+        # The last bits of a convolution depend on the number of threads: as in the first process.
         torch.set_num_threads(threads)
-        self._bundle = load_bundle(Path(bundle))
-        self._options = options
-        self._device = choose_device(device)
+        self._model = Model(load_bundle(Path(bundle)), options, choose_device(device))
 
     def __call__(self, task: Task) -> Task:
         content = json.loads(str(task["films"][0]))
         films = [FilmToPredict(one["image_id"], Path(one["file"]), one["path"]) for one in content]
         try:
-            (block,) = predicted_blocks(self._bundle, films, self._options, self._device)
-        except DataError as error:  # a bad film is no reason to try again elsewhere
+            block = [film_as_dict(film) for film in self._model.predict_listed(films)]
+        except DataError as error:  # an unreadable film is no reason to try on another machine
             return {"block": [""], "error": [str(error)]}
-        return {"block": [json.dumps(asdict(block))], "error": [""]}
+        return {"block": [json.dumps(block)], "error": [""]}
 
 
-def _as_text(film: FilmToPredict) -> dict[str, str]:
+def _listed_as_dict(film: FilmToPredict) -> dict[str, str]:
     return {"image_id": film.image_id, "file": str(film.file.resolve()), "path": film.path}
-
-
-def _block(row: Task) -> PredictedBlock:
-    if row["error"]:
-        raise DataError(str(row["error"]))
-    return PredictedBlock(**json.loads(str(row["block"])))
