@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from localize.inference import choices
 
 NOTICE = "Research use only: not a medical device."
 ManifestFolder = Annotated[Path, typer.Option("--manifest", help="Manifest folder.")]
 Split = Annotated[str, typer.Option(help="Only this split: train, val, test; default all films.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Device = Annotated[
-    Literal["auto", "cpu", "cuda"], typer.Option(help="auto: a GPU where there is one.")
-]
+Device = Annotated[choices.Device, typer.Option(help="auto: a GPU where there is one.")]

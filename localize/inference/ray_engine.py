@@ -23,10 +23,9 @@ from localize.inference.film_list import FilmToPredict
 from localize.inference.model import Model
 from localize.inference.options import PredictOptions
 from localize.inference.predict_folder import FilmSource
-from localize.prediction.film_json import film_as_dict, film_from_dict
 from localize.prediction.film_prediction import FilmPrediction, SkippedFilm
 
-Task = dict[str, Any]  # Any: Ray passes rows as plain columns
+Task = dict[str, Any]  # column -> one value in a list. Any: Ray's own columns are arrays
 
 
 def ray_source(bundle: Path, options: PredictOptions, device: str, *, actors: int) -> FilmSource:
@@ -51,7 +50,7 @@ def ray_source(bundle: Path, options: PredictOptions, device: str, *, actors: in
         context.enable_progress_bars = False
         size = options.batch_size
         tasks = [
-            {"films": json.dumps([_listed_as_dict(film) for film in films[first : first + size]])}
+            {"films": task_of_films(films[first : first + size])["films"][0]}
             for first in range(0, len(films), size)
         ]
         uses_gpu = choose_device(device).type == "cuda"
@@ -69,9 +68,7 @@ def ray_source(bundle: Path, options: PredictOptions, device: str, *, actors: in
             num_gpus=1 if uses_gpu else None,
         )
         for row in found.iter_rows():
-            if row["error"]:
-                raise DataError(str(row["error"]))
-            yield from map(film_from_dict, json.loads(str(row["block"])))
+            yield from films_of_block({name: [value] for name, value in row.items()})
 
     return predict
 
@@ -88,11 +85,28 @@ class BlockPredictor:
         content = json.loads(str(task["films"][0]))
         films = [FilmToPredict(one["image_id"], Path(one["file"]), one["path"]) for one in content]
         try:
-            block = [film_as_dict(film) for film in self._model.predict_listed(films)]
+            block = [film.to_dict() for film in self._model.predict_listed(films)]
         except DataError as error:  # an unreadable film is no reason to try on another machine
             return {"block": [""], "error": [str(error)]}
         return {"block": [json.dumps(block)], "error": [""]}
 
 
-def _listed_as_dict(film: FilmToPredict) -> dict[str, str]:
-    return {"image_id": film.image_id, "file": str(film.file.resolve()), "path": film.path}
+def task_of_films(films: Sequence[FilmToPredict]) -> Task:
+    """A block of films as a `BlockPredictor` takes it."""
+    listed = [
+        {"image_id": film.image_id, "file": str(film.file.resolve()), "path": film.path}
+        for film in films
+    ]
+    return {"films": [json.dumps(listed)]}
+
+
+def films_of_block(block: Task) -> Iterator[FilmPrediction | SkippedFilm]:
+    """The films that a `BlockPredictor` returned.
+
+    Raises:
+        DataError: a film of the block could not be read.
+    """
+    if block["error"][0]:
+        raise DataError(str(block["error"][0]))
+    for film in json.loads(str(block["block"][0])):
+        yield SkippedFilm(**film) if "error" in film else FilmPrediction.from_dict(film)

@@ -20,10 +20,18 @@ SEVERITY_KEY = "severity"  # of prediction.json: low, high and residual of the s
 
 def prediction_of_films(
     films: Iterable[FilmPrediction | SkippedFilm],
-    keywords: tuple[str, ...],
-    info: Mapping[str, Any],  # Any: whatever JSON holds
+    keywords: tuple[str, ...] | None = None,
+    info: Mapping[str, Any] | None = None,  # Any: whatever JSON holds
 ) -> Prediction:
-    """The tables of films, in order; attributes a film does not have are blank."""
+    """The tables of films, in order.
+
+    `keywords` are the attributes of the tables, by default those of the first predicted film; an
+    attribute that a film does not have is blank. `info` becomes `prediction.json`.
+    """
+    films = list(films)
+    if keywords is None:
+        first = next((film for film in films if isinstance(film, FilmPrediction)), None)
+        keywords = () if first is None else tuple(first.attributes)
     images: list[tuple[object, ...]] = []
     boxes: list[tuple[object, ...]] = []
     attributes: list[list[object]] = []
@@ -52,7 +60,7 @@ def prediction_of_films(
         images=pd.DataFrame(images, columns=list(IMAGE_COLUMNS)),
         boxes=pd.DataFrame(boxes, columns=list(BOX_COLUMNS)),
         attributes=pd.DataFrame(attributes, columns=["image_id", *keywords]),
-        info=info,
+        info={} if info is None else info,
     )
 
 

@@ -49,9 +49,10 @@ def train(seed):
 
 if __name__ == "__main__":
     import typer, pneumoloc
-    pneumoloc.app = typer.Typer()
+    app = typer.Typer()
+    pneumoloc.command_line = lambda: app
 
-    @pneumoloc.app.command()
+    @app.command()
     def run():
         jobs = [Job(str(seed), partial(train, seed)) for seed in range(6)]
         run_jobs(jobs, 2, print)  # more jobs than processes

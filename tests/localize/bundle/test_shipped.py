@@ -14,7 +14,7 @@ from localize.bundle.packaged import EXAMPLE_FILMS, PACKAGED_BUNDLE
 from localize.inference.golden import check_golden
 from localize.pipeline.other_images import DRAWN
 from localize.prediction.tables import read_prediction
-from pneumoloc import app
+from pneumoloc import command_line
 
 pytestmark = pytest.mark.slow
 MAX_MEGABYTES = 80
@@ -26,7 +26,7 @@ def bundle():
 
 
 def run(*arguments) -> str:
-    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    result = CliRunner().invoke(command_line(), [str(a) for a in arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 

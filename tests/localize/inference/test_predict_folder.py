@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from data_manifests.support.errors import ConfigError, DataError
 from detector.proposals import ProposalOptions
@@ -17,6 +18,7 @@ from localize.inference.model import Model
 from localize.inference.options import PredictOptions
 from localize.inference.predict_films import predict_films
 from localize.inference.predict_folder import PredictReport, predict_folder
+from localize.inference.ray_engine import BlockPredictor, films_of_block, task_of_films
 from localize.prediction.tables import TABLES, read_prediction, write_prediction
 from tests.localize.models import CPU, tiny_severity, write_films, write_tiny_bundle
 
@@ -222,11 +224,32 @@ def test_onnx_boxes_are_those_of_torch(bundle, films, tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     onnx = predict_films(bundle, films[:2], dataclasses.replace(OPTIONS, engine="onnx"), CPU)
-    torch = predict_films(bundle, films[:2], OPTIONS, CPU)
+    exact = predict_films(bundle, films[:2], OPTIONS, CPU)
     columns = ["x1", "y1", "x2", "y2", "score", "alpha", "detector_score"]
-    difference = (onnx.boxes[columns] - torch.boxes[columns]).abs().to_numpy()
-    assert difference.shape == (len(torch.boxes), 7)
+    difference = (onnx.boxes[columns] - exact.boxes[columns]).abs().to_numpy()
+    assert difference.shape == (len(exact.boxes), 7)
     assert difference.max() <= 1e-3 + 1e-9  # corners are rounded to three digits
+
+
+def test_a_process_of_the_cluster_returns_the_films_of_its_block(
+    model, bundle_folder, films, expected, tmp_path
+):
+    """What Ray runs and transports, without Ray: the whole way to the same bytes."""
+    worker = BlockPredictor(str(bundle_folder), OPTIONS, "cpu", torch.get_num_threads())
+
+    def source(rest):
+        for first in range(0, len(rest), OPTIONS.batch_size):
+            yield from films_of_block(worker(task_of_films(rest[first : first + 2])))
+
+    predict_folder(model, films, tmp_path / "out", source=source)
+    assert tables(tmp_path / "out") == expected
+
+
+def test_a_process_of_the_cluster_reports_an_unreadable_film(bundle_folder, films):
+    strict = dataclasses.replace(OPTIONS, skip_errors=False)
+    worker = BlockPredictor(str(bundle_folder), strict, "cpu", torch.get_num_threads())
+    with pytest.raises(DataError, match="film3"):
+        list(films_of_block(worker(task_of_films(films[2:4]))))
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from data_manifests.support.errors import DataError
-from localize.prediction.film_json import film_as_dict, film_from_dict
-from localize.prediction.film_prediction import SkippedFilm
+from localize.prediction.film_prediction import FilmPrediction, SkippedFilm
 from localize.prediction.film_tables import (
     films_of_prediction,
     prediction_of_films,
@@ -38,14 +37,16 @@ FILMS = [
 def test_films_come_back_from_the_written_tables_as_they_were(tmp_path):
     write_prediction(prediction_of_films(FILMS, KEYWORDS, INFO), tmp_path / "out")
     back = films_of_prediction(read_prediction(tmp_path / "out"))
-    assert [film_as_dict(one) for one in back] == [film_as_dict(one) for one in FILMS]
+    assert [one.to_dict() for one in back] == [one.to_dict() for one in FILMS]
 
 
 def test_films_come_back_from_json_as_they_were():
-    text = json.dumps([film_as_dict(one) for one in FILMS], allow_nan=False)
-    back = [film_from_dict(one) for one in json.loads(text)]
-    assert [film_as_dict(one) for one in back] == [film_as_dict(one) for one in FILMS]
+    films = [one for one in FILMS if isinstance(one, FilmPrediction)]
+    text = json.dumps([one.to_dict() for one in films], allow_nan=False)
+    back = [FilmPrediction.from_dict(one) for one in json.loads(text)]
+    assert [one.to_dict() for one in back] == [one.to_dict() for one in films]
     assert back[0].box_attributes == (("left",), ())
+    assert np.isnan(back[-1].alphas).all()
 
 
 def test_a_keyword_that_a_film_does_not_have_is_blank():
