@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import save
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
 from torchvision.models.detection import RetinaNet
 
 from data_manifests.support.atomic import file_sha256, write_bytes, write_json
@@ -29,14 +28,16 @@ from data_manifests.support.errors import (
 from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.manifest import Manifest
 from detector.backbones import load_backbone_weights
+from detector.clock import Clock
 from detector.config import DetectorConfig, DetectorTrainConfig
-from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read, draw_weights
+from detector.dataset import MicroBatches, TrainingFilm, draw_weights
 from detector.detector import CONFIG, WEIGHTS, load_detector
 from detector.model import build_detector
 from detector.optimization import (
     average_weights,
     build_optimizer,
     learning_rate,
+    learning_rate_by_clock,
     training_memory_format,
     training_step,
 )
@@ -44,6 +45,7 @@ from detector.run.device import warn_of_slow_bfloat16
 from detector.run.processes import Place, broadcast_numbers, process_group
 from detector.run.provenance import manifest_sha256, provenance
 from detector.run.training_run import TrainingRun
+from detector.training_films import held_films, losses_in, training_films
 from detector.validate import ValidationScores, validate_detector
 
 logger = logging.getLogger(__name__)
@@ -88,6 +90,7 @@ def train_detector(
         TrainingStopped: a loader process died; the last checkpoint can be resumed.
         FloatingPointError: a loss that is not finite; names its part and the films.
     """
+    clock = None if training.minutes is None else Clock(training.minutes)
     _check_data(train, val)
     if training.precision == "bfloat16":
         warn_of_slow_bfloat16(device)
@@ -130,11 +133,12 @@ def train_detector(
         averaged.load_state_dict(model.state_dict())
         optimizer = build_optimizer(model, training)
         progress = _resume(run, resolved, model, averaged, optimizer)
+        _check_clock(training, place, progress)
         if run.is_writer and progress.step == 0:
             write_json(out / "run.json", {**resolved, "provenance": provenance()})
-        parallel: nn.Module = model
+        parallel: nn.Module = losses_in(model, training)
         if place.world_size > 1:
-            parallel = DistributedDataParallel(model)
+            parallel = DistributedDataParallel(parallel)
 
         sampler = MicroBatches(
             len(train.images),
@@ -144,25 +148,12 @@ def train_detector(
             rank=place.rank,
             world_size=place.world_size,
         )
-        loader: DataLoader[Any] = DataLoader(
-            FilmDataset(
-                train,
-                image_size=config.image_size,
-                seed=training.seed if training.augment else None,
-            ),
-            batch_sampler=sampler,
-            num_workers=training.workers,
-            collate_fn=as_read,
-            # Its own generator: a loader otherwise draws its seed from the global one.
-            generator=torch.Generator().manual_seed(training.seed),
-            multiprocessing_context="spawn" if training.workers else None,
-            worker_init_fn=_leave_signals_to_the_trainer,
-        )
+        films = training_films(train, sampler, config, training, device)
+        read = held_films(val, config, training, device)
         steps = sampler.steps_per_epoch
         with _worker_deaths_explained(run):
-            films = _films(loader)
             for epoch in range(progress.epochs_done, training.epochs):
-                if epoch - progress.best_epoch > training.patience:
+                if epoch - progress.best_epoch > training.patience or _is_over(clock):
                     break
                 bar = progress_bar(
                     total=steps,
@@ -172,10 +163,8 @@ def train_detector(
                     disable=place.rank != 0,
                 )
                 parallel.train()
-                while progress.step < (epoch + 1) * steps:
-                    rate = learning_rate(
-                        progress.step, steps * training.epochs, training.warmup_steps
-                    )
+                while progress.step < (epoch + 1) * steps and not _is_over(clock):
+                    rate = _rate(progress.step, steps * training.epochs, training, clock)
                     parts = training_step(
                         parallel,
                         optimizer,
@@ -195,7 +184,10 @@ def train_detector(
                         _save(run, resolved, model, averaged, optimizer, progress)
                         run.raise_if_interrupted()
                 bar.close()
-                scores = _validate(run, place, averaged, val, config, device)
+                started = time.monotonic()
+                scores = _validate(run, place, averaged, val, config, device, read=read)
+                if clock is not None:
+                    clock.keep_free(time.monotonic() - started)
                 if scores is not None:
                     run.log({"epoch": epoch + 1, "step": progress.step, **scores.as_metrics()})
                     logger.info("epoch %d: %s", epoch + 1, scores)
@@ -261,10 +253,14 @@ def _check_share(training: DetectorTrainConfig, place: Place) -> None:
         )
 
 
-def _leave_signals_to_the_trainer(_worker: int) -> None:
-    """Ctrl-C reaches the whole process group: loader processes go on until the state is saved."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def _check_clock(training: DetectorTrainConfig, place: Place, progress: _Progress) -> None:
+    """Processes do not stop at the same step by their clocks, and a resumed run has no clock."""
+    if training.minutes is not None and (place.world_size > 1 or progress.step > 0):
+        raise ConfigError(
+            "training.minutes: expected one process and a new run, got "
+            + ("several processes" if place.world_size > 1 else "a checkpoint")
+            + "; set training.epochs instead, or another --out"
+        )
 
 
 @contextmanager
@@ -281,11 +277,14 @@ def _worker_deaths_explained(run: TrainingRun) -> Iterator[None]:
         ) from error
 
 
-def _films(loader: DataLoader[Any]) -> Iterator[list[TrainingFilm]]:
-    for batch in loader:
-        if isinstance(batch, DataError):
-            raise batch
-        yield batch
+def _is_over(clock: Clock | None) -> bool:
+    return clock is not None and clock.done() >= 1
+
+
+def _rate(step: int, total_steps: int, training: DetectorTrainConfig, clock: Clock | None) -> float:
+    if clock is None:
+        return learning_rate(step, total_steps, training.warmup_steps)
+    return learning_rate_by_clock(step, clock.done(), training.warmup_steps)
 
 
 def _validate(
@@ -295,12 +294,19 @@ def _validate(
     val: Manifest,
     config: DetectorConfig,
     device: torch.device,
+    *,
+    read: Callable[[int], TrainingFilm] | None,
 ) -> ValidationScores | None:
     """Scores by the first process, told to the others; None if a signal came before the end."""
     scores = None
     if place.rank == 0:
         scores = validate_detector(
-            averaged, val, config.image_size, device, should_stop=lambda: run.is_signalled
+            averaged,
+            val,
+            config.image_size,
+            device,
+            read=read,
+            should_stop=lambda: run.is_signalled,
         )
     numbers = None if scores is None else [scores.ap_25, scores.ap_50, scores.selection]
     told = broadcast_numbers(numbers, 3, place, device)
@@ -343,11 +349,14 @@ def _resume(
     if state is None:
         return _Progress()
     try:
+        then = dict(state["config"])
+        # Settings that are younger than the checkpoint had their defaults.
+        then["training"] = {**DetectorTrainConfig().model_dump(mode="json"), **then["training"]}
         changed = [
-            f"{part}.{key}: {state['config'][part].get(key)!r} then, {value!r} now"
+            f"{part}.{key}: {then[part].get(key)!r} then, {value!r} now"
             for part, settings in resolved.items()
             for key, value in settings.items()
-            if state["config"][part].get(key) != value and key not in FREE_TO_CHANGE
+            if then[part].get(key) != value and key not in FREE_TO_CHANGE
         ]
         if changed:
             raise CheckpointError(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.cli import boxes
 from experiments.cli.benchmark import benchmark
 from experiments.cli.options import Device, Out, Results
 from experiments.cli.phantom import ablation, controlled, corrections, curves
@@ -34,6 +35,8 @@ for command in (
     pages,
 ):
     app.command()(command)
+
+app.add_typer(boxes.app, name="boxes")
 
 
 @app.command()
