@@ -12,7 +12,7 @@ from pydantic import Field
 from data_manifests.support.errors import ConfigError
 from data_manifests.support.settings import load_settings
 from detector.config import DetectorConfig, DetectorTrainConfig, Frozen
-from detector.proposals import FeatureKind
+from detector.feature_kind import FeatureKind
 from experiments.core.phantom_seed import PhantomRun
 from experiments.methods.all_methods import AnyMethod
 from experiments.methods.classifier import ClassifierSettings
