@@ -14,7 +14,8 @@ from attributes.reports import ReportReader
 from attributes.vectors.word_vectors import VectorOptions, train_word_vectors, write_word_vectors
 from data_manifests.tables.leaks import refuse_overlap_leaks
 from data_manifests.tables.manifest import Manifest
-from detector.train import train_detector
+from detector.boxed_films import BoxedFilms
+from detector.train_from_config import train_from_config
 from experiments.core.judge import ControlDifference, control_differences, judge_methods
 from experiments.core.presets import FilmsPreset
 from experiments.core.repeats import joined_draws
@@ -137,9 +138,8 @@ def prepare_films(
     keep_settings(out / "settings.json", {"seed": preset.seed, **settings})
     if not (out / "detector" / "detector.safetensors").exists():
         yield "detector on the boxes"
-        train_detector(
-            films.boxed.split("train"),
-            films.boxed.split("val"),
+        train_from_config(
+            BoxedFilms.of(films.boxed),
             out / "detector",
             config=preset.detector,
             training=preset.detector_training.model_copy(update={"seed": preset.seed}),

@@ -19,9 +19,10 @@ from data_manifests.phantom.generate import SplitShares, build_phantom
 from data_manifests.support.atomic import write_csv, write_text
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, make_manifest, read_manifest, write_manifest
+from detector.boxed_films import BoxedFilms
 from detector.config import DetectorTrainConfig
 from detector.detector import load_detector, read_detector_config
-from detector.train import train_detector
+from detector.train_from_config import train_from_config
 from experiments.data.annotator import AnnotatorHabits, correct_film
 from localize.bundle.bundle import Bundle, load_bundle
 from localize.evaluation.evaluate import evaluate
@@ -200,9 +201,8 @@ def _tuned(first: Path, folder: Path, arm: str, training: DetectorTrainConfig) -
     films = read_manifest(first / "hospital_a")
     if arm != "source":
         films = join_manifests([films, read_manifest(folder / f"review_{arm}")])
-    train_detector(
-        films.split("train"),
-        films.split("val"),
+    train_from_config(
+        BoxedFilms.of(films),
         run,
         config=read_detector_config(first / "detector"),
         training=training,

@@ -10,7 +10,7 @@ import torch
 from attributes.lexicon.entries import Lexicon
 from attributes.lexicon.load import load_lexicon
 from localize.bundle.bundle import load_bundle
-from localize.network.word_answers import word_answers
+from localize.network.word_similarities import word_similarities
 from localize.prediction.predict_films import (
     FilmToPredict,
     PredictOptions,
@@ -59,7 +59,7 @@ class FilmModel:
         words = self._bundle.words
         if found is None:
             return FilmAnswers(words.keywords, ())
-        answers = word_answers(found.fused, words.vectors.astype("float64")).round(DECIMALS)
+        answers = word_similarities(found.fused, words.vectors.astype("float64")).round(DECIMALS)
         return FilmAnswers(
             keywords=words.keywords,
             regions=tuple(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from localize.bundle.bundle import load_bundle
-from localize.network.word_answers import word_answers
+from localize.network.word_similarities import word_similarities
 from localize.prediction.predict_films import (
     FilmToPredict,
     PredictOptions,
@@ -41,7 +41,7 @@ def test_answers_are_the_grounding_of_the_regions(model, bundle, film):
     answers = model.answers(film)
     loaded = load_bundle(bundle)
     _, found = next(film_results(loaded, [film], PredictOptions(max_boxes=100), CPU))
-    expected = word_answers(found.fused, loaded.words.vectors.astype(np.float64))
+    expected = word_similarities(found.fused, loaded.words.vectors.astype(np.float64))
     given = np.array([region.answers for region in answers.regions])
     assert answers.keywords == loaded.words.keywords == model.keywords
     assert given.shape == (len(found.alpha), len(answers.keywords))
