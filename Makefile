@@ -27,6 +27,7 @@ export WRITE_REQUIREMENTS
 READERS ?= .venv-formats
 LABELME = labelme==6.3.1
 FORMAT_TESTS = tests/localize/formats/test_other_libraries.py \
+  tests/localize/prediction/test_to_supervision.py \
   tests/localize/formats/tools/test_label_studio.py tests/localize/formats/tools/test_coco.py \
   tests/localize/viewing/live/test_label_studio_sdk.py
 

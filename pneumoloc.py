@@ -1,64 +1,214 @@
-"""The `pneumoloc` command: joins the command lines of the packages.
+"""Pneumonia boxes, attributes and severity on chest X-rays.
 
-Every package keeps its commands in its own `cli.py`; those modules import heavy libraries only
-inside commands, so `pneumoloc --help` answers without torch. Errors become exit codes here.
+    import pneumoloc
+
+    model = pneumoloc.load()
+    film = model.predict("film.dcm")
+    film.boxes.xyxy, film.scores, film.attributes["left"], film.severity, film.warning
+
+A research toolkit, not a medical device. `import pneumoloc` is quick: torch and pandas are imported
+by the functions that need them. The module is also the `pneumoloc` command (`main`).
 """
 
 from __future__ import annotations
 
+import importlib
 import signal
 import sys
-from types import FrameType
-from typing import Annotated, NoReturn
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
+if TYPE_CHECKING:
+    from types import FrameType
 
-import attributes.cli
-import data_manifests.cli
-import detector.cli
-import experiments.cli.app
-import localize.cli.app
-from data_manifests.support.errors import (
-    CheckpointError,
-    ConfigError,
-    DataError,
-    Interrupted,
-    LocalizeError,
-)
+    import supervision
+    import typer
+
+    from attributes import structure_report as structure_report
+    from data_manifests.boxes import Boxes as Boxes
+    from data_manifests.tables.manifest import Manifest
+    from localize.evaluation.report import Evaluation
+    from localize.inference.choices import Device
+    from localize.inference.model import Model as Model
+    from localize.prediction.film_prediction import FilmPrediction as FilmPrediction
+    from localize.prediction.film_prediction import SkippedFilm as SkippedFilm
+    from localize.prediction.tables import Prediction as Prediction
+    from localize.prediction.tables import read_prediction as read_prediction
 
 __version__ = "0.1.0"
 FAILED, WRONG_INPUT = 1, 2
+# Imported on first use: name -> module.
+_LAZY = {
+    "Boxes": "data_manifests.boxes",
+    "FilmPrediction": "localize.prediction.film_prediction",
+    "Model": "localize.inference.model",
+    "Prediction": "localize.prediction.tables",
+    "SkippedFilm": "localize.prediction.film_prediction",
+    "read_prediction": "localize.prediction.tables",
+    "structure_report": "attributes",
+}
+__all__ = [
+    "Boxes",
+    "FilmPrediction",
+    "Model",
+    "Prediction",
+    "SkippedFilm",
+    "evaluate",
+    "load",
+    "read_prediction",
+    "structure_report",
+    "to_supervision",
+]
 
-app = typer.Typer(
-    help="Weakly-supervised pneumonia localization on chest X-rays: boxes, attributes, severity.",
-    epilog="A research toolkit, not a medical device.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.add_typer(data_manifests.cli.app, name="manifest")
-app.add_typer(attributes.cli.app, name="attributes")
-app.add_typer(detector.cli.app, name="detector")
-localize.cli.app.register(app)
-app.add_typer(experiments.cli.app.app, name="experiment")
+
+def __getattr__(name: str) -> Any:  # Any: whatever the name stands for
+    if name not in _LAZY:
+        raise AttributeError(f"module 'pneumoloc' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"pneumoloc {__version__}")
-        raise typer.Exit
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
 
 
-@app.callback()
-def _root(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", help="Print the version.", is_eager=True, callback=_print_version
-        ),
-    ] = False,
-) -> None:
-    """Options before the command."""
+def load(
+    folder: str | Path | None = None,
+    device: Device | None = None,
+    *,
+    max_boxes: int = 10,
+    min_score: float = 0.0,
+) -> Model:
+    """Load a model, ready to predict.
+
+    Args:
+        folder: a model bundle; the weights in the package by default.
+        device: `cpu`, `cuda`, or `auto`: a GPU where there is one (the default).
+        max_boxes: at most so many boxes for each film.
+        min_score: boxes with a lower score are left out.
+
+    Raises:
+        CheckpointError: the folder is no bundle, or a file in it is damaged.
+        ConfigError: no such device, or a number out of range.
+
+    Example:
+        >>> import pneumoloc
+        >>> model = pneumoloc.load(device="cpu")
+        >>> film = model.predict("localize/examples/c0f74558.jpg")
+        >>> film.opacity
+        'yes'
+    """
+    from detector.run.device import choose_device
+    from localize.bundle.bundle import load_bundle
+    from localize.bundle.packaged import PACKAGED_BUNDLE
+    from localize.inference.model import Model
+    from localize.inference.options import PredictOptions
+
+    options = PredictOptions(max_boxes=max_boxes, min_score=min_score)
+    bundle = load_bundle(PACKAGED_BUNDLE if folder is None else Path(folder))
+    return Model(bundle, options, choose_device(device or "auto"))
+
+
+def evaluate(
+    prediction: Prediction | Iterable[FilmPrediction | SkippedFilm] | str | Path,
+    manifest: Manifest | str | Path,
+    *,
+    baseline: Prediction | str | Path | None = None,
+    seed: int = 0,
+    replicates: int = 1000,
+) -> Evaluation:
+    """Compare predicted films with the true boxes and labels of a manifest.
+
+    Args:
+        prediction: a prediction or its folder, or the films of `Model.predict_many`.
+        manifest: a manifest or its folder, of exactly the predicted films.
+        baseline: another prediction of the same films; adds its values and paired differences.
+        seed, replicates: of the patient bootstrap that gives the 95 % intervals.
+
+    Raises:
+        DataError: the two do not name the same films, or a file is damaged.
+    """
+    from data_manifests.tables.manifest import read_manifest
+    from localize.evaluation.evaluate import evaluate as evaluate_tables
+    from localize.prediction.film_tables import prediction_of_films
+    from localize.prediction.tables import Prediction, read_prediction
+
+    def tables(
+        given: Prediction | Iterable[FilmPrediction | SkippedFilm] | str | Path,
+    ) -> Prediction:
+        if isinstance(given, Prediction):
+            return given
+        if isinstance(given, str | Path):
+            return read_prediction(Path(given))
+        return prediction_of_films(given)
+
+    return evaluate_tables(
+        tables(prediction),
+        read_manifest(Path(manifest)) if isinstance(manifest, str | Path) else manifest,
+        baseline=None if baseline is None else tables(baseline),
+        seed=seed,
+        replicates=replicates,
+    )
+
+
+def to_supervision(film: FilmPrediction) -> supervision.Detections:
+    """The boxes of a film as `supervision.Detections`, for its annotators, trackers and metrics.
+
+    `confidence` are the scores; `data` has `class_name`, `attributes` (keywords joined by `;`),
+    `alpha` and `detector_score` for each box.
+
+    Raises:
+        ConfigError: the package `supervision` is not installed.
+    """
+    from localize.prediction.to_supervision import to_supervision as convert
+
+    return convert(film)
+
+
+def command_line() -> typer.Typer:
+    """The commands of all packages; `pneumoloc --help` lists them.
+
+    Each package keeps its commands in its own `cli`, which imports heavy libraries only inside the
+    commands, so that help needs no torch.
+    """
+    import typer
+
+    import attributes.cli
+    import data_manifests.cli
+    import detector.cli
+    import experiments.cli.app
+    import localize.cli.app
+
+    app = typer.Typer(
+        help="Pneumonia boxes, attributes and severity on chest X-rays.",
+        epilog="A research toolkit, not a medical device.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.add_typer(data_manifests.cli.app, name="manifest")
+    app.add_typer(attributes.cli.app, name="attributes")
+    app.add_typer(detector.cli.app, name="detector")
+    localize.cli.app.register(app)
+    app.add_typer(experiments.cli.app.app, name="experiment")
+
+    def print_version(is_given: bool) -> None:
+        if is_given:
+            typer.echo(f"pneumoloc {__version__}")
+            raise typer.Exit
+
+    version = typer.Option(
+        False, "--version", help="Print the version.", is_eager=True, callback=print_version
+    )
+
+    @app.callback()
+    def root(version: bool = version) -> None:
+        """Options before the command."""
+
+    return app
 
 
 class _Terminated(BaseException):
@@ -67,11 +217,19 @@ class _Terminated(BaseException):
 
 def main() -> None:
     """Run the command line; every expected error is a message on stderr and an exit code."""
+    from data_manifests.support.errors import (
+        CheckpointError,
+        ConfigError,
+        DataError,
+        Interrupted,
+        LocalizeError,
+    )
+
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        app(prog_name="pneumoloc")
+        command_line()(prog_name="pneumoloc")
     except SystemExit as end:
-        if end.code == 128 + signal.SIGINT:  # typer has made it of Ctrl-C
+        if end.code == 128 + signal.SIGINT:  # typer turns Ctrl-C into this code
             _leave("interrupted; run the same command again", 128 + signal.SIGINT)
         raise
     except _Terminated:
@@ -87,7 +245,7 @@ def main() -> None:
     except OSError as error:
         _leave(f"error: {error}", FAILED)
     except RuntimeError as error:
-        # torch.OutOfMemoryError, told by its name: torch is only imported where it is needed.
+        # torch.OutOfMemoryError, recognised by its name: torch may not be imported.
         if type(error).__name__ != "OutOfMemoryError":
             raise
         _leave(f"error: {str(error).splitlines()[0]}; try smaller batches", FAILED)

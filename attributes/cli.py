@@ -225,7 +225,7 @@ def stats(
         stats_text,
     )
     from attributes.structure import Structurer
-    from data_manifests.support.atomic import write_csv
+    from data_manifests.support.csv_file import write_csv
 
     words = load_lexicon(lexicon)
     if (source / "findings.csv").is_file():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import logging
 import multiprocessing
@@ -19,6 +18,7 @@ from attributes.reports import Report, ReportReader
 from attributes.structure import Structurer
 from attributes.targets.keyword_states import keyword_states
 from data_manifests.support.atomic import atomic_path, file_sha256, write_json
+from data_manifests.support.csv_file import csv_writer
 from data_manifests.support.errors import ConfigError
 from data_manifests.support.progress_bar import progress_bar
 
@@ -162,8 +162,8 @@ def _mine_in_worker(chunk: list[Report]) -> MinedChunk:
 def mine_chunk(chunk: Sequence[Report], structurer: Structurer) -> MinedChunk:
     """Structure some reports; see `MinedChunk`."""
     findings_text, attributes_text = io.StringIO(), io.StringIO()
-    write_finding = csv.writer(findings_text, lineterminator="\n").writerow
-    write_states = csv.writer(attributes_text, lineterminator="\n").writerow
+    write_finding = csv_writer(findings_text).writerow
+    write_states = csv_writer(attributes_text).writerow
     counts: Counter[tuple[str, str]] = Counter()
     lexicon = structurer.lexicon
     for report in chunk:

@@ -100,7 +100,9 @@ class ReportReader:
                 try:
                     fields = next(rows, None)
                 except csv.Error as error:
-                    self._complain(row, "", "a CSV row", str(error), "mend the quotes of this row")
+                    self._complain(
+                        row, "", "a CSV row", str(error), "correct the quotes of this row"
+                    )
                     return
                 if fields is None:
                     return

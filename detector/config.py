@@ -71,9 +71,26 @@ class DetectorTrainConfig(Frozen):
         0.998, description="averaged weights are validated and kept: single steps are noisy"
     )
     augment: bool = Field(True, description="gamma, contrast, scale, shift; never a mirror")
+    augment_strength: float = Field(
+        1.0, ge=0, le=3, description="widens the ranges of the changes; 2 where films vary much"
+    )
     patience: int = Field(8, ge=1, description="epochs without a better validation AP")
     checkpoint_every: int = Field(100, ge=1, description="steps; each epoch's end saves too")
     workers: int = Field(0, ge=0, description="loader processes")
+    films_on_device: bool = Field(
+        False, description="all films decoded once and held on the device: for a GPU of one's own"
+    )
+    film_loss: NotNegative = Field(
+        0.0,
+        description="weight of a loss that asks for some box on films whose label `opacity` is 1 "
+        "and that have no boxes (0: they count as negatives); needs films_on_device",
+    )
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        description="the rate follows the clock and training ends after so many minutes, reading "
+        "and validation included; such a run does not repeat and is not resumed",
+    )
     precision: Precision = Field(
         "auto", description="auto: bf16 on a GPU and on a CPU with instructions for it"
     )

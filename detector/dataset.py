@@ -45,14 +45,16 @@ class FilmDataset(Dataset[TrainingFilm]):
     Reading one raises DataError: a bad film, another size than the manifest's, a box outside.
     """
 
-    def __init__(self, manifest: Manifest, *, image_size: int, seed: int | None) -> None:
+    def __init__(
+        self, manifest: Manifest, *, image_size: int, seed: int | None, strength: float = 1.0
+    ) -> None:
         self.image_ids = manifest.images["image_id"].tolist()
         self.paths: list[Path] = manifest.film_paths()
         boxes = manifest.boxes_by_image()
         self.boxes = [boxes.get(image_id, np.zeros((0, 4))) for image_id in self.image_ids]
         self.sizes = manifest.images[["width", "height"]].to_numpy(np.float64, na_value=np.nan)
         self.image_size = image_size
-        self.seed = seed
+        self.seed, self.strength = seed, strength
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -63,7 +65,7 @@ class FilmDataset(Dataset[TrainingFilm]):
         prepared = prepare_film(film.pixels, self.image_size)
         pixels, boxes = prepared.pixels, prepared.to_model(self.boxes[key.index])
         if self.seed is not None:
-            change = draw_augmentation(self.seed, key.epoch, key.position)
+            change = draw_augmentation(self.seed, key.epoch, key.position, self.strength)
             pixels, boxes = apply_augmentation(pixels, boxes, change)
         return TrainingFilm(
             image=torch.from_numpy(pixels).expand(3, -1, -1),
@@ -79,7 +81,7 @@ class FilmDataset(Dataset[TrainingFilm]):
             return error
 
     def _check(self, index: int, width: int, height: int) -> None:
-        """A resized film would be trained on boxes that are elsewhere, without a word."""
+        """Refuse a resized film: its boxes would lie elsewhere, without an error."""
         declared = self.sizes[index]
         boxes = self.boxes[index]
         field, expected, got = "", "", ""

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from data_manifests.films.read_film import read_film
+from data_manifests.films.read_film import Film, read_film
 from data_manifests.support.errors import DataError
 from detector.prepare import prepare_film
 
@@ -35,15 +35,20 @@ class StreamedFilm:
 
 
 def stream_films(
-    paths: Sequence[Path], rows: Sequence[int], *, image_size: int, threads: int, ahead: int
+    films: Sequence[Path | Film],
+    rows: Sequence[int],
+    *,
+    image_size: int,
+    threads: int,
+    ahead: int,
 ) -> Iterator[StreamedFilm]:
-    """Films `paths[row]` for each of `rows`, in that order; at most `ahead` wait in memory."""
+    """Films `films[row]` for each of `rows`, in that order; at most `ahead` wait in memory."""
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[StreamedFilm]] = deque()
         remaining = iter(rows)
         try:
             for row in remaining:
-                waiting.append(pool.submit(_read, paths[row], row, image_size))
+                waiting.append(pool.submit(_read, films[row], row, image_size))
                 if len(waiting) >= ahead:
                     yield waiting.popleft().result()
             while waiting:
@@ -78,9 +83,9 @@ def _fits(first: StreamedFilm, film: StreamedFilm) -> bool:
     return first.image.shape == film.image.shape
 
 
-def _read(path: Path, row: int, image_size: int) -> StreamedFilm:
+def _read(source: Path | Film, row: int, image_size: int) -> StreamedFilm:
     try:
-        film = read_film(path)
+        film = source if isinstance(source, Film) else read_film(source)
     except DataError as error:
         return StreamedFilm(row, None, 0, 0, 1.0, 1.0, error)
     prepared = prepare_film(film.pixels, image_size)

@@ -31,7 +31,7 @@ def build_detector(config: DetectorConfig) -> RetinaNet:
         aspect_ratios=(config.aspect_ratios,) * len(config.anchor_sides),
     )
     head = RetinaNetHead(config.fpn_width, anchors.num_anchors_per_location()[0], num_classes=1)
-    # GIoU, as torchvision's RetinaNet v2: it is what the boxes are judged by.
+    # GIoU, as torchvision's RetinaNet v2: the metric is IoU, too.
     head.regression_head._loss_type = "giou"
     return RetinaNet(
         backbone,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import RetinaNet
 
+from detector.batch_losses import FilmBatch
 from detector.config import DetectorTrainConfig
 from detector.dataset import TrainingFilm
 from detector.run.device import has_bfloat16
@@ -45,14 +46,23 @@ def learning_rate(step: int, total_steps: int, warmup_steps: int) -> float:
     """Share of the base rate at a step: linear warm-up, then a cosine to 1 %."""
     if step < warmup_steps:
         return (step + 1) / warmup_steps
-    done = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+    return _cosine((step - warmup_steps) / max(1, total_steps - warmup_steps))
+
+
+def learning_rate_by_clock(step: int, done: float, warmup_steps: int) -> float:
+    """As `learning_rate` where `done` is the share of the time that has passed."""
+    return min((step + 1) / max(1, warmup_steps), _cosine(done))
+
+
+def _cosine(done: float) -> float:
+    """From 1 to .01."""
     return 0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * min(1.0, done))))
 
 
 def training_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    micro_batches: Iterable[list[TrainingFilm]],
+    micro_batches: Iterable[list[TrainingFilm] | FilmBatch],
     *,
     films: int,
     rate: float,
@@ -61,6 +71,7 @@ def training_step(
 ) -> dict[str, float]:
     """One step on `films` films that come in micro-batches; gives the loss parts.
 
+    `model` is a RetinaNet for lists of films, `BatchLosses` for `FilmBatch`es.
     `rate` is the share of each group's base rate. Losses are those of this process's films.
 
     Raises:
@@ -72,7 +83,7 @@ def training_step(
         share = len(batch) / films
         for name, value in _backward(model, batch, share, device, training).items():
             parts[name] = parts.get(name, 0.0) + value
-        seen += [film.image_id for film in batch]
+        seen += _image_ids(batch)
     # In a distributed run the gradient is everybody's, so all processes see a bad one and stop.
     parts["grad_norm"] = float(nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm))
     bad = [name for name, value in parts.items() if not np.isfinite(value)]
@@ -88,27 +99,37 @@ def training_step(
     return parts
 
 
+def _image_ids(batch: list[TrainingFilm] | FilmBatch) -> list[str]:
+    if isinstance(batch, FilmBatch):
+        return list(batch.image_ids)
+    return [film.image_id for film in batch]
+
+
 def _backward(
     model: nn.Module,
-    batch: list[TrainingFilm],
+    batch: list[TrainingFilm] | FilmBatch,
     share: float,
     device: torch.device,
     training: DetectorTrainConfig,
 ) -> dict[str, float]:
     """Gradients of one micro-batch weighted by its `share` of the step; gives the loss parts."""
-    images = [film.image.to(device, non_blocking=True) for film in batch]
-    targets = [
-        {
-            "boxes": film.boxes.to(device),
-            "labels": torch.zeros(len(film.boxes), dtype=torch.int64, device=device),
-        }
-        for film in batch
-    ]
     with torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16(training, device)):
-        losses: dict[str, Tensor] = model(images, targets)
+        losses: dict[str, Tensor]
+        if isinstance(batch, FilmBatch):
+            losses = model(batch)
+        else:
+            losses = model(
+                [film.image.to(device, non_blocking=True) for film in batch],
+                [_target(film, device) for film in batch],
+            )
     total = torch.stack([loss.float() for loss in losses.values()]).sum() * share
     total.backward()  # type: ignore[no-untyped-call] # torch leaves Tensor.backward untyped
     return {f"loss_{name}": float(loss.detach()) * share for name, loss in losses.items()}
+
+
+def _target(film: TrainingFilm, device: torch.device) -> dict[str, Tensor]:
+    labels = torch.zeros(len(film.boxes), dtype=torch.int64, device=device)
+    return {"boxes": film.boxes.to(device), "labels": labels}
 
 
 def use_bfloat16(training: DetectorTrainConfig, device: torch.device) -> bool:
@@ -121,5 +142,4 @@ def use_bfloat16(training: DetectorTrainConfig, device: torch.device) -> bool:
 def average_weights(averaged: RetinaNet, model: RetinaNet, decay: float, step: int) -> None:
     """Move the averaged weights; early steps forget faster so that they do not linger."""
     weight = 1 - min(decay, (1 + step) / (10 + step))
-    for mean, value in zip(averaged.parameters(), model.parameters(), strict=True):
-        mean.lerp_(value, weight)
+    torch._foreach_lerp_(list(averaged.parameters()), list(model.parameters()), weight)

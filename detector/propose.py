@@ -68,7 +68,7 @@ def propose_store(
 ) -> ProposeReport:
     """Write the regions of a manifest's films; films already in the store are not done again.
 
-    Any number of processes may write one store at a time, each with its own shard. `threads` read
+    Any number of processes may write one store in parallel, one shard each. `threads` read
     films ahead. Films that were skipped before are tried again.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,25 +14,27 @@ from typing import Any
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
 from torchvision.models.detection import RetinaNet
 
-from data_manifests.support.errors import ConfigError, DataError, TrainingStopped
+from data_manifests.support.errors import ConfigError, TrainingStopped
 from data_manifests.support.progress_bar import progress_bar
 from detector.boxed_films import BoxedFilms
+from detector.clock import Clock
 from detector.config import DetectorTrainConfig
-from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read, draw_weights
+from detector.dataset import MicroBatches, draw_weights
 from detector.optimization import (
     average_weights,
     build_optimizer,
     learning_rate,
+    learning_rate_by_clock,
     training_memory_format,
     training_step,
 )
 from detector.run.device import warn_of_slow_bfloat16
 from detector.run.processes import ProcessRank, broadcast_scores, process_group
-from detector.run.run_state import RunState
+from detector.run.run_state import Progress, RunState
 from detector.run.training_run import TrainingRun
+from detector.training_films import held_films, losses_in, training_films
 from detector.validate import ValidationScores, validate_detector
 
 logger = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ def train_detector(
         TrainingStopped: a loader process died; the last checkpoint can be resumed.
         FloatingPointError: a loss that is not finite; names its part and the films.
     """
+    clock = None if training.minutes is None else Clock(training.minutes)
     if training.precision == "bfloat16":
         warn_of_slow_bfloat16(device)
     settings = {
@@ -95,9 +98,13 @@ def train_detector(
         averaged = copy.deepcopy(model)
         optimizer = build_optimizer(model, training)
         state = RunState(run, settings, {"model": model, "averaged": averaged}, optimizer)
-        state.resume()
+        # Settings that a checkpoint is too old to have had their defaults.
+        state.resume(added_settings={"training": DetectorTrainConfig().model_dump(mode="json")})
         progress = state.progress
-        parallel = model if process.world_size == 1 else DistributedDataParallel(model)
+        _check_clock(training, process, progress)
+        parallel = losses_in(model, training)
+        if process.world_size > 1:
+            parallel = DistributedDataParallel(parallel)
         sampler = MicroBatches(
             len(films.train.images),
             draw_weights(films.train, training),
@@ -106,10 +113,15 @@ def train_detector(
             rank=process.rank,
             world_size=process.world_size,
         )
+        batches = training_films(films.train, sampler, image_size, training, device)
+        read = held_films(films.val, image_size, training, device)
         steps = sampler.steps_per_epoch
         with _worker_deaths_explained(run):
-            batches = _read_batches(films, sampler, image_size, training)
-            while progress.epoch < training.epochs and progress.stale_epochs < training.patience:
+            while (
+                progress.epoch < training.epochs
+                and progress.stale_epochs < training.patience
+                and not _is_over(clock)
+            ):
                 bar = progress_bar(
                     total=steps,
                     initial=progress.step - progress.epoch * steps,
@@ -118,10 +130,8 @@ def train_detector(
                     disable=process.rank != 0,
                 )
                 parallel.train()
-                while progress.step < (progress.epoch + 1) * steps:
-                    rate = learning_rate(
-                        progress.step, steps * training.epochs, training.warmup_steps
-                    )
+                while progress.step < (progress.epoch + 1) * steps and not _is_over(clock):
+                    rate = _rate(progress.step, steps * training.epochs, training, clock)
                     parts = training_step(
                         parallel,
                         optimizer,
@@ -139,15 +149,18 @@ def train_detector(
                     bar.set_postfix(shown, refresh=False)  # else every step is printed at once
                     bar.update()
                 bar.close()
-                scores = None
+                started, scores = time.monotonic(), None
                 if process.rank == 0:
                     scores = validate_detector(
                         averaged,
                         films.val,
                         image_size,
                         device,
+                        read=read,
                         should_stop=lambda: run.is_signalled,
                     )
+                if clock is not None:
+                    clock.keep_free(time.monotonic() - started)
                 scores = broadcast_scores(scores, ValidationScores, process, device)
                 if scores is not None:  # else a signal came before the end of validation
                     logger.info("epoch %d: %s", progress.epoch + 1, scores)
@@ -174,34 +187,24 @@ def _check_share(training: DetectorTrainConfig, process: ProcessRank) -> None:
         )
 
 
-def _read_batches(
-    films: BoxedFilms, sampler: MicroBatches, image_size: int, training: DetectorTrainConfig
-) -> Iterator[list[TrainingFilm]]:
-    """Micro-batches of prepared and augmented training films."""
-    loader: DataLoader[Any] = DataLoader(
-        FilmDataset(
-            films.train,
-            image_size=image_size,
-            seed=training.seed if training.augment else None,
-        ),
-        batch_sampler=sampler,
-        num_workers=training.workers,
-        collate_fn=as_read,
-        # Its own generator: a loader otherwise draws its seed from the global one.
-        generator=torch.Generator().manual_seed(training.seed),
-        multiprocessing_context="spawn" if training.workers else None,
-        worker_init_fn=_ignore_signals,
-    )
-    for batch in loader:
-        if isinstance(batch, DataError):
-            raise batch
-        yield batch
+def _check_clock(training: DetectorTrainConfig, process: ProcessRank, progress: Progress) -> None:
+    """Processes do not stop at the same step by their clocks, and a resumed run has no clock."""
+    if training.minutes is not None and (process.world_size > 1 or progress.step > 0):
+        raise ConfigError(
+            "training.minutes: expected one process and a new run, got "
+            + ("several processes" if process.world_size > 1 else "a checkpoint")
+            + "; set training.epochs instead, or another --out"
+        )
 
 
-def _ignore_signals(_worker: int) -> None:
-    """Ctrl-C reaches the whole process group: loader processes go on until the state is saved."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def _is_over(clock: Clock | None) -> bool:
+    return clock is not None and clock.done() >= 1
+
+
+def _rate(step: int, total_steps: int, training: DetectorTrainConfig, clock: Clock | None) -> float:
+    if clock is None:
+        return learning_rate(step, total_steps, training.warmup_steps)
+    return learning_rate_by_clock(step, clock.done(), training.warmup_steps)
 
 
 @contextmanager

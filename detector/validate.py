@@ -12,7 +12,7 @@ from torchvision.models.detection import RetinaNet
 
 from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.manifest import Manifest
-from detector.dataset import FilmDataset, FilmKey
+from detector.dataset import FilmDataset, FilmKey, TrainingFilm
 
 BATCH = 8
 # Two thresholds: at .5 alone the average precision of a few dozen films jumps between epochs.
@@ -44,14 +44,17 @@ def validate_detector(
     image_size: int,
     device: torch.device,
     *,
+    read: Callable[[int], TrainingFilm] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> ValidationScores | None:
     """Average precision of the model's own detections on all films of a manifest.
 
+    `read` gives the film of a row where films are in memory, by default they are read from disk.
     `should_stop` is asked between batches; if it says yes the answer is None.
     """
     model.eval()
     films = FilmDataset(manifest, image_size=image_size, seed=None)
+    film = read or (lambda row: films[FilmKey(row, 0, row)])
     metrics = [
         MeanAveragePrecision(
             iou_thresholds=[threshold],
@@ -65,7 +68,7 @@ def validate_detector(
     ):
         if should_stop():
             return None
-        batch = [films[FilmKey(k, 0, k)] for k in range(start, min(start + BATCH, len(films)))]
+        batch = [film(k) for k in range(start, min(start + BATCH, len(films)))]
         found: list[dict[str, Tensor]] = model([film.image.to(device) for film in batch])
         predicted = [{name: value.cpu() for name, value in one.items()} for one in found]
         true = [

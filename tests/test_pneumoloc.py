@@ -126,7 +126,7 @@ def test_every_expected_error_has_its_code_and_its_words(monkeypatch, capsys, er
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr(pneumoloc, "app", app)
+    monkeypatch.setattr(pneumoloc, "command_line", lambda: app)
     monkeypatch.setattr(sys, "argv", ["pneumoloc"])
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit) as end:
@@ -141,7 +141,7 @@ def test_a_programming_mistake_keeps_its_traceback(monkeypatch):
     def fail(**_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(pneumoloc, "app", fail)
+    monkeypatch.setattr(pneumoloc, "command_line", lambda: fail)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(RuntimeError, match="a bug"):
         pneumoloc.main()
@@ -157,7 +157,7 @@ def test_sigterm_unwinds_so_that_temporary_files_go(tmp_path):
         "        temporary.write_text('half')\n"
         "        print('ready', flush=True)\n"
         "        time.sleep(60)\n"
-        "pneumoloc.app = slow\n"
+        "pneumoloc.command_line = lambda: slow\n"
         "pneumoloc.main()\n"
     )
     process = subprocess.Popen(

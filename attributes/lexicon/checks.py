@@ -42,7 +42,7 @@ def check_meanings(lexicon: Lexicon, top: FieldReader) -> None:
                     where,
                     "names of keywords or modifiers",
                     f"`{name}`",
-                    "define it or mend the spelling",
+                    "define it or correct the spelling",
                 )
     for name in lexicon.syntax.denied_attributes:
         if name not in axes:

@@ -34,7 +34,7 @@ class FieldReader:
         for name in self.table:
             if name not in names:
                 self.complain(
-                    name, f"one of {', '.join(names)}", "an unknown field", "mend the spelling"
+                    name, f"one of {', '.join(names)}", "an unknown field", "correct the spelling"
                 )
 
     def text(self, name: str) -> str:

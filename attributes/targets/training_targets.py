@@ -115,10 +115,10 @@ def targets_from_states(
 
 
 def _is_known_by_axis(is_spoken: Bools, is_there: Bools, axes: NDArray[np.str_]) -> Bools:
-    """(S, K): false on the axes without a word, of studies in which something is there, or may be.
+    """(S, K): false on axes that a report leaves out, if it states or hedges a finding.
 
-    A report that says of nothing that it is there is about a clear film: its silence is a no.
-    `is_spoken` (S, K): the report says something of the keyword, be it a no; `is_there` (S,).
+    A report without any finding describes a clear film: there, silence means absent.
+    `is_spoken` (S, K): the report mentions the keyword, also to deny it; `is_there` (S,).
     """
     known = np.ones(is_spoken.shape, dtype=np.bool_)
     for axis in np.unique(axes):

@@ -68,9 +68,9 @@ def build_tables(
 ) -> Build:
     """Films from one table, and if given boxes and reports from others.
 
-    `study_id` is the image id where no column is mapped to it; `patient_id` has to be there, since
-    splits and intervals hang on it. Boxes are in pixels of the stored film. Columns of the boxes'
-    table that have no place in a manifest are kept as they are.
+    `study_id` is the image id where no column is mapped to it; `patient_id` is required:
+    splits and intervals are by patient. Boxes are in pixels of the stored film. Unknown columns of
+    the boxes' table are kept as they are.
 
     Raises:
         ConfigError: a mapping to an unknown manifest column.

@@ -1,39 +1,34 @@
-"""DICOM radiographs: the reading order that gives the grey levels a viewer shows, and refusals."""
+"""DICOM radiographs: the reading order that gives the grey levels a viewer shows."""
 
 from __future__ import annotations
 
-import re
-import warnings
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
+from pydicom.encaps import get_frame
+from pydicom.multival import MultiValue
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_rescale, apply_voi_lut
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
-from data_manifests.films.read_film import MAX_PIXELS, check_size, film_error
+from data_manifests.films.codestream import codestream_size
+from data_manifests.films.dicom_header import (
+    age_years,
+    dicom_errors,
+    header_notes,
+    image_size,
+    read_header,
+    tag_name,
+    text,
+    whole_number,
+)
+from data_manifests.films.read_film import film_error
 from data_manifests.support.arrays import Bools, Floats, Floats32, Ints
 
-# Projection radiographs, and what exporters of them write: secondary capture and "other".
-PROJECTIONS = {"CR", "DX", "RG", "RF", "OT", "SC", "XC", ""}
-CHEST_WORDS = ("CHEST", "THORAX", "LUNG", "RIB", "TORSO", "PORT CHEST")
-# PS3.3 C.8.7.1.1.1 / C.8.11.5.1.1 View Position of lateral and oblique projections
-LATERAL_VIEWS = {"LL", "RL", "LLD", "RLD", "LLO", "RLO", "LATERAL", "LAT"}
-
-# Values that a refusal may repeat: defined terms. A sentence typed there may name a patient.
-CODE = re.compile(r"[A-Z0-9_]{1,16}|PALETTE COLOR")
-QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-
-# PS3.10 7.1: preamble, "DICM", and the group length element itself come before what it counts.
-META_START = 128 + 4 + 12
-BLOCK_BYTES = 1 << 20
-MAX_INFLATED_BYTES = 2 * MAX_PIXELS + 16 * BLOCK_BYTES  # 16-bit pixels and a generous header
+WITH_OWN_SIZE = {*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes}
+WINDOW = ("WindowCenter", "WindowWidth")
 
 
 @dataclass(frozen=True)
@@ -50,46 +45,33 @@ class DicomHeader:
     age: str
 
 
-@contextmanager
-def _without_warnings_of_values() -> Iterator[None]:
-    """pydicom warns of malformed elements by repeating them, names and dates of birth included."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"pydicom\b")
-        yield
-
-
-@_without_warnings_of_values()
 def dicom_header(path: Path) -> DicomHeader:
     """Size, view, sex and age from the header.
 
     Raises:
         DataError: as `dicom_size`.
     """
-    header = _header(path)
-    sex = str(header.get("PatientSex", "") or "").strip().upper()
-    age = str(header.get("PatientAge", "") or "").strip().upper()
+    header = read_header(path)
+    width, height = image_size(path, header)
+    sex = text(path, header, "PatientSex")
     return DicomHeader(
-        width=int(header.Columns),
-        height=int(header.Rows),
-        view=str(header.get("ViewPosition", "") or "").strip().upper(),
+        width=width,
+        height=height,
+        view=text(path, header, "ViewPosition"),
         sex=sex if sex in ("M", "F") else "",
-        # PS3.5 6.2 AS is nnnY; RSNA's challenge wrote bare years.
-        age=age.removesuffix("Y").lstrip("0") if age.removesuffix("Y").isdigit() else "",
+        age=age_years(path, header),
     )
 
 
-@_without_warnings_of_values()
 def dicom_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels from the header.
 
     Raises:
         DataError: not a DICOM image, or of a refused kind.
     """
-    header = _header(path)
-    return int(header.Columns), int(header.Rows)
+    return image_size(path, read_header(path))
 
 
-@_without_warnings_of_values()
 def read_dicom_film(path: Path) -> tuple[Floats32, tuple[str, ...]]:
     """Grey levels in [0, 1], float32 (H, W), and notes about the file.
 
@@ -100,59 +82,74 @@ def read_dicom_film(path: Path) -> tuple[Floats32, tuple[str, ...]]:
         DataError: not a DICOM file, colour, several frames, not a frontal chest radiograph,
             burned-in annotation, truncated or undecodable pixels.
     """
-    header = _header(path)
-    notes = []
-    burned_in = str(header.get("BurnedInAnnotation", "")).upper()
-    if burned_in == "YES":
-        raise film_error(
-            path,
-            "BurnedInAnnotation NO",
-            "YES",
-            "text in the pixels can name a patient; mask it and set the flag to NO",
-            "(0028,0301) Burned In Annotation",
-        )
-    if not burned_in and str(header.get("Modality", "")) not in ("CR", "DX"):
-        notes.append("no (0028,0301) Burned In Annotation: look for text in the pixels")
-    try:
-        dataset = pydicom.dcmread(path)
-        levels = dataset.pixel_array
-    except (  # what pydicom and its decoders raise for pixels that they cannot decode
-        ValueError,
-        RuntimeError,
-        AttributeError,
-        NotImplementedError,
-        EOFError,
-        zlib.error,
-    ) as error:
-        syntax = getattr(header.file_meta, "TransferSyntaxUID", None)
-        name = getattr(syntax, "name", "unknown transfer syntax")
-        raise film_error(
-            path,
-            "complete pixel data that can be decoded",
-            f"{name}: {_first_line(error)}",
-            "compressed files need `pip install pneumoloc[dicom]`",
-            "(7FE0,0010) Pixel Data",
-        ) from error
-    try:
-        values = apply_rescale(levels, dataset)
-        if dataset.get("VOILUTSequence"):
-            values = _clipped_to_lut(values, dataset)
-        values = apply_voi_lut(values, dataset, index=0, prefer_lut=True)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        got = f"{type(error).__name__}: {_first_line(error)}"
-        raise film_error(path, "a usable rescale, window or VOI LUT", got) from error
-    values = values.astype(np.float32)
-    is_padding = _padding(levels, dataset)
-    shown = values[~is_padding] if is_padding.any() and not is_padding.all() else values
-    low, high = float(shown.min()), float(shown.max())
+    header = read_header(path)
+    dataset, levels = _decoded(path, header)
+    with dicom_errors(path, "a usable rescale, window or VOI LUT"):
+        values = _display_values(levels, dataset).astype(np.float32)
+    is_padding = _padding(path, levels, dataset)
+    inside = values[~is_padding] if is_padding.any() and not is_padding.all() else values
+    low, high = float(inside.min()), float(inside.max())
     if not np.isfinite([low, high]).all():
         raise film_error(path, "finite grey levels", f"{low} to {high}")
     # A constant film has no range; it becomes black, and the film guard speaks of it.
     pixels = np.clip((values - low) / np.float32(high - low or 1.0), 0, 1)
-    if header.PhotometricInterpretation == "MONOCHROME1":
+    if text(path, header, "PhotometricInterpretation") == "MONOCHROME1":
         pixels = 1 - pixels
     pixels[is_padding] = 0
-    return pixels.astype(np.float32), tuple(notes)
+    return pixels.astype(np.float32), tuple(header_notes(path, header))
+
+
+def _decoded(path: Path, header: pydicom.Dataset) -> tuple[pydicom.Dataset, Ints]:
+    """The whole file and its stored levels (H, W)."""
+    syntax = getattr(header.file_meta, "TransferSyntaxUID", None)
+    expected = "complete pixel data that can be decoded"
+    with dicom_errors(
+        path,
+        f"{expected} ({getattr(syntax, 'name', 'unknown transfer syntax')})",
+        "compressed files need `pip install pneumoloc[dicom]`",
+        tag_name("PixelData"),
+    ):
+        dataset = pydicom.dcmread(path)
+        width, height = image_size(path, header)
+        samples = whole_number(path, header, "SamplesPerPixel", 1)
+        bits = whole_number(path, header, "BitsAllocated")
+        if samples != 1 or bits not in (8, 16, 32):
+            got = f"{samples} samples of {bits} bits"
+            raise film_error(path, "one sample of 8, 16 or 32 bits a pixel", got)
+        if syntax in WITH_OWN_SIZE and get_decoder(syntax).is_available:
+            own = codestream_size(get_frame(dataset.PixelData, 0, number_of_frames=1))
+            got = "none" if own is None else f"{own.width} x {own.height} x {own.samples}"
+            if got != f"{width} x {height} x 1":
+                raise film_error(
+                    path,
+                    f"a compressed image of {width} x {height} x 1 as in the header",
+                    got,
+                    field=tag_name("PixelData"),
+                )
+        levels = np.asarray(dataset.pixel_array)
+        if levels.shape != (height, width):
+            raise film_error(path, f"{width} x {height} pixels", f"shape {levels.shape}")
+    return dataset, levels
+
+
+def _display_values(levels: Ints, dataset: pydicom.Dataset) -> Floats:
+    """Levels after the modality rescale and the VOI LUT or window; larger is brighter, for
+    MONOCHROME2."""
+    for keyword in WINDOW:
+        value = dataset.get(keyword)
+        if value == "" or (isinstance(value, MultiValue | list) and len(value) == 0):
+            delattr(dataset, keyword)  # empty is the same as missing (type 1C, often written blank)
+    values = apply_rescale(levels, dataset)
+    has_lut = bool(dataset.get("VOILUTSequence"))
+    if has_lut:
+        values = _clipped_to_lut(values, dataset)
+    values = apply_voi_lut(values, dataset, index=0, prefer_lut=True)
+    is_windowed = not has_lut and all(dataset.get(keyword) is not None for keyword in WINDOW)
+    if is_windowed and float(dataset.get("RescaleSlope") or 1) < 0:
+        # pydicom 3.0 rescales the ends of its output range too, so that a negative slope turns the
+        # window's result upside down.
+        values = -values
+    return np.asarray(values)
 
 
 def _clipped_to_lut(values: Floats, dataset: pydicom.Dataset) -> Ints:
@@ -170,98 +167,11 @@ def _clipped_to_lut(values: Floats, dataset: pydicom.Dataset) -> Ints:
     return np.clip(np.rint(values), first, first + count - 1).astype(np.int64)
 
 
-def _padding(levels: Ints, dataset: pydicom.Dataset) -> Bools:
+def _padding(path: Path, levels: Ints, dataset: pydicom.Dataset) -> Bools:
     """Pixels that are padding around the film (PS3.3 C.7.5.1.1.2), not grey levels of it."""
     if dataset.get("PixelPaddingValue") is None:
         return np.zeros(levels.shape, dtype=bool)
-    first = int(dataset.PixelPaddingValue)
-    last = int(dataset.get("PixelPaddingRangeLimit", first))
+    first = whole_number(path, dataset, "PixelPaddingValue")
+    last = whole_number(path, dataset, "PixelPaddingRangeLimit", first)
     padding: Bools = (levels >= min(first, last)) & (levels <= max(first, last))
     return padding
-
-
-def _refuse_deflated_bomb(path: Path, meta_length: int) -> None:
-    """Refuse a deflated file that unpacks to more than any film, without keeping what it unpacks.
-
-    `dcmread` inflates the whole file before it looks at the first element.
-    """
-    inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-    total = 0
-    with path.open("rb") as handle:
-        handle.seek(META_START + meta_length)
-        packed = handle.read(BLOCK_BYTES)
-        while packed and not inflater.eof:
-            total += len(inflater.decompress(packed, BLOCK_BYTES))
-            if total > MAX_INFLATED_BYTES:
-                raise film_error(
-                    path,
-                    f"at most {MAX_INFLATED_BYTES:,} bytes after inflating",
-                    "a decompression bomb",
-                    field="(0002,0010) Transfer Syntax UID",
-                )
-            packed = inflater.unconsumed_tail or handle.read(BLOCK_BYTES)
-
-
-def _first_line(error: Exception) -> str:
-    """What a library says went wrong, without the values that it quotes; never empty, never a page
-    of it."""
-    line = (str(error).splitlines() or [type(error).__name__])[0]
-    return QUOTED.sub("'...'", line)[:160]
-
-
-def _shown(value: str) -> str:
-    """A coded value; of free text its length alone."""
-    if CODE.fullmatch(value):
-        return value
-    return f"free text of {len(value)} letters" if value else "no value"
-
-
-def _header(path: Path) -> pydicom.Dataset:
-    try:
-        meta = read_file_meta_info(path)
-        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            _refuse_deflated_bomb(path, int(meta.FileMetaInformationGroupLength))
-        header = pydicom.dcmread(path, stop_before_pixels=True)
-    except (
-        InvalidDicomError,
-        ValueError,
-        EOFError,
-        AttributeError,
-        KeyError,
-        TypeError,
-        zlib.error,
-    ) as error:
-        raise film_error(path, "a DICOM file", _first_line(error)) from error
-    if "Rows" not in header or "Columns" not in header:
-        raise film_error(path, "a DICOM image", "no (0028,0010) Rows or (0028,0011) Columns")
-    _refuse_other_kinds(path, header)
-    check_size(path, int(header.Columns), int(header.Rows))
-    return header
-
-
-def _refuse_other_kinds(path: Path, header: pydicom.Dataset) -> None:
-    """Refuse what is not one monochrome frontal chest radiograph, each with its tag."""
-    modality = str(header.get("Modality", "") or "")
-    if modality not in PROJECTIONS:
-        raise film_error(
-            path, "a projection radiograph (CR, DX)", _shown(modality), field="(0008,0060) Modality"
-        )
-    if "PhotometricInterpretation" not in header or header.PhotometricInterpretation not in (
-        "MONOCHROME1",
-        "MONOCHROME2",
-    ):
-        raise film_error(
-            path,
-            "MONOCHROME1 or MONOCHROME2",
-            _shown(str(header.get("PhotometricInterpretation", "") or "")),
-            field="(0028,0004) Photometric Interpretation",
-        )
-    frames = int(header.get("NumberOfFrames", 1) or 1)
-    if frames != 1:
-        raise film_error(path, "one frame", str(frames), field="(0028,0008) Number of Frames")
-    part = str(header.get("BodyPartExamined", "") or "").upper()
-    if part and not any(word in part for word in CHEST_WORDS):
-        raise film_error(path, "CHEST", _shown(part), field="(0018,0015) Body Part Examined")
-    view = str(header.get("ViewPosition", "") or "").upper()
-    if view in LATERAL_VIEWS:
-        raise film_error(path, "a frontal view (AP, PA)", view, field="(0018,5101) View Position")

@@ -1,7 +1,7 @@
 """`read_film`: a PNG, JPEG or DICOM file to grey levels in [0, 1], or a precise refusal.
 
 Files come from strangers: sizes are checked before anything is decoded, and truncated data is an
-error, never a grey area. OpenCV is not used to read: it returns truncated JPEGs without a word.
+error, never a grey area. OpenCV is not used to read: it returns truncated JPEGs without an error.
 """
 
 from __future__ import annotations
@@ -156,11 +156,13 @@ def _read_raster(path: Path) -> Film:
             raise film_error(
                 path, "complete image data", f"truncated or damaged data ({error})"
             ) from error
-        return _grey(path, image)
+        return grey_film(path, image)
 
 
-def _grey(path: Path, image: Image.Image) -> Film:
-    """Grey levels in [0, 1] by the file's own bit depth, and what is odd about them.
+def grey_film(path: Path, image: Image.Image) -> Film:
+    """Grey levels in [0, 1] of an upright image by its own bit depth, and notes on what is odd.
+
+    `path` is for messages.
 
     `Image.convert("L")` clips 16-bit data to 255, so those modes are scaled here.
     """

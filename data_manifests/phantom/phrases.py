@@ -191,7 +191,7 @@ _THIRD_NAMES = {"upper": "upper", "middle": "mid", "lower": "lower"}
 
 
 def _shared_zones(truth: Truth) -> list[str]:
-    """Zones that all regions have, finest first choice included; they may be said of both lungs."""
+    """Zones that all regions have, the finest if there is one; true of both lungs."""
     common = set(truth.regions[0].thirds) | set(truth.regions[0].places)
     for region in truth.regions[1:]:
         common &= set(region.thirds) | set(region.places)

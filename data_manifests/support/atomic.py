@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import pandas as pd
-
 from data_manifests.support.errors import DataError
 
 
@@ -49,12 +47,6 @@ def write_text(target: Path, content: str) -> None:
 def write_json(target: Path, content: Any) -> None:  # Any: whatever json can hold
     """Write `content` as indented JSON; NaN and infinity are no JSON and raise ValueError."""
     write_text(target, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
-
-
-def write_csv(target: Path, table: pd.DataFrame) -> None:
-    """Write `table` as CSV without its index; missing values are empty fields."""
-    with atomic_path(target) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def file_sha256(path: Path) -> str:

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from data_manifests.boxes import Boxes
 from data_manifests.films.paths import locate_films
-from data_manifests.support.atomic import atomic_path, write_csv, write_json
+from data_manifests.support.atomic import atomic_path, write_json
+from data_manifests.support.csv_file import read_text_csv, write_csv
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.support.membership import is_member
 from data_manifests.tables.columns import BOX_COLUMNS, CORNERS, IMAGE_COLUMNS, REPORT_COLUMNS
@@ -162,8 +163,8 @@ def read_manifest(
 ) -> Manifest:
     """Read a manifest folder; each table may be CSV or parquet.
 
-    `image_root` overrides the one in `manifest.json`. `images.csv` alone is legal. Of `tables` left
-    out no file is opened: `tables=("images",)` for who must not read reports.
+    `image_root` overrides the one in `manifest.json`. `images.csv` alone is legal. Only the
+    listed `tables` are opened: `tables=("images",)` reads no reports.
 
     Raises:
         DataError: no such folder or table, another format version, or any bad row.
@@ -279,13 +280,6 @@ def _read_table(folder: Path, name: str) -> pd.DataFrame | None:
     except (OSError, ValueError) as error:
         raise _file_error(parquet, "a parquet table", str(error)) from error
     return None
-
-
-def read_text_csv(path: Path) -> pd.DataFrame:
-    """A CSV with every field as text, blanks as "", a byte-order mark and CRLF accepted."""
-    return pd.read_csv(
-        path, dtype="str", keep_default_na=False, na_filter=False, encoding="utf-8-sig"
-    )
 
 
 def _validated(tables: dict[str, pd.DataFrame], info: ManifestInfo, root: Path) -> Manifest:

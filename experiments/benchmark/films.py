@@ -19,8 +19,8 @@ from detector.model import build_detector
 from detector.weights import weights_sha256
 from experiments.benchmark.attention import KEYWORDS, random_words
 from experiments.benchmark.sizes import Bench, BenchmarkSize
-from localize.bundle.bundle import write_bundle
 from localize.bundle.calibration import Calibration
+from localize.bundle.write_bundle import write_bundle
 from localize.network.config import LocalizerConfig
 from localize.network.localizer import build_localizer
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from data_manifests.boxes import iou_matrix
 from data_manifests.films.read_film import read_film
 from detector.core import fast_copy, torch_core
+from detector.film_stream import StreamedFilm
 from detector.onnx_core import NEEDED, onnx_core
 from detector.prepare import prepare_film
 from detector.proposals import ProposalOptions, best_rois, propose_rois
@@ -22,14 +23,12 @@ from experiments.benchmark.films import benchmark_bundle, phantom_films
 from experiments.benchmark.rows import BenchmarkRow, alternately, scaled
 from experiments.benchmark.sizes import Bench
 from localize.bundle.bundle import Bundle, load_bundle
-from localize.prediction.film_regions import film_regions, regions_of_films
-from localize.prediction.predict_films import (
-    FilmToPredict,
-    PredictOptions,
-    manifest_films,
-    predict_films,
-)
-from localize.prediction.write_folder import predict_folder
+from localize.inference.film_list import FilmToPredict, manifest_films
+from localize.inference.film_regions import rank_films
+from localize.inference.model import Model
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
+from localize.inference.predict_folder import predict_folder
 
 CPU = torch.device("cpu")
 Work = Callable[[], object]
@@ -46,17 +45,18 @@ def predict_rows(bench: Bench) -> Iterator[BenchmarkRow]:
         for first in range(0, len(images), options.batch_size)
     ]
 
-    def command(settings: PredictOptions) -> None:
+    def command(model: Model) -> None:
         with tempfile.TemporaryDirectory(dir=bench.work) as folder:
-            predict_folder(bundle, films, Path(folder) / "out", settings, CPU)
+            predict_folder(model, films, Path(folder) / "out")
 
     rounded = replace(options, precision="bfloat16")
+    exact_model, rounded_model = Model(bundle, options), Model(bundle, rounded)
     stages = _stages(bundle, films, batches)
     ours, bare, ours_rounded, *parts = alternately(
         [
-            lambda: command(options),
+            lambda: command(exact_model),
             lambda: bare_forward(bundle, batches),
-            lambda: command(rounded),
+            lambda: command(rounded_model),
             *stages.values(),
         ],
         bench.runs,
@@ -157,6 +157,7 @@ def _stages(
         bundle.detector.transform(batch)[0].tensors.contiguous(memory_format=torch.channels_last)
         for batch in batches
     ]
+    blank = torch.zeros(3, size, size)
     core, fast = torch_core(bundle.detector), fast_copy(bundle.detector)
     rois = [best_rois(bundle.detector, batch, options) for batch in batches]
 
@@ -190,14 +191,8 @@ def _stages(
 
     def attention() -> None:
         for found in rois:
-            film_regions(
-                bundle.localizer,
-                regions_of_films(found, [(size, size)] * len(found), CPU),
-                [one.boxes for one in found],
-                bundle.localizer_config,
-                ranking="localizer",
-                limit=10,
-            )
+            square = [StreamedFilm(0, blank, size, size, 1.0, 1.0, None)] * len(found)
+            rank_films(bundle.localizer, found, square, bundle.localizer_config, limit=10)
 
     return {
         "read": lambda: prepared_images(films, size),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_manifests.support.atomic import write_csv
+from data_manifests.support.csv_file import write_csv
 from data_manifests.tables.check import check_manifest
 from data_manifests.tables.columns import BOX_COLUMNS, IMAGE_COLUMNS
 from experiments.benchmark.peak import Cost, in_process

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.cli import boxes
 from experiments.cli.benchmark import benchmark
 from experiments.cli.paper import figures, table1, table2
 from experiments.cli.phantom import ablation, controlled, curves
@@ -21,6 +22,8 @@ def _experiment() -> None:
 
 for command in (table1, table2, controlled, ablation, curves, figures, benchmark):
     app.command()(command)
+
+app.add_typer(boxes.app, name="boxes")
 
 
 @app.command()
@@ -72,9 +75,9 @@ def ship(
     from detector.run.device import choose_device
     from experiments.core.ship import judge_bundle, ship_bundle
     from experiments.tables.model_card import write_model_card
-    from localize.bundle.shipped import SHIPPED_BUNDLE
+    from localize.bundle.packaged import PACKAGED_BUNDLE
 
-    chosen, folder = choose_device(device), bundle or SHIPPED_BUNDLE
+    chosen, folder = choose_device(device), bundle or PACKAGED_BUNDLE
     if not folder.exists():
         ship_bundle(data, reports, out, folder, chosen)
     result = judge_bundle(data, reports, out, folder, chosen)

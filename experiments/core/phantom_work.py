@@ -23,12 +23,12 @@ from experiments.core.sides import kept_sides
 from experiments.methods.classifier import ClassifierSettings
 from experiments.methods.method import Method, method_prediction
 from localize.bundle.bundle import read_json
-from localize.bundle.shipped import SHIPPED_BUNDLE
+from localize.bundle.packaged import PACKAGED_BUNDLE
 from localize.pipeline.phantom_stages import PhantomSize, hospital_a_stage, hospital_b_stage
 from localize.pipeline.stages import PairParts
 
 CPU = torch.device("cpu")
-SHIPPED_WEIGHTS = SHIPPED_BUNDLE / "detector.safetensors"
+SHIPPED_WEIGHTS = PACKAGED_BUNDLE / "detector.safetensors"
 DATASET = "phantom hospital B, test"
 # Either says that the detector and the regions of a folder are finished.
 FINISHED = ("prepared.json", "evaluation.md")

@@ -18,9 +18,11 @@ from experiments.core.open_run import FULL_FRAMES, OpenInput, open_input
 from localize.bundle.bundle import Bundle, load_bundle
 from localize.evaluation.evaluate import evaluate
 from localize.evaluation.report import Evaluation
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.pipeline.make_bundle import make_bundle
 from localize.pipeline.other_images import Pixels, other_images
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import Prediction
 from localize.severity.fit import SeverityFit, evaluate_severity
 

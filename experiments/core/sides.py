@@ -11,7 +11,7 @@ from data_manifests.laterality import SIDES, is_on_side
 from data_manifests.support.atomic import write_json
 from data_manifests.tables.manifest import Manifest
 from localize.bundle.bundle import Bundle, load_bundle, read_json
-from localize.prediction.predict_films import PredictOptions, film_results
+from localize.inference.model import Model
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class SideCount:
 
 NO_SIDES = SideCount(0, 0)
 FILE = "sides.json"
+MAX_BOXES = 10  # of each film, as in a prediction
 
 
 def kept_sides(folder: Path, bundle: Path, test: Manifest, device: torch.device) -> SideCount:
@@ -51,11 +52,9 @@ def count_sides(bundle: Bundle, test: Manifest, device: torch.device) -> SideCou
     """Ask every film with an opacity for its `left` and its `right` region."""
     asked = correct = 0
     films = test.subset(test.images["image_id"].isin(set(test.boxes["image_id"])))
-    for streamed, found in film_results(bundle, films.film_paths(), PredictOptions(), device):
-        if found is None:
-            continue
+    for found in Model(bundle, device=device).regions(films.film_paths(), limit=MAX_BOXES):
         for side in SIDES:
             best = int(found.region_attributes[:, bundle.words.keywords.index(side)].argmax())
             asked += 1
-            correct += bool(is_on_side(found.ranked.xyxy[[best]], streamed.width, side)[0])
+            correct += bool(is_on_side(found.xyxy[[best]], found.width, side)[0])
     return SideCount(asked, correct)

@@ -15,8 +15,9 @@ from pathlib import Path
 import pandas as pd
 
 from data_manifests.support.atomic import file_sha256
+from data_manifests.support.csv_file import read_text_csv
 from data_manifests.tables.join import join_manifests
-from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest, read_text_csv
+from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest
 from data_manifests.tables.split import split_around, split_manifest
 from experiments.tables.zones import ZONE_COLUMNS
 
@@ -50,14 +51,19 @@ def open_manifests(data: Path) -> OpenManifests:
     Raises:
         DataError: a missing table or a bad row.
     """
-    full = _manifest(data / "rsna_nih_fullframe", "pneumonia")
-    full = _with_fixed_split(full)
-    masked = split_around(_visible(_manifest(data / "rsna_lungmasked", "pneumonia")), full)
-    rsna = join_manifests([_with_split(full), _with_split(masked)])
+    full = rsna_full_frames(data / "rsna_nih_fullframe", "pneumonia")
+    masked = split_around(visible_boxes(rsna_manifest(data / "rsna_lungmasked", "pneumonia")), full)
+    rsna = join_manifests([with_split(full), with_split(masked)])
     return OpenManifests(rsna=rsna, covid=_covid(data / "covid_chestxray"))
 
 
-def _manifest(folder: Path, label: str) -> Manifest:
+def rsna_full_frames(folder: Path, label: str) -> Manifest:
+    """`rsna_nih_fullframe` with the split that ships with the package; see `rsna_manifest`."""
+    return _with_fixed_split(rsna_manifest(folder, label))
+
+
+def rsna_manifest(folder: Path, label: str) -> Manifest:
+    """Films and boxes of one RSNA folder; `label` names the column of "has an opacity"."""
     films, boxes = read_text_csv(folder / "metadata.csv"), read_text_csv(folder / "boxes.csv")
     films = films[films["patient_id"] != ""].reset_index(drop=True)
     boxes = boxes[boxes["image"].isin(set(films["image"]))]
@@ -108,7 +114,7 @@ def _is_normal(film: pd.Series) -> str:
     return "1" if film["rsna_class"] == "Normal" or by_text else "0"
 
 
-def _visible(manifest: Manifest) -> Manifest:
+def visible_boxes(manifest: Manifest) -> Manifest:
     """Without films on which the mask cut a box away."""
     visible = manifest.boxes["visible"].astype("float64")
     hidden = set(manifest.boxes.loc[visible < MIN_VISIBLE, "image_id"])
@@ -132,7 +138,8 @@ def _with_fixed_split(manifest: Manifest) -> Manifest:
     )
 
 
-def _with_split(manifest: Manifest) -> Manifest:
+def with_split(manifest: Manifest) -> Manifest:
+    """Without the films that are in no split."""
     return manifest.subset(manifest.images["split"] != "")
 
 

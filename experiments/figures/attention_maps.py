@@ -12,7 +12,7 @@ from experiments.figures.drawing import figure_at
 from experiments.figures.film_panel import draw_film
 from experiments.figures.source import FigureSource, chosen_films, film_paths
 from localize.bundle.bundle import load_bundle
-from localize.prediction.predict_films import PredictOptions, film_results
+from localize.inference.model import Model
 
 QUANTILES = (0.4, 0.65, 0.9)
 KEYWORDS = 4  # the surest of each film
@@ -47,21 +47,19 @@ def draw_attention(source: FigureSource, path: Path, device: torch.device) -> No
     bundle = load_bundle(source.bundle)
     files, true = film_paths(source.truth), source.truth.boxes_by_image()
     films = chosen_films(source, QUANTILES)
-    results = film_results(
-        bundle, [files[image_id] for image_id in films], PredictOptions(max_boxes=REGIONS), device
+    results = Model(bundle, device=device).regions(
+        [files[image_id] for image_id in films], limit=REGIONS
     )
     with figure_at(path, 1.7 * KEYWORDS, 1.9 * len(films) + 0.4) as figure:
         panels = figure.subplots(len(films), KEYWORDS, squeeze=False)
-        for image_id, row, (streamed, found) in zip(films, panels, results, strict=True):
-            if found is None:
-                continue
+        for image_id, row, found in zip(films, panels, results, strict=True):
             surest = np.argsort(-found.attributes, kind="stable")[:KEYWORDS]
             for column, keyword in enumerate(surest):
                 heat = attention_map(
-                    found.ranked.xyxy,
+                    found.xyxy,
                     found.alpha * found.region_attributes[:, keyword],
-                    streamed.width,
-                    streamed.height,
+                    found.width,
+                    found.height,
                 )
                 boxes = true.get(image_id, NO_BOXES)
                 draw_film(row[column], files[image_id], boxes, NO_BOXES, heat)

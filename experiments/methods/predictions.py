@@ -24,8 +24,10 @@ from experiments.methods.region_choice import (
 from experiments.methods.train_classifier import RESULT, train_classifier
 from localize.adaptation.adapt_detector import Adaptation, AdaptationData
 from localize.bundle.bundle import load_bundle, read_json
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.pipeline.stages import adapt_detector_stage, propose_stage, train_bundle_stage
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import Prediction
 from localize.training.settings import LocalizerSettings
 

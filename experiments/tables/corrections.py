@@ -16,7 +16,8 @@ import torch
 
 from data_manifests.phantom.case import PhantomOptions
 from data_manifests.phantom.generate import SplitShares, build_phantom
-from data_manifests.support.atomic import write_csv, write_text
+from data_manifests.support.atomic import write_text
+from data_manifests.support.csv_file import write_csv
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, make_manifest, read_manifest, write_manifest
 from detector.boxed_films import BoxedFilms
@@ -39,7 +40,9 @@ from localize.formats.import_boxes import (
     placed_films,
 )
 from localize.formats.registry import read_annotations
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.prediction.tables import Prediction, read_prediction, write_prediction
 
 CPU = torch.device("cpu")

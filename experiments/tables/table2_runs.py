@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from data_manifests.tables.manifest import Manifest, read_text_csv
+from data_manifests.support.csv_file import read_text_csv
+from data_manifests.tables.manifest import Manifest
 from detector.run.provenance import manifest_sha256
 from experiments.core.films_run import films_road, prepare_films
 from experiments.core.open_run import covid_prediction, open_input

@@ -154,7 +154,8 @@ def import_command(
     """
     import json
 
-    from data_manifests.support.atomic import write_csv, write_text
+    from data_manifests.support.atomic import write_text
+    from data_manifests.support.csv_file import write_csv
     from data_manifests.tables.manifest import read_manifest, write_manifest
     from localize.formats.changes import summarise_changes
     from localize.formats.hub.from_tables import Selection, annotations_from_prediction

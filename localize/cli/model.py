@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from localize.bundle.shipped import SHIPPED_BUNDLE
+from localize.bundle.packaged import PACKAGED_BUNDLE
 
 localize_app = typer.Typer(
     help="Region weights and attributes from film-report pairs.", no_args_is_help=True
@@ -195,11 +195,11 @@ def make(
 @bundle_app.command()
 def where() -> None:
     """Print the folder of the package's own bundle, for `--model`, `--initial` and the like."""
-    typer.echo(str(SHIPPED_BUNDLE))
+    typer.echo(str(PACKAGED_BUNDLE))
 
 
 @bundle_app.command()
-def info(bundle: BundleArgument = SHIPPED_BUNDLE) -> None:
+def info(bundle: BundleArgument = PACKAGED_BUNDLE) -> None:
     """Print what a bundle holds, as JSON."""
     import json
 
@@ -209,10 +209,10 @@ def info(bundle: BundleArgument = SHIPPED_BUNDLE) -> None:
 
 
 @bundle_app.command()
-def verify(bundle: BundleArgument = SHIPPED_BUNDLE) -> None:
+def verify(bundle: BundleArgument = PACKAGED_BUNDLE) -> None:
     """Checksums, both networks, the golden film predicted again; exit code 2 if not in order."""
     from localize.bundle.bundle import load_bundle
-    from localize.pipeline.golden import ANSWER, check_golden
+    from localize.inference.golden import ANSWER, check_golden
 
     loaded = load_bundle(bundle)
     files = loaded.description["files"]

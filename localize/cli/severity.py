@@ -44,9 +44,10 @@ def score(
     out: Annotated[Path, typer.Option("--out", help="CSV to write.")],
 ) -> None:
     """Severity of every film of a prediction, with its 90 % interval."""
-    from data_manifests.support.atomic import write_csv
+    from data_manifests.support.csv_file import write_csv
     from localize.prediction.tables import read_prediction
-    from localize.severity.model import read_severity, severity_table
+    from localize.severity.fit import severity_table
+    from localize.severity.model import read_severity
 
     table = severity_table(read_prediction(prediction), read_severity(model))
     write_csv(out, table)

@@ -80,7 +80,7 @@ def view(
     import webbrowser
 
     from data_manifests.support.errors import ConfigError
-    from localize.prediction.inputs import film_source
+    from localize.inference.film_list import film_files
     from localize.prediction.tables import read_prediction
     from localize.viewing.viewer.corrections import Corrections
     from localize.viewing.viewer.server import ViewerServer
@@ -101,7 +101,7 @@ def view(
         keywords = film_model.keywords
     folder = out or (Path("corrections") if prediction is None else prediction / "corrections")
     server = ViewerServer(
-        ViewerFilms(predicted, {} if films is None else film_source(films)),
+        ViewerFilms(predicted, {} if films is None else film_files(films)),
         Corrections(folder, annotator),
         film_model,
         keywords=keywords,

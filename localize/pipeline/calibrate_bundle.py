@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import torch
 
+from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError
 from data_manifests.tables.manifest import Manifest
 from localize.bundle.bundle import Bundle
-from localize.bundle.calibration import Calibration, Floats, fit_calibration
-from localize.prediction.predict_films import PredictOptions, film_results
+from localize.bundle.calibration import Calibration
+from localize.bundle.fit_calibration import ValidationFilm, fit_calibration
+from localize.inference.model import Model
 
 NO_BOXES: Floats = np.zeros((0, 4))
+MAX_BOXES = 10  # of each film, as in a prediction
 
 
 def calibrate_bundle(bundle: Bundle, manifest: Manifest, device: torch.device) -> Calibration:
@@ -27,9 +29,6 @@ def calibrate_bundle(bundle: Bundle, manifest: Manifest, device: torch.device) -
         DataError: nothing to fit on (see `fit_calibration`), a label that is not 0 or 1, or an
             unreadable film.
     """
-    plain = replace(bundle, calibration=Calibration(), severity=None)
-    results = film_results(plain, manifest.film_paths(), PredictOptions(max_boxes=10), device)
-    ranked = [found.ranked for _, found in results if found is not None]
     boxes = manifest.boxes_by_image()
     labels: Mapping[str, float] = {}
     if "pneumonia" in manifest.labels:
@@ -42,16 +41,24 @@ def calibrate_bundle(bundle: Bundle, manifest: Manifest, device: torch.device) -
                 f"got {odd['pneumonia'].iloc[0]!r} for {odd['image_id'].iloc[0]}"
             )
         labels = dict(zip(known["image_id"], known["pneumonia"], strict=True))
-    true_boxes: list[Floats | None] = []
-    has_opacity: list[bool | None] = []
-    for image_id in manifest.images["image_id"]:
+    films = []
+    regions = Model(bundle, device=device).regions(manifest.film_paths(), limit=MAX_BOXES)
+    for image_id, ranked in zip(manifest.images["image_id"], regions, strict=True):
         found, label = boxes.get(image_id), labels.get(image_id)
         if found is not None:
-            is_positive: bool | None = True
+            has_opacity: bool | None = True
         elif labels:
-            is_positive = None if label is None else bool(label)
+            has_opacity = None if label is None else bool(label)
         else:
-            is_positive = False
-        has_opacity.append(is_positive)
-        true_boxes.append(found if found is not None or is_positive is not False else NO_BOXES)
-    return fit_calibration(ranked, true_boxes, has_opacity)
+            has_opacity = False
+        films.append(
+            ValidationFilm(
+                xyxy=ranked.xyxy,
+                log_alpha=ranked.log_alpha,
+                film_sum=ranked.film_sum,
+                film_max=ranked.film_max,
+                true_boxes=NO_BOXES if found is None and has_opacity is False else found,
+                has_opacity=has_opacity,
+            )
+        )
+    return fit_calibration(films)

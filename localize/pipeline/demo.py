@@ -10,11 +10,12 @@ import torch
 
 from data_manifests.support.atomic import write_text
 from localize.bundle.bundle import load_bundle
-from localize.bundle.shipped import EXAMPLE_FILMS, SHIPPED_BUNDLE
+from localize.bundle.packaged import EXAMPLE_FILMS, PACKAGED_BUNDLE
 from localize.formats.export import export
 from localize.formats.hub.from_tables import annotations_from_prediction
-from localize.prediction.inputs import films_to_predict
-from localize.prediction.predict_films import PredictOptions, predict_films
+from localize.inference.film_list import films_to_predict
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.prediction.tables import write_prediction
 from localize.viewing.drafts.drafts import draft_films
 from localize.viewing.drafts.text import drafts_as_text
@@ -26,7 +27,7 @@ EXPORTS = (("coco", "boxes.coco.json"), ("label-studio", "boxes.label-studio.jso
 def run_demo(out: Path) -> Iterator[str]:
     """Predict the example films into the folder `out`; yields lines that say where to look."""
     start = time.monotonic()
-    bundle = load_bundle(SHIPPED_BUNDLE)
+    bundle = load_bundle(PACKAGED_BUNDLE)
     films = films_to_predict([EXAMPLE_FILMS], "")
     prediction = predict_films(bundle, films, PredictOptions(), torch.device("cpu"))
     write_prediction(prediction, out / "prediction")

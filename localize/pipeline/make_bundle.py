@@ -15,14 +15,18 @@ from data_manifests.support.errors import CheckpointError
 from data_manifests.tables.manifest import Manifest
 from detector.detector import load_detector
 from detector.prepare import prepare_film
-from localize.bundle.bundle import GUARD, load_bundle, read_json, write_bundle
+from localize.bundle.bundle import GUARD, load_bundle, read_json
 from localize.bundle.calibration import Calibration
 from localize.bundle.film_guard import write_guard
+from localize.bundle.write_bundle import write_bundle
+from localize.inference.film_list import manifest_films
+from localize.inference.golden import write_golden
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.pipeline.calibrate_bundle import calibrate_bundle
 from localize.pipeline.fit_film_guard import fit_guard
-from localize.pipeline.golden import make_golden, write_golden
+from localize.pipeline.golden import make_golden
 from localize.pipeline.other_images import Pixels
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.severity.fit import fit_severity
 from localize.severity.model import SeverityModel
 

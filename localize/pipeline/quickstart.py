@@ -16,10 +16,12 @@ from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.evaluate import evaluate
 from localize.formats.export import export
 from localize.formats.hub.from_tables import annotations_from_prediction
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.network.config import LocalizeTrainConfig
 from localize.pipeline.phantom_stages import PhantomSize, hospital_a_stage, hospital_b_stage
 from localize.pipeline.stages import PairParts, train_bundle_stage
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import write_prediction
 from localize.training.settings import LocalizerSettings
 from localize.viewing.gallery.build import build_gallery

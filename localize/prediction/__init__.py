@@ -1,1 +1,1 @@
-"""Films in; boxes, attributes and severity out."""
+"""What a prediction is: `FilmPrediction` for one film, tables for many. Needs no torch."""

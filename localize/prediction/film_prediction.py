@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data_manifests.boxes import Boxes
+from data_manifests.films.read_film import read_film
+from data_manifests.support.arrays import Bools, Floats, Floats32, Ints
+from localize.prediction.drawing import boxes_html, plot_boxes
 
-Floats: TypeAlias = NDArray[np.float64]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 Opacity = Literal["yes", "no", "unsure", ""]
 # A float32 softmax or sigmoid may end this far above 1.
 ROUNDING = 1e-6
+SHOWN_ATTRIBUTES = 5  # in a notebook
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FilmPrediction:
     """The boxes, attributes and severity of one film.
 
@@ -43,7 +49,8 @@ class FilmPrediction:
         severity: severity score in the unit of the experts' score; None where not predicted.
         severity_interval: low and high end of its 90 % interval; None where not known.
         warning: why the picture does not look like a chest film; empty where it does.
-        picture: (height, width) float32 in [0, 1], of a film that has no file; else None.
+        file: the film's file on this computer, for drawing; never exported.
+        picture: (height, width) float32 in [0, 1] of a film without a file, for drawing.
 
     Raises:
         ValueError: unequal lengths, a number outside its range, or scores that rise.
@@ -63,7 +70,8 @@ class FilmPrediction:
     severity: float | None = None
     severity_interval: tuple[float, float] | None = None
     warning: str = ""
-    picture: NDArray[np.float32] | None = field(default=None, repr=False)
+    file: Path | None = None
+    picture: Floats32 | None = None
 
     def __post_init__(self) -> None:
         if not self.image_id:
@@ -101,6 +109,11 @@ class FilmPrediction:
             )
         self._check_severity()
 
+    def __repr__(self) -> str:
+        numbers = {"P(pneumonia)": self.p_pneumonia, "severity": self.severity}
+        known = [f"{name} {value:.2f}" for name, value in numbers.items() if value is not None]
+        return f"FilmPrediction({', '.join([self.image_id, f'{len(self)} boxes', *known])})"
+
     def __len__(self) -> int:
         return len(self.boxes)
 
@@ -108,7 +121,7 @@ class FilmPrediction:
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         return type(self), tuple({**values, "attributes": dict(self.attributes)}.values())
 
-    def select(self, rows: Sequence[int] | NDArray[np.int64] | NDArray[np.bool_]) -> FilmPrediction:
+    def select(self, rows: Sequence[int] | Ints | Bools) -> FilmPrediction:
         """The same film with only these boxes: falling indices or an (N,) bool mask."""
         chosen = np.asarray(rows)
         if chosen.dtype == np.bool_ and len(chosen) != len(self):
@@ -123,6 +136,119 @@ class FilmPrediction:
             labels=tuple(self.labels[k] for k in kept),
             box_attributes=tuple(self.box_attributes[k] for k in kept),
         )
+
+    def to_dict(self) -> dict[str, Any]:  # Any: whatever JSON holds
+        """Plain numbers, texts, lists and dicts, as JSON can hold them; None where not known.
+
+        `file` and `picture` are left out.
+        """
+        columns = ("scores", "alphas", "detector_scores")
+        numbers = np.stack([getattr(self, name) for name in columns], axis=1).tolist()
+        return {
+            "image_id": self.image_id,
+            "path": self.path,
+            "width": self.boxes.width,
+            "height": self.boxes.height,
+            "boxes": [
+                {
+                    "xyxy": corners,
+                    "score": score,
+                    "alpha": None if np.isnan(alpha) else alpha,
+                    "detector_score": None if np.isnan(detector_score) else detector_score,
+                    "label": label,
+                    "attributes": list(words),
+                }
+                for corners, (score, alpha, detector_score), label, words in zip(
+                    self.boxes.xyxy.tolist(),
+                    numbers,
+                    self.labels,
+                    self.box_attributes,
+                    strict=True,
+                )
+            ],
+            "attributes": dict(self.attributes),
+            "p_pneumonia": self.p_pneumonia,
+            "opacity": self.opacity,
+            "severity": self.severity,
+            "severity_interval": self.severity_interval and list(self.severity_interval),
+            "warning": self.warning,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> FilmPrediction:
+        """The film of a `to_dict`.
+
+        Raises:
+            KeyError: a field is missing.
+            ValueError: see `FilmPrediction`.
+        """
+        boxes = content["boxes"]
+        interval = content["severity_interval"]
+
+        def column(name: str) -> Floats:
+            return np.array([box[name] for box in boxes], dtype=np.float64)  # None becomes NaN
+
+        return cls(
+            image_id=content["image_id"],
+            path=content["path"],
+            boxes=Boxes(column("xyxy").reshape(-1, 4), content["width"], content["height"]),
+            scores=column("score"),
+            alphas=column("alpha"),
+            detector_scores=column("detector_score"),
+            labels=tuple(box["label"] for box in boxes),
+            box_attributes=tuple(tuple(box["attributes"]) for box in boxes),
+            attributes=content["attributes"],
+            p_pneumonia=content["p_pneumonia"],
+            opacity=content["opacity"],
+            severity=content["severity"],
+            severity_interval=None if interval is None else (interval[0], interval[1]),
+            warning=content["warning"],
+        )
+
+    def pixels(self) -> Floats32 | None:
+        """The film (H, W) in [0, 1] from `picture` or `file`; None where there is neither."""
+        if self.picture is not None or self.file is None or not self.file.is_file():
+            return self.picture
+        return read_film(self.file).pixels
+
+    def plot(self, axes: Axes | None = None, *, min_score: float = 0.0) -> Axes:
+        """Draw the film and its boxes with matplotlib; returns the axes.
+
+        Args:
+            axes: to draw on; new ones by default.
+            min_score: boxes with a lower score are left out.
+        """
+        shown = self.select(self.scores >= min_score)
+        return plot_boxes(self.pixels(), shown.boxes, shown._captions(), self._title(), axes)
+
+    def _repr_html_(self) -> str:
+        """A picture and a table, for notebooks."""
+        likely = sorted(self.attributes.items(), key=lambda item: -item[1])[:SHOWN_ATTRIBUTES]
+        rows = [("film", self.image_id), *self._film_numbers()]
+        rows += [(word, f"{value:.2f}") for word, value in likely]
+        if self.warning:
+            rows.append(("warning", self.warning))
+        return boxes_html(self.pixels(), self.boxes, self._captions(), rows)
+
+    def _captions(self) -> list[str]:
+        columns = zip(self.labels, self.scores.tolist(), self.box_attributes, strict=True)
+        return [" ".join([label, f"{score:.2f}", *words]) for label, score, words in columns]
+
+    def _title(self) -> str:
+        numbers = [f"{name} {value}" for name, value in self._film_numbers()]
+        return ", ".join([self.image_id, *numbers]) + (f"\n{self.warning}" if self.warning else "")
+
+    def _film_numbers(self) -> list[tuple[str, str]]:
+        """Name and text of the film's own numbers, those that are known."""
+        rows = [("boxes", str(len(self)))]
+        if self.p_pneumonia is not None:
+            call = f" (opacity: {self.opacity})" if self.opacity else ""
+            rows.append(("P(pneumonia)", f"{self.p_pneumonia:.2f}{call}"))
+        if self.severity is not None:
+            low, high = self.severity_interval or (None, None)
+            interval = "" if low is None else f" [{low:.1f}, {high:.1f}]"
+            rows.append(("severity", f"{self.severity:.1f}{interval}"))
+        return rows
 
     def _shares(self, name: str, *, may_be_nan: bool) -> Floats:
         """A read-only copy of (N,) numbers in [0, 1]."""
@@ -169,3 +295,7 @@ class SkippedFilm:
     image_id: str
     path: str
     error: str
+
+    def to_dict(self) -> dict[str, str]:
+        """The three fields."""
+        return {"image_id": self.image_id, "path": self.path, "error": self.error}

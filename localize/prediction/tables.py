@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data_manifests.support.atomic import write_csv, write_json
+from data_manifests.support.atomic import write_json
+from data_manifests.support.csv_file import read_text_csv, write_csv
 from data_manifests.support.errors import DataError, Problem
-from data_manifests.tables.manifest import read_text_csv
 
 FORMAT_VERSION = 1
 TABLES = ("images.csv", "boxes.csv", "attributes.csv")

@@ -1,4 +1,4 @@
-"""Severity: fitting, grouped cross-validation and the paper's two single-word scores."""
+"""Severity on many films: fitting, cross-validation by patient, and the paper's two scores."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from data_manifests.support.arrays import Bools, Floats, Ints
 from data_manifests.support.errors import DataError
 from data_manifests.tables.manifest import Manifest
+from localize.prediction.film_prediction import FilmPrediction
+from localize.prediction.film_tables import films_of_prediction
 from localize.prediction.tables import Prediction
-from localize.severity.model import FEATURES, SeverityModel, check_scored, severity_features
+from localize.severity.model import FEATURES, SeverityModel, severity_features
 
-Floats = NDArray[np.float64]
 FOLDS = 5
 RIDGE = 10.0  # on standardised features: tens of scored films against four features
 KEYWORDS = ("severe", "mild")  # the paper's two scores
@@ -51,7 +52,7 @@ class SeverityFit:
 
 def scored_films(
     prediction: Prediction, manifest: Manifest, column: str
-) -> tuple[Floats, Floats, NDArray[np.int64]]:
+) -> tuple[Floats, Floats, Ints]:
     """Features (S, F), expert scores (S,) and patient numbers (S,) of the films that have a score.
 
     Raises:
@@ -65,12 +66,51 @@ def scored_films(
     if not pd.api.types.is_numeric_dtype(manifest.labels[column]):
         raise DataError(f"labels.csv, field {column}: expected numbers or blanks, got text")
     patients = manifest.images.set_index("image_id")["patient_id"]
-    truth, features = _truth(prediction, manifest, column), severity_features(prediction)
+    truth, features = _truth(prediction, manifest, column), feature_table(prediction)
     usable = _usable(truth, features)
     check_scored(truth[usable], MIN_SCORED, column)
     image_ids = prediction.images["image_id"]
     groups = patients.reindex(image_ids).fillna("")[usable].astype("category").cat.codes
     return features[usable], truth[usable], np.asarray(groups, np.int64)
+
+
+def feature_table(prediction: Prediction) -> Floats:
+    """Features of the films of a prediction, (I, F); NaN for films without P(pneumonia)."""
+    unknown = np.full(len(FEATURES), np.nan)
+    rows = [
+        severity_features(film)
+        if isinstance(film, FilmPrediction) and film.p_pneumonia is not None
+        else unknown
+        for film in films_of_prediction(prediction)
+    ]
+    return np.array(rows).reshape(-1, len(FEATURES))
+
+
+def severity_table(prediction: Prediction, model: SeverityModel) -> pd.DataFrame:
+    """`image_id, severity, low, high` of every film; low and high bound the 90 % interval."""
+    scores = model.scores(feature_table(prediction))
+    return pd.DataFrame(
+        {
+            "image_id": prediction.images["image_id"],
+            "severity": scores.round(4),
+            "low": np.maximum(scores - model.residual, model.low).round(4),
+            "high": np.minimum(scores + model.residual, model.high).round(4),
+        }
+    )
+
+
+def check_scored(values: Floats, needed: int, column: str) -> None:
+    """Refuse a severity column that cannot be learned from.
+
+    Raises:
+        DataError: fewer than `needed` scored films, or all with one score.
+    """
+    known = values[np.isfinite(values)]
+    if len(known) < needed or np.ptp(known) == 0:
+        raise DataError(
+            f"labels.csv, field {column}: expected at least {needed} scored films of different "
+            f"severity, got {len(known)}; name the column with --column"
+        )
 
 
 def _truth(prediction: Prediction, manifest: Manifest, column: str) -> Floats:
@@ -79,11 +119,11 @@ def _truth(prediction: Prediction, manifest: Manifest, column: str) -> Floats:
     return np.asarray(labels.reindex(prediction.images["image_id"]), np.float64)
 
 
-def _usable(truth: Floats, features: Floats) -> NDArray[np.bool_]:
+def _usable(truth: Floats, features: Floats) -> Bools:
     return np.isfinite(truth) & np.asarray(np.isfinite(features).all(axis=1))
 
 
-def _keyword_scores(prediction: Prediction, keyword: str, usable: NDArray[np.bool_]) -> Floats:
+def _keyword_scores(prediction: Prediction, keyword: str, usable: Bools) -> Floats:
     """P(keyword) of the usable films, (S, 1); zero for a model that does not know the word."""
     attributes = prediction.attributes
     if keyword not in attributes:
@@ -125,7 +165,7 @@ def evaluate_severity(
         DataError: see `scored_films`; fewer than five patients.
     """
     features, truth, groups = scored_films(prediction, manifest, column)
-    usable = _usable(_truth(prediction, manifest, column), severity_features(prediction))
+    usable = _usable(_truth(prediction, manifest, column), feature_table(prediction))
     rows = [("severity", features)]
     for keyword in KEYWORDS:
         rows.append((f"P({keyword})", _keyword_scores(prediction, keyword, usable)))
@@ -139,7 +179,7 @@ def evaluate_severity(
     return fits
 
 
-def out_of_fold(features: Floats, truth: Floats, groups: NDArray[np.int64]) -> Floats:
+def out_of_fold(features: Floats, truth: Floats, groups: Ints) -> Floats:
     """Score of each film (S,) by the model of the four folds without its patient.
 
     Raises:
@@ -165,7 +205,7 @@ def _row(
     compared: Floats,
     predicted: Floats,
     truth: Floats,
-    groups: NDArray[np.int64],
+    groups: Ints,
     seed: int,
 ) -> SeverityFit:
     is_flat = np.ptp(compared) == 0

@@ -1,26 +1,25 @@
-"""`SeverityModel`: a severity score of a film from its boxes and attributes.
+"""`SeverityModel`: a film's severity score from its boxes and P(pneumonia).
 
-The paper reads severity off P(severe) and P(mild). Here a ridge regression on scored films combines
-P(pneumonia) and the expected extent of opacity in each lung; the square root, since experts' scores
-rise fast for small extents and saturate. Attributes learned from a few hundred notes hardly vary
-between films and only added noise.
+The paper takes P(severe) and P(mild) as scores. Here a ridge regression, fitted on scored films,
+combines P(pneumonia) and the expected extent of opacity in each half of the film. The extent enters
+by its square root: experts' scores rise fast for small extents and then saturate. Attributes
+learned from a few hundred reports hardly vary between films and only added noise.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from data_manifests.laterality import widths_by_side
 from data_manifests.support.arrays import Floats
 from data_manifests.support.atomic import write_json
-from data_manifests.support.errors import CheckpointError, DataError
-from data_manifests.tables.columns import CORNERS
-from localize.prediction.tables import Prediction
+from data_manifests.support.errors import CheckpointError
+from localize.prediction.film_prediction import FilmPrediction
 
 FEATURES = (
     "p_pneumonia",
@@ -33,10 +32,10 @@ MIN_P = 1e-6  # keeps the logit finite
 
 @dataclass(frozen=True)
 class SeverityModel:
-    """score = intercept + sum of coefficient * feature, kept within [low, high].
+    """score = intercept + sum of coefficient * feature, clipped to [low, high].
 
-    `residual` is the half width of a 90 % prediction interval (the 90th percentile of the absolute
-    cross-validated error), in the unit of the score.
+    `residual` is the half width of the 90 % prediction interval, in the unit of the score: the 90th
+    percentile of the absolute cross-validated error. `films` counts the scored films of the fit.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -49,40 +48,42 @@ class SeverityModel:
     residual: float
     films: int
 
+    def score(self, film: FilmPrediction) -> float:
+        """The severity of one film.
+
+        Raises:
+            ValueError: the film has no P(pneumonia).
+        """
+        return float(self.scores(severity_features(film)[None])[0])
+
     def scores(self, features: Floats) -> Floats:
-        """Severity of each film from (I, F) features; (I,)."""
+        """Severity of each of I films from their features (I, F); (I,)."""
         raw = features @ np.array(self.coefficients) + self.intercept
-        kept: Floats = np.clip(raw, self.low, self.high)
-        return kept
+        clipped: Floats = np.clip(raw, self.low, self.high)
+        return clipped
+
+    def interval(self, severity: float) -> tuple[float, float]:
+        """Low and high end of the 90 % interval of one score, inside the range of scores."""
+        return max(severity - self.residual, self.low), min(severity + self.residual, self.high)
 
 
-def severity_features(prediction: Prediction) -> Floats:
-    """Features of the films of a prediction, (I, F), NaN for films that were skipped.
+def severity_features(film: FilmPrediction) -> Floats:
+    """Features (F,) of one film, in the order of `FEATURES`.
 
-    The extent of a half film is the expected share of it under boxes, sum of score times area, and
-    its square root the feature: the patient's right lung lies in the left half.
+    The extent of a half film is the expected share of it under boxes: the sum of score times area.
+    The patient's right lung lies in the left half.
+
+    Raises:
+        ValueError: the film has no P(pneumonia).
     """
-    images = prediction.images.set_index("image_id")
-    boxes = prediction.boxes
-    size = images.reindex(boxes["image_id"])[["width", "height"]].to_numpy(np.float64)
-    xyxy = boxes[list(CORNERS)].to_numpy(np.float64)
-    height = xyxy[:, 3] - xyxy[:, 1]
-    left_half, right_half = widths_by_side(xyxy, size[:, 0]).T
-    half = size[:, 0] / 2 * size[:, 1]
-    extents = pd.DataFrame(
-        {
-            "image_id": boxes["image_id"],
-            "left": boxes["score"] * left_half * height / half,
-            "right": boxes["score"] * right_half * height / half,
-        }
-    )
-    summed = extents.groupby("image_id").sum().reindex(images.index).fillna(0.0)
-    probability = images["p_pneumonia"].to_numpy(np.float64)
-    kept = np.clip(probability, MIN_P, 1 - MIN_P)
-    roots = np.sqrt(summed[["left", "right"]].to_numpy(np.float64))
-    table: Floats = np.column_stack([probability, np.log(kept / (1 - kept)), roots])
-    table[(images["status"] != "ok").to_numpy(bool)] = np.nan
-    return table
+    if film.p_pneumonia is None:
+        raise ValueError(f"film {film.image_id!r}, p_pneumonia: expected a probability, got None")
+    xyxy, width = film.boxes.xyxy, film.boxes.width
+    half = width / 2 * film.boxes.height
+    areas = widths_by_side(xyxy, width) * (xyxy[:, 3] - xyxy[:, 1])[:, None]
+    extents = [math.fsum(film.scores * side / half) for side in areas.T]
+    kept = np.clip(film.p_pneumonia, MIN_P, 1 - MIN_P)
+    return np.array([film.p_pneumonia, np.log(kept / (1 - kept)), *np.sqrt(extents)])
 
 
 def write_severity(model: SeverityModel, path: Path) -> None:
@@ -105,30 +106,3 @@ def read_severity(path: Path) -> SeverityModel:
     if model.features != FEATURES or len(model.coefficients) != len(FEATURES):
         raise CheckpointError(f"{path}: expected coefficients for {', '.join(FEATURES)}")
     return model
-
-
-def check_scored(values: Floats, needed: int, column: str) -> None:
-    """Refuse a severity column that cannot be learned from.
-
-    Raises:
-        DataError: fewer than `needed` scored films, or all with one score.
-    """
-    known = values[np.isfinite(values)]
-    if len(known) < needed or np.ptp(known) == 0:
-        raise DataError(
-            f"labels.csv, field {column}: expected at least {needed} scored films of different "
-            f"severity, got {len(known)}; name the column with --column"
-        )
-
-
-def severity_table(prediction: Prediction, model: SeverityModel) -> pd.DataFrame:
-    """`image_id, severity, low, high` of every film; low and high bound the 90 % interval."""
-    scores = model.scores(severity_features(prediction))
-    return pd.DataFrame(
-        {
-            "image_id": prediction.images["image_id"],
-            "severity": scores.round(4),
-            "low": np.maximum(scores - model.residual, model.low).round(4),
-            "high": np.minimum(scores + model.residual, model.high).round(4),
-        }
-    )

@@ -26,7 +26,9 @@ def published_lite0_weights() -> Path:
     return next(Path(found.origin).parent.rglob("*.pth"))
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "efficientnet_lite0"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "resnet50", "efficientnet_lite0", "efficientnet_lite2"]
+)
 def test_maps_have_strides_8_to_128_and_one_width(name):
     maps = build_backbone(name, fpn_width=16, pretrained=False)(torch.zeros(1, 3, 128, 96))
     assert list(maps) == ["0", "1", "2", "p6", "p7"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -141,6 +142,17 @@ def test_how_often_is_saved_and_who_reads_may_change(films, whole):
     before = result(whole)
     train(films, whole, checkpoint_every=7)
     assert result(whole) == before
+
+
+def test_a_checkpoint_from_before_a_setting_existed_resumes(films, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "old")
+    state = torch.load(tmp_path / "old" / "checkpoint.pt", weights_only=True)
+    del state["config"]["training"]["augment_strength"]
+    torch.save(state, tmp_path / "old" / "checkpoint.pt")
+    train(films, tmp_path / "old")
+    assert result(tmp_path / "old") == result(whole)
+    with pytest.raises(ConfigError, match=r"augment_strength: 1\.0 before, 2\.0 now"):
+        train(films, tmp_path / "old", augment_strength=2.0)
 
 
 def test_a_checkpoint_of_another_trainer_is_refused(films, tmp_path):

@@ -52,9 +52,10 @@ class Work:
 
 if __name__ == "__main__":
     import typer, pneumoloc
-    pneumoloc.app = typer.Typer()
+    app = typer.Typer()
+    pneumoloc.command_line = lambda: app
 
-    @pneumoloc.app.command()
+    @app.command()
     def run():
         list(make_in_processes(Work(), range(6), 2))  # more than the processes
 

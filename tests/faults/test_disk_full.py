@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
-from data_manifests.support.atomic import write_bytes, write_csv, write_json
+from data_manifests.support.atomic import write_bytes, write_json
+from data_manifests.support.csv_file import write_csv
 from detector.proposals import FilmRois, ProposalOptions, Rois
 from detector.roi_store import RoiStore, StoreHeader, create_store
 from detector.run.run_state import write_network

@@ -29,8 +29,8 @@ from detector.proposals import FilmRois, ProposalOptions, Rois
 from detector.roi_store import RoiStore, StoreHeader, create_store
 from detector.run.training_run import TrainingRun
 from detector.weights import weights_sha256
-from localize.bundle.bundle import write_bundle
 from localize.bundle.calibration import Calibration
+from localize.bundle.write_bundle import write_bundle
 from localize.network.config import LocalizerConfig, LocalizeTrainConfig
 from localize.network.localizer import Localizer, build_localizer
 from localize.severity.model import FEATURES, SeverityModel

@@ -203,11 +203,11 @@ def _viewer(prediction: Path, films: Path, out: Path) -> list[str]:
     """Every answer of the viewer, after its exports."""
     import threading
 
-    from localize.prediction.inputs import film_source
+    from localize.inference.film_list import film_files
     from localize.prediction.tables import read_prediction
 
     server = ViewerServer(
-        ViewerFilms(read_prediction(prediction), film_source(films)),
+        ViewerFilms(read_prediction(prediction), film_files(films)),
         Corrections(out / "corrections", "tester"),
         None,
         keywords=(),

@@ -97,6 +97,9 @@ def _state(item: DicomTarget) -> hd.pr.GrayscaleSoftcopyPresentationState:
         graphic_layers=[layer] if drawn else None,
     )
     copy_grey_scale(item.header, state)
+    # Required for a paired body part, and empty for a chest, which has both sides.
+    side = item.header.get("Laterality")
+    state.Laterality = side if side in ("L", "R") else ""
     return state
 
 

@@ -70,7 +70,7 @@ def _segmentation(item: DicomTarget) -> hd.seg.Segmentation:
         )
         for place in range(len(film))
     ]
-    return hd.seg.Segmentation(
+    segmentation = hd.seg.Segmentation(
         source_images=[item.header],
         pixel_array=mask,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
@@ -85,3 +85,6 @@ def _segmentation(item: DicomTarget) -> hd.seg.Segmentation:
         device_serial_number="0",
         content_label="PNEUMONIA BOXES",
     )
+    # Required for an image without a place in the patient, and empty where the film has none.
+    segmentation.PatientOrientation = item.header.get("PatientOrientation") or ""
+    return segmentation

@@ -27,7 +27,7 @@ KEPT = (
     "Rows Columns SamplesPerPixel PhotometricInterpretation BitsAllocated BitsStored HighBit "
     "PixelRepresentation PixelSpacing ImagerPixelSpacing RescaleSlope RescaleIntercept RescaleType "
     "ModalityLUTSequence VOILUTSequence WindowCenter WindowWidth VOILUTFunction "
-    "PresentationLUTShape PatientOrientation Laterality ImageLaterality"
+    "PresentationLUTShape SpecificCharacterSet PatientOrientation Laterality ImageLaterality"
 ).split()
 REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 # Attributes that must be present in a DICOM object, if only empty (type 2).
@@ -37,8 +37,9 @@ PATIENT = (
 ).split()
 # dcmtk refuses a presentation state whose patient has no name.
 NO_NAME = "Anonymous^"
-# UTF-8: holds the names of all patients and the labels of all annotators.
-CHARACTER_SET = "ISO_IR 192"
+TEXT_VRS = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")  # PS3.5 6.1.2.3
+# Latin 1, then UTF-8, which holds everything but is not known to dcmpschk.
+CHARACTER_SETS = ("ISO_IR 100", "ISO_IR 192")
 SERIES_DESCRIPTION = "pneumonia boxes, research only"
 MANUFACTURER = "pneumoloc"
 DEVICE_UID = generate_uid(entropy_srcs=["pneumoloc"])
@@ -146,14 +147,38 @@ def require_highdicom() -> None:
 
 def save(dataset: pydicom.Dataset, item: DicomTarget, path: Path) -> None:
     """Finish a DICOM object and write it into a folder that is renamed as a whole later."""
-    dataset.SpecificCharacterSet = CHARACTER_SET
     dataset.SeriesDescription = SERIES_DESCRIPTION
-    # Required if the film states none of itself, and then empty: a chest has two sides.
-    dataset.Laterality = item.header.get("Laterality") or ""
+    character_set = _character_set(dataset, item.header)
+    if character_set:
+        dataset.SpecificCharacterSet = character_set
     for holder in _holders_of_dimensions(dataset):
         holder.DimensionOrganizationUID = item.part_uid("dimensions")
     path.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_as(path, enforce_file_format=True)
+
+
+def _character_set(dataset: pydicom.Dataset, header: pydicom.Dataset) -> str:
+    """The first set that holds all text of an object: the film's own, Latin 1, UTF-8.
+
+    "" for the default, ASCII.
+    """
+    texts: list[str] = []
+
+    def collect(_: pydicom.Dataset, element: pydicom.DataElement) -> None:
+        if element.VR in TEXT_VRS:
+            texts.append(str(element.value))
+
+    dataset.walk(collect)
+    text = "".join(texts)
+    own = header.get("SpecificCharacterSet")
+    for name in ("", own if isinstance(own, str) else "", *CHARACTER_SETS):
+        codec = pydicom.charset.python_encoding.get(name, "")
+        try:
+            text.encode("ascii" if name == "" else codec)
+        except (UnicodeEncodeError, LookupError):
+            continue
+        return name
+    return CHARACTER_SETS[-1]
 
 
 def _holders_of_dimensions(dataset: pydicom.Dataset) -> list[pydicom.Dataset]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from pathlib import Path
 
 import numpy as np
 
 from data_manifests.support.atomic import atomic_path
+from data_manifests.support.csv_file import csv_writer
 from localize.formats.hub.annotations import Annotations
 
 COLUMNS = (
@@ -44,7 +44,7 @@ def write_sidecar(annotations: Annotations, target: Path) -> None:
         atomic_path(target) as temporary,
         temporary.open("w", encoding="utf-8", errors="replace", newline="") as handle,
     ):
-        writer = csv.writer(handle, lineterminator="\n")
+        writer = csv_writer(handle)
         writer.writerow(COLUMNS)
         for film in annotations:
             head = [film.name, film.image_id, film.width, film.height]

@@ -56,10 +56,11 @@ def labeling_config(annotations: Annotations) -> str:
         "  </RectangleLabels>",
     ]
     if annotations.keywords:
+        # Not as choices: Label Studio's COCO converter makes a category of each choice.
+        words = xml_attribute("; ".join(annotations.keywords))
         lines += [
-            f'  <Choices name="{KEYWORDS}" toName="{IMAGE}" choice="multiple" perRegion="true">',
-            *(f"    <Choice value={xml_attribute(word)}/>" for word in annotations.keywords),
-            "  </Choices>",
+            f'  <TextArea name="{KEYWORDS}" toName="{IMAGE}" perRegion="true" editable="true" '
+            f"placeholder={words}/>"
         ]
     lines += [f'  <Number name="{SEVERITY}" toName="{IMAGE}" min="0" max="8" step="0.1"/>']
     return "\n".join([*lines, "</View>"]) + "\n"
@@ -183,9 +184,9 @@ def _regions(film: FilmAnnotation, place: int, known: set[str]) -> Iterator[Row]
     if words:
         yield {
             **shared,
-            "type": "choices",
+            "type": "textarea",
             "from_name": KEYWORDS,
-            "value": {**value, "choices": words},
+            "value": {**value, "text": ["; ".join(words)]},
         }
 
 
@@ -220,8 +221,13 @@ def _parsed_film(data: Row, annotator: str, annotation: Row) -> ImportedFilm:
             is_drawn = is_changed or not has_score
             score = np.nan if is_drawn else number(region["score"], "score")
             found.append((region.get("id"), _parsed_box(value, size), label, score, is_drawn))
-        elif kind == "choices":
+        elif kind == "choices":  # of other projects, and of our exports until version 0.1
             words[region.get("id")] = tuple(str(word) for word in value.get("choices") or [])
+        elif kind == "textarea" and region.get("from_name") == KEYWORDS:
+            text = ";".join(str(line) for line in value.get("text") or [])
+            words[region.get("id")] = tuple(
+                word.strip() for word in text.split(";") if word.strip()
+            )
         elif kind == "number":
             severity = number(value.get("number"), "number")
         elif kind not in ("textarea", "rating", "relation", "taxonomy"):

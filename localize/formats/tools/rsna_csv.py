@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from data_manifests.support.atomic import atomic_path
+from data_manifests.support.csv_file import csv_writer
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import DEFAULT_LABEL, Annotations
 from localize.formats.hub.film_names import split_suffix
@@ -35,7 +36,7 @@ def write_rsna_csv(annotations: Annotations, target: Path, options: FormatOption
         atomic_path(target) as temporary,
         temporary.open("w", encoding="utf-8", errors="replace", newline="") as handle,
     ):
-        writer = csv.writer(handle, lineterminator="\n")
+        writer = csv_writer(handle)
         writer.writerow(COLUMNS)
         for film in annotations:
             patient = split_suffix(film.name.rsplit("/", 1)[-1])[0]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from data_manifests.support.atomic import atomic_path
+from data_manifests.support.csv_file import csv_writer
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
 from localize.formats.hub.film_names import film_file
@@ -56,7 +57,7 @@ def write_via(annotations: Annotations, target: Path, options: FormatOptions) ->
                 )
             handle.write("\n}\n")
         else:
-            writer = csv.writer(handle, lineterminator="\n")
+            writer = csv_writer(handle)
             writer.writerow(COLUMNS)
             for film, name, size in _sized(annotations, options):
                 writer.writerows(_csv_rows(film, name, size))

@@ -118,7 +118,7 @@ def draft_films(prediction: Prediction, options: DraftOptions | None = None) -> 
     cards = film_cards(prediction, None, limit=len(prediction.images))
     drafts = [draft_film(card, keywords, options) for card in cards]
     drafts += [
-        FilmDraft(film.id, None, None, None, None, (), (), skipped=film.error)
+        FilmDraft(film.image_id, None, None, None, None, (), (), skipped=film.error)
         for film in skipped_films(prediction)
     ]
     return drafts

@@ -1,41 +1,39 @@
-"""`film_cards`: what the page shows of each film, from a prediction and maybe the truth."""
+"""`Card`: what a page shows of one film, as plain rounded numbers."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from data_manifests.tables.columns import CORNERS
+from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import Manifest
+from localize.prediction.film_prediction import FilmPrediction, SkippedFilm
+from localize.prediction.film_tables import films_of_prediction
 from localize.prediction.tables import Prediction
-from localize.severity.interval import SeverityRange, severity_range
 
 Corners = tuple[float, float, float, float]
-DECIMALS = 4  # of probabilities and scores; boxes keep two decimals of a pixel
+DECIMALS = 4  # of probabilities and scores; boxes have two decimals of a pixel
+NO_BOXES = np.zeros((0, 4))
 
 
 @dataclass(frozen=True)
 class CardBox:
-    """A predicted box in film pixels; `attributes` are its keywords, `score` None where unknown."""
+    """A predicted box in film pixels, with its keywords."""
 
     xyxy: Corners
-    score: float | None
+    score: float
     label: str
     attributes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Card:
-    """One film of the page.
+    """One film of a page; see `FilmPrediction` for the fields.
 
-    `boxes` are best first; `true_boxes` None where the film's truth is not known (an empty tuple:
-    known to have none). `attributes` has one probability for each keyword of the prediction.
-    `severity_low` and `severity_high` bound the 90 % interval where the model states one. `opacity`
-    is the film's call (yes, no, unsure), `warning` says that it is unlike the training films.
+    `true_boxes` are None where the truth is not known; an empty tuple means that the film has none.
+    `attributes` hold one probability for each keyword of the page, None where not known.
     """
 
     id: str
@@ -52,94 +50,69 @@ class Card:
     warning: str = ""
 
 
-@dataclass(frozen=True)
-class SkippedFilm:
-    """A film that was not predicted, and why."""
-
-    id: str
-    error: str
+def film_card(
+    film: FilmPrediction,
+    keywords: tuple[str, ...],
+    true_boxes: Floats | None = None,
+) -> Card:
+    """The card of a film; `true_boxes` (N, 4) in film pixels where known."""
+    low, high = film.severity_interval or (None, None)
+    boxes = zip(
+        _corners(film.boxes.xyxy),
+        film.scores.tolist(),
+        film.labels,
+        film.box_attributes,
+        strict=True,
+    )
+    return Card(
+        id=film.image_id,
+        width=film.boxes.width,
+        height=film.boxes.height,
+        p_pneumonia=_rounded(film.p_pneumonia),
+        severity=_rounded(film.severity),
+        severity_low=_rounded(low),
+        severity_high=_rounded(high),
+        boxes=tuple(
+            CardBox(xyxy, round(score, DECIMALS), label, words)
+            for xyxy, score, label, words in boxes
+        ),
+        true_boxes=None if true_boxes is None else _corners(true_boxes),
+        attributes=tuple(_rounded(film.attributes.get(word)) for word in keywords),
+        opacity=film.opacity,
+        warning=film.warning,
+    )
 
 
 def film_cards(prediction: Prediction, manifest: Manifest | None, *, limit: int) -> list[Card]:
-    """The first `limit` films of the prediction, those most likely to have pneumonia in front."""
-    images = prediction.images[prediction.images["status"] == "ok"].head(limit)
-    boxes = _boxes_by_film(prediction.boxes[prediction.boxes["image_id"].isin(images["image_id"])])
-    truth = _true_boxes(manifest)
-    bounds = severity_range(prediction)
-    attributes = prediction.attributes.set_index("image_id").reindex(images["image_id"])
-    probabilities = attributes.to_numpy(np.float64)
-    cards = [
-        _card(row, boxes, truth, bounds, probabilities[place])
-        for place, (_, row) in enumerate(images.iterrows())
-    ]
+    """The first `limit` predicted films, by falling P(pneumonia).
+
+    Raises:
+        DataError: see `films_of_prediction`.
+    """
+    true: Mapping[str, Floats] = {}
+    if manifest is not None:
+        boxes = manifest.boxes_by_image()
+        true = {name: boxes.get(name, NO_BOXES) for name in manifest.images["image_id"]}
+    keywords = prediction.keywords()
+    cards: list[Card] = []
+    for film in films_of_prediction(prediction):
+        if len(cards) == limit:
+            break
+        if isinstance(film, FilmPrediction):
+            cards.append(film_card(film, keywords, true.get(film.image_id)))
     return sorted(cards, key=lambda card: -(card.p_pneumonia or 0.0))
 
 
 def skipped_films(prediction: Prediction) -> list[SkippedFilm]:
-    """The films without a result."""
+    """The films that could not be read."""
     rows = prediction.images[prediction.images["status"] != "ok"]
-    return [
-        SkippedFilm(str(image_id), str(error))
-        for image_id, error in zip(rows["image_id"], rows["error"], strict=True)
-    ]
+    columns = (rows[name].astype("str") for name in ("image_id", "path", "error"))
+    return [SkippedFilm(*row) for row in zip(*columns, strict=True)]
 
 
-def _card(
-    row: pd.Series,
-    boxes: Mapping[str, tuple[CardBox, ...]],
-    truth: Mapping[str, tuple[Corners, ...]],
-    bounds: SeverityRange | None,
-    probabilities: np.ndarray[tuple[int], np.dtype[np.float64]],
-) -> Card:
-    image_id = str(row["image_id"])
-    severity = _number(row["severity"])
-    low, high = None, None
-    if bounds is not None and severity is not None:
-        low, high = (round(value, DECIMALS) for value in bounds.interval(severity))
-    return Card(
-        id=image_id,
-        width=int(row["width"]),
-        height=int(row["height"]),
-        p_pneumonia=_number(row["p_pneumonia"]),
-        severity=severity,
-        severity_low=low,
-        severity_high=high,
-        boxes=boxes.get(image_id, ()),
-        true_boxes=truth.get(image_id),
-        attributes=tuple(_number(value) for value in probabilities),
-        opacity=str(row.get("opacity", "")),
-        warning=str(row.get("warning", "")),
-    )
+def _corners(xyxy: Floats) -> tuple[Corners, ...]:
+    return tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in xyxy.round(2).tolist())
 
 
-def _boxes_by_film(boxes: pd.DataFrame) -> dict[str, tuple[CardBox, ...]]:
-    found: dict[str, list[CardBox]] = {}
-    corners = boxes[list(CORNERS)].to_numpy(np.float64).round(2).tolist()
-    columns = (boxes[name] for name in ("image_id", "score", "label", "attributes"))
-    for xyxy, image_id, score, label, words in zip(corners, *columns, strict=True):
-        keywords = tuple(word for word in str(words).split(";") if word)
-        box = CardBox((xyxy[0], xyxy[1], xyxy[2], xyxy[3]), _number(score), str(label), keywords)
-        found.setdefault(str(image_id), []).append(box)
-    return {
-        image_id: tuple(sorted(listed, key=lambda box: -(box.score or 0.0)))
-        for image_id, listed in found.items()
-    }
-
-
-def _true_boxes(manifest: Manifest | None) -> dict[str, tuple[Corners, ...]]:
-    if manifest is None:
-        return {}
-    found = manifest.boxes_by_image()
-    none = np.zeros((0, 4))
-    return {
-        str(image_id): tuple(
-            (x1, y1, x2, y2) for x1, y1, x2, y2 in found.get(image_id, none).round(2).tolist()
-        )
-        for image_id in manifest.images["image_id"]
-    }
-
-
-def _number(value: object) -> float | None:
-    """A finite number, rounded for display, or None."""
-    number = float(value) if isinstance(value, int | float | np.number) else math.nan
-    return round(number, DECIMALS) if math.isfinite(number) else None
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, DECIMALS)

@@ -28,7 +28,7 @@ class ProjectControls:
 
     def renamed(self, result: Sequence[Row]) -> list[Row]:
         """The regions of a prediction in the project's words."""
-        kept = []
+        renamed = []
         for region in result:
             name = self.names.get(region["from_name"])
             if name is None:
@@ -38,12 +38,16 @@ class ProjectControls:
                 value["rectanglelabels"] = [
                     self.labels[label] for label in value["rectanglelabels"]
                 ]
-            if "choices" in value:
-                value["choices"] = [word for word in value["choices"] if word in self.choices]
+            kind = region["type"]
+            if kind == "textarea" and self.choices:  # the project has the words as choices
+                words = ";".join(value.pop("text")).split(";")
+                value["choices"] = [word.strip() for word in words if word.strip() in self.choices]
                 if not value["choices"]:
                     continue
-            kept.append({**region, "from_name": name, "to_name": self.image_name, "value": value})
-        return kept
+                kind = "choices"
+            named = {"type": kind, "from_name": name, "to_name": self.image_name, "value": value}
+            renamed.append({**region, **named})
+        return renamed
 
 
 def project_controls(interface: LabelInterface, labels: Sequence[str]) -> ProjectControls:
@@ -70,9 +74,11 @@ def project_controls(interface: LabelInterface, labels: Sequence[str]) -> Projec
     names = {LABEL: boxes}
     choices: frozenset[str] = frozenset()
     for control in interface.controls:
-        if control.tag == "Choices" and control.name == KEYWORDS and image in control.to_name:
+        is_words = control.name == KEYWORDS and control.tag in ("Choices", "TextArea")
+        if is_words and image in control.to_name:
             names[KEYWORDS] = control.name
-            choices = frozenset(control.labels)
+            if control.tag == "Choices":
+                choices = frozenset(control.labels)
         if control.tag == "Number" and control.name == SEVERITY and image in control.to_name:
             names[SEVERITY] = control.name
     return ProjectControls(image, key, names, matched, choices)

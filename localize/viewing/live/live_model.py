@@ -11,19 +11,20 @@ from PIL import Image
 from localize.bundle.bundle import load_bundle
 from localize.formats.hub.annotations import FilmAnnotation
 from localize.formats.hub.from_tables import annotations_from_prediction
-from localize.prediction.predict_films import LABEL, FilmToPredict, PredictOptions, predict_films
+from localize.inference.answer import LABEL
+from localize.inference.model import Model
+from localize.inference.options import PredictOptions
+from localize.prediction.film_tables import prediction_of_films
 
 
 class LiveModel:
     """A loaded bundle. `labels` and `keywords` are what it can say, `version` names the bundle."""
 
     def __init__(self, folder: Path, device: torch.device, *, max_boxes: int) -> None:
-        self._bundle = load_bundle(folder)
-        self._device = device
-        self._options = PredictOptions(max_boxes=max_boxes)
+        self._model = Model(load_bundle(folder), PredictOptions(max_boxes=max_boxes), device)
         self.labels = (LABEL,)
-        self.keywords = self._bundle.words.keywords
-        self.version = self._bundle.bundle_id
+        self.keywords = self._model.keywords
+        self.version = self._model.bundle_id
 
     def annotate(self, film: Path) -> FilmAnnotation:
         """The boxes of a film in film pixels, best first.
@@ -31,12 +32,7 @@ class LiveModel:
         Raises:
             DataError: the film cannot be read.
         """
-        prediction = predict_films(
-            self._bundle,
-            [FilmToPredict("film", film, "film")],
-            self._options,
-            self._device,
-        )
+        prediction = prediction_of_films([self._model.predict(film)], self.keywords, {})
         return next(iter(annotations_from_prediction(prediction)))
 
     def annotate_image(self, image: Image.Image) -> FilmAnnotation:

@@ -10,14 +10,9 @@ import torch
 from attributes.lexicon.entries import Lexicon
 from attributes.lexicon.load import load_lexicon
 from localize.bundle.bundle import load_bundle
+from localize.inference.model import Model
 from localize.network.word_similarities import word_similarities
-from localize.prediction.predict_films import (
-    FilmToPredict,
-    PredictOptions,
-    film_results,
-    predict_films,
-)
-from localize.viewing.gallery.cards import Card, film_cards
+from localize.viewing.gallery.cards import Card, film_card
 from localize.viewing.viewer.film_answers import AnsweringRegion, FilmAnswers
 from localize.viewing.viewer.keyword_query import KeywordQuery, read_query
 
@@ -29,11 +24,10 @@ class FilmModel:
     """A loaded bundle, for one question at a time."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
-        self._bundle = load_bundle(folder)
-        self._device = device
+        self._model = Model(load_bundle(folder), device=device)
         self._lexicon: Lexicon = load_lexicon(folder / "lexicon.yaml")
         self._one_at_a_time = threading.Lock()
-        self.keywords = self._bundle.words.keywords
+        self.keywords = self._model.keywords
 
     def card(self, image_id: str, film: Path) -> Card:
         """Boxes, probabilities and severity of a film.
@@ -42,10 +36,8 @@ class FilmModel:
             DataError: the film cannot be read.
         """
         with self._one_at_a_time:
-            prediction = predict_films(
-                self._bundle, [FilmToPredict(image_id, film, "")], PredictOptions(), self._device
-            )
-        return film_cards(prediction, None, limit=1)[0]
+            found = self._model.predict(film, image_id=image_id)
+        return film_card(found, self.keywords)
 
     def answers(self, film: Path) -> FilmAnswers:
         """How the regions of a film answer to each keyword.
@@ -53,19 +45,16 @@ class FilmModel:
         Raises:
             DataError: the film cannot be read.
         """
-        options = PredictOptions(max_boxes=MAX_REGIONS)
         with self._one_at_a_time:
-            _, found = next(film_results(self._bundle, [film], options, self._device))
-        words = self._bundle.words
-        if found is None:
-            return FilmAnswers(words.keywords, ())
+            found = next(self._model.regions([film], limit=MAX_REGIONS))
+        words = self._model.bundle.words
         answers = word_similarities(found.fused, words.vectors.astype("float64")).round(DECIMALS)
         return FilmAnswers(
             keywords=words.keywords,
             regions=tuple(
                 AnsweringRegion((x1, y1, x2, y2), round(float(alpha), DECIMALS), tuple(row))
                 for (x1, y1, x2, y2), alpha, row in zip(
-                    found.ranked.xyxy.round(2).tolist(), found.alpha, answers.tolist(), strict=True
+                    found.xyxy.round(2).tolist(), found.alpha, answers.tolist(), strict=True
                 )
             ),
         )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from data_manifests.films.read_film import read_film
 from data_manifests.support.errors import LocalizeError
-from localize.viewing.gallery.thumbnail import film_jpeg
+from localize.prediction.drawing import film_jpeg
 from localize.viewing.viewer.access_check import ADDRESS, AccessCheck
 from localize.viewing.viewer.corrections import Corrections, PageBox
 from localize.viewing.viewer.film_answers import FilmAnswers

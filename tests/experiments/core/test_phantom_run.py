@@ -16,8 +16,10 @@ from data_manifests.tables.manifest import read_manifest, write_manifest
 from experiments.cli.app import app
 from experiments.core.phantom_work import CPU, phantom_road, prepare_seed, with_pairs
 from localize.bundle.bundle import load_bundle
+from localize.inference.film_list import manifest_films
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.pipeline.phantom_stages import PhantomSize
-from localize.prediction.predict_films import PredictOptions, manifest_films, predict_films
 from localize.prediction.tables import read_prediction
 
 SIZE = "size={films_a: 40, films_b: 40, film_px: 64, model_px: 64, detector_epochs: 2}"

@@ -12,10 +12,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from data_manifests.support.errors import CheckpointError
-from localize.bundle.bundle import load_bundle, verify_bundle, write_bundle
+from localize.bundle.bundle import load_bundle, verify_bundle
 from localize.bundle.calibration import Calibration
+from localize.bundle.write_bundle import write_bundle
+from localize.inference.film_list import film_list
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.pipeline.make_bundle import make_bundle
-from localize.prediction.predict_films import PredictOptions, film_list, predict_films
 from tests.localize.models import (
     BUNDLE_KEYWORDS,
     CPU,
@@ -123,14 +126,14 @@ def test_a_changed_file_is_refused_by_name(bundle, name):
     content = bytearray((bundle / name).read_bytes())
     content[len(content) // 2] ^= 1
     rewrite(bundle / name, bytes(content))
-    with pytest.raises(CheckpointError, match=rf"{name}: its SHA-256 is not"):
+    with pytest.raises(CheckpointError, match=rf"{name}: expected the SHA-256 in"):
         load_bundle(bundle)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_refused_by_name(bundle, name):
     (bundle / name).unlink()
-    with pytest.raises(CheckpointError, match=f"'{name}' is named in bundle.json, but no file"):
+    with pytest.raises(CheckpointError, match=f"'{name}', which bundle.json names, got none"):
         load_bundle(bundle)
 
 
@@ -160,7 +163,7 @@ def test_a_name_that_leaves_the_folder_is_refused(bundle, name):
     (bundle / "sub" / "file").write_text("x")
     secret = hashlib.sha256(b"secret").hexdigest()
     change_json(bundle / "bundle.json", lambda content: content["files"].update({name: secret}))
-    with pytest.raises(CheckpointError, match=r"is named in bundle\.json, but no file"):
+    with pytest.raises(CheckpointError, match=r"which bundle\.json names, got none"):
         verify_bundle(bundle)
 
 
@@ -373,7 +376,7 @@ def test_make_bundle_calibrates_and_writes_a_card(runs, tmp_path):
     paths = write_films(tmp_path / "films", [(96, 96)] * 12)
     # A random model is right where the truth is what it says.
     draft = load_bundle(runs / "bundle")
-    first = predict_films(draft, film_list(paths[:8], (".png",)), PredictOptions(max_boxes=1), CPU)
+    first = predict_films(draft, film_list(paths[:8]), PredictOptions(max_boxes=1), CPU)
     boxes = first.boxes[["image_id", "x1", "y1", "x2", "y2"]].itertuples(index=False)
     scores = {"severity": [float(n % 7) for n in range(12)]}
     films = film_manifest(tmp_path / "films", paths, boxes=boxes, labels=scores)

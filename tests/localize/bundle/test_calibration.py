@@ -11,18 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_manifests.support.errors import CheckpointError, DataError
-from localize.bundle.calibration import (
+from localize.bundle.calibration import Calibration, read_calibration, write_calibration
+from localize.bundle.fit_calibration import (
     ERROR_RATE,
     MIN_ALPHA,
-    Calibration,
-    RankedFilm,
+    ValidationFilm,
     conformal_bounds,
     fit_calibration,
-    read_calibration,
-    write_calibration,
 )
 
 TRUE_BOX = np.array([[0.0, 0.0, 10.0, 10.0]])
+NO_BOX = np.zeros((0, 4))
 HIT, MISS = [0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 60.0, 60.0]
 
 
@@ -34,26 +33,27 @@ def simulated(films: int, coefficients, *, seed: int = 0):
     """One box a film, right with the logistic's probability; films and their labels likewise."""
     random = np.random.default_rng(seed)
     intercept, alpha, film = coefficients
-    ranked, true, labels = [], [], []
+    simulated_films = []
     for _ in range(films):
         log_alpha, film_sum = random.normal(-2, 1.5), random.normal(0, 1.5)
         film_max = film_sum - random.exponential(0.7)
         is_hit = random.random() < sigmoid(intercept + alpha * log_alpha + film * film_sum)
-        ranked.append(
-            RankedFilm(
+        has_opacity = random.random() < sigmoid(-0.5 + 0.8 * film_sum + 0.3 * film_max)
+        simulated_films.append(
+            ValidationFilm(
                 xyxy=np.array([HIT if is_hit else MISS]),
                 log_alpha=np.array([log_alpha]),
                 film_sum=film_sum,
                 film_max=film_max,
+                true_boxes=TRUE_BOX,
+                has_opacity=bool(has_opacity),
             )
         )
-        true.append(TRUE_BOX)
-        labels.append(bool(random.random() < sigmoid(-0.5 + 0.8 * film_sum + 0.3 * film_max)))
-    return ranked, true, labels
+    return simulated_films
 
 
 def test_a_known_logistic_is_recovered():
-    fitted = fit_calibration(*simulated(6000, (0.7, 1.3, 0.5)))
+    fitted = fit_calibration(simulated(6000, (0.7, 1.3, 0.5)))
     assert fitted.box_intercept == pytest.approx(0.7, abs=0.2)
     assert fitted.box_alpha == pytest.approx(1.3, abs=0.1)
     assert fitted.box_film == pytest.approx(0.5, abs=0.1)
@@ -73,7 +73,7 @@ def test_scores_are_the_written_logistic():
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), slope=st.sampled_from([-3.0, -0.3, 0.0, 0.3, 3.0]))
 def test_every_fit_keeps_the_order_inside_a_film(seed, slope):
-    fitted = fit_calibration(*simulated(60, (2.0, slope, 0.2), seed=seed))
+    fitted = fit_calibration(simulated(60, (2.0, slope, 0.2), seed=seed))
     assert fitted.box_alpha >= MIN_ALPHA
     log_alpha = np.sort(np.random.default_rng(seed).normal(-4, 3, 20))[::-1]
     scores = fitted.box_scores(log_alpha, 0.4)
@@ -83,23 +83,26 @@ def test_every_fit_keeps_the_order_inside_a_film(seed, slope):
 
 @pytest.mark.parametrize("slope", [-2.0, 1.0], ids=["alpha misleads", "alpha helps"])
 def test_the_mean_score_is_the_share_of_right_boxes(slope):
-    ranked, true, labels = simulated(2000, (0.0, slope, 0.5))
-    fitted = fit_calibration(ranked, true, labels)
-    scores = [fitted.box_scores(film.log_alpha, film.film_sum)[0] for film in ranked]
-    right = [film.xyxy[0].tolist() == HIT for film in ranked]
+    films = simulated(2000, (0.0, slope, 0.5))
+    fitted = fit_calibration(films)
+    scores = [fitted.box_scores(film.log_alpha, film.film_sum)[0] for film in films]
+    right = [film.xyxy[0].tolist() == HIT for film in films]
     assert np.mean(scores) == pytest.approx(np.mean(right), abs=0.01)
-    probabilities = [fitted.film_probability(film.film_sum, film.film_max) for film in ranked]
-    assert np.mean(probabilities) == pytest.approx(np.mean(labels), abs=0.01)
+    probabilities = [fitted.film_probability(film.film_sum, film.film_max) for film in films]
+    assert np.mean(probabilities) == pytest.approx(
+        np.mean([film.has_opacity for film in films]), abs=0.01
+    )
 
 
-def film_of(boxes, log_alpha=None) -> RankedFilm:
-    values = -np.arange(1.0, len(boxes) + 1) if log_alpha is None else np.array(log_alpha)
-    return RankedFilm(np.array(boxes, np.float64).reshape(-1, 4), values, 0.0, 0.0)
+def film_of(boxes, true_boxes, has_opacity) -> ValidationFilm:
+    ranked = np.array(boxes, np.float64).reshape(-1, 4)
+    log_alpha = -np.arange(1.0, len(boxes) + 1)
+    return ValidationFilm(ranked, log_alpha, 0.0, 0.0, true_boxes, has_opacity)
 
 
 def test_a_true_box_is_matched_once_by_the_best_ranked_box():
-    double = film_of([HIT, [0.0, 0.0, 10.0, 9.0], MISS])
-    fitted = fit_calibration([double, film_of([MISS])], [TRUE_BOX, np.zeros((0, 4))], [True, False])
+    double = film_of([HIT, [0.0, 0.0, 10.0, 9.0], MISS], TRUE_BOX, True)
+    fitted = fit_calibration([double, film_of([MISS], NO_BOX, False)])
     # One match among four: log-odds of 1/4 if nothing else told boxes apart.
     mean = np.mean(
         [*fitted.box_scores(double.log_alpha, 0.0), *fitted.box_scores(np.array([-1.0]), 0.0)]
@@ -108,40 +111,35 @@ def test_a_true_box_is_matched_once_by_the_best_ranked_box():
 
 
 def test_a_film_with_unknown_boxes_counts_only_as_a_film():
-    known = [film_of([HIT, MISS]), film_of([MISS])]
-    boxes = [TRUE_BOX, np.zeros((0, 4))]
-    plain = fit_calibration(known, boxes, [True, False])
-    more = fit_calibration([*known, film_of([HIT])], [*boxes, None], [True, False, True])
+    known = [film_of([HIT, MISS], TRUE_BOX, True), film_of([MISS], NO_BOX, False)]
+    plain = fit_calibration(known)
+    more = fit_calibration([*known, film_of([HIT], None, True)])
     assert (more.boxes, more.films) == (3, 3)
     assert more.box_alpha == plain.box_alpha
     assert more.film_intercept != plain.film_intercept
 
 
 def test_a_film_without_any_region_does_no_harm():
-    films = [film_of([HIT, MISS]), film_of([MISS]), film_of([])]
-    boxes = [TRUE_BOX, np.zeros((0, 4)), TRUE_BOX]
-    assert fit_calibration(films, boxes, [True, False, True]).boxes == 3
+    films = [film_of([HIT, MISS], TRUE_BOX, True), film_of([MISS], NO_BOX, False)]
+    assert fit_calibration([*films, film_of([], TRUE_BOX, True)]).boxes == 3
 
 
 @pytest.mark.parametrize(("box", "rate"), [(MISS, 1 / 5), (HIT, 4 / 5)], ids=["none", "all"])
 def test_boxes_that_nothing_tells_apart_get_the_smoothed_rate(box, rate):
-    fitted = fit_calibration([film_of([box])] * 3, [TRUE_BOX] * 3, [True, False, True])
+    fitted = fit_calibration([film_of([box], TRUE_BOX, label) for label in (True, False, True)])
     assert fitted.box_scores(np.array([0.0]), 7.0)[0] == pytest.approx(rate)
     assert np.diff(fitted.box_scores(np.array([0.0, -1.0]), 7.0))[0] < 0
 
 
 @pytest.mark.parametrize(
-    ("films", "boxes", "labels", "message"),
-    [
-        ([], [], [], "got none"),
-        ([film_of([HIT, MISS])] * 2, [TRUE_BOX] * 2, [True, True], "2 of 2 with"),
-        ([film_of([HIT, MISS])] * 2, [TRUE_BOX] * 2, [False, None], "0 of 1 with"),
-    ],
+    ("labels", "message"),
+    [([], "got none"), ([True, True], "2 of 2 with"), ([False, None], "0 of 1 with")],
     ids=["no films", "only opacities", "no opacity"],
 )
-def test_one_sided_labels_are_refused(films, boxes, labels, message):
+def test_one_sided_labels_are_refused(labels, message):
+    films = [film_of([HIT, MISS], TRUE_BOX, label) for label in labels]
     with pytest.raises(DataError, match=message):
-        fit_calibration(films, boxes, labels)
+        fit_calibration(films)
 
 
 def test_without_calibration_a_score_is_the_detectors_own():
@@ -195,7 +193,7 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def test_the_file_holds_plain_numbers(tmp_path):
-    fitted = fit_calibration(*simulated(50, (0.0, 1.0, 0.0)))
+    fitted = fit_calibration(simulated(50, (0.0, 1.0, 0.0)))
     write_calibration(fitted, tmp_path / "c.json")
     content = json.loads((tmp_path / "c.json").read_text())
     assert content == asdict(replace(fitted))

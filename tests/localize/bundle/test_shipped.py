@@ -10,11 +10,11 @@ from sklearn.datasets import load_sample_images
 from typer.testing import CliRunner
 
 from localize.bundle.bundle import load_bundle
-from localize.bundle.shipped import EXAMPLE_FILMS, SHIPPED_BUNDLE
-from localize.pipeline.golden import check_golden
+from localize.bundle.packaged import EXAMPLE_FILMS, PACKAGED_BUNDLE
+from localize.inference.golden import check_golden
 from localize.pipeline.other_images import DRAWN
 from localize.prediction.tables import read_prediction
-from pneumoloc import app
+from pneumoloc import command_line
 
 pytestmark = pytest.mark.slow
 MAX_MEGABYTES = 80
@@ -22,22 +22,22 @@ MAX_MEGABYTES = 80
 
 @pytest.fixture(scope="module")
 def bundle():
-    return load_bundle(SHIPPED_BUNDLE)
+    return load_bundle(PACKAGED_BUNDLE)
 
 
 def run(*arguments) -> str:
-    result = CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+    result = CliRunner().invoke(command_line(), [str(a) for a in arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
 def test_the_bundle_repeats_what_its_maker_saw(bundle):
-    check_golden(bundle, SHIPPED_BUNDLE)
+    check_golden(bundle, PACKAGED_BUNDLE)
     assert bundle.guard is not None
     assert bundle.severity is not None
     assert 0 < bundle.calibration.least_yes < 1
     assert 0 < bundle.calibration.most_no < 1
-    size = sum(path.stat().st_size for path in SHIPPED_BUNDLE.iterdir())
+    size = sum(path.stat().st_size for path in PACKAGED_BUNDLE.iterdir())
     assert size < MAX_MEGABYTES * 1e6
 
 

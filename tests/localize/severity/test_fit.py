@@ -12,15 +12,13 @@ from sklearn.linear_model import Ridge
 
 from data_manifests.support.errors import CheckpointError, DataError
 from localize.severity import fit as severity_module
-from localize.severity.fit import evaluate_severity, fit_severity
-from localize.severity.interval import severity_range
-from localize.severity.model import (
-    FEATURES,
-    read_severity,
-    severity_features,
+from localize.severity.fit import (
+    evaluate_severity,
+    feature_table,
+    fit_severity,
     severity_table,
-    write_severity,
 )
+from localize.severity.model import FEATURES, read_severity, write_severity
 from tests.localize.models import tiny_severity
 from tests.localize.predictions import SIDE, make_prediction, make_truth
 
@@ -36,7 +34,7 @@ def features_of(boxes, **attributes) -> dict[str, float]:
     prediction = make_prediction(
         ["a"], boxes, p_pneumonia=[0.7], attributes={k: [v] for k, v in attributes.items()}
     )
-    return dict(zip(FEATURES, severity_features(prediction)[0], strict=True))
+    return dict(zip(FEATURES, feature_table(prediction)[0], strict=True))
 
 
 @pytest.mark.parametrize(
@@ -71,12 +69,12 @@ def test_a_film_without_boxes_has_its_probability_and_no_extent():
 @pytest.mark.parametrize("probability", [0.0, 1.0])
 def test_a_certain_film_has_a_finite_logit(probability):
     prediction = make_prediction(["a"], p_pneumonia=[probability])
-    assert np.isfinite(severity_features(prediction)).all()
+    assert np.isfinite(feature_table(prediction)).all()
 
 
 def test_a_skipped_film_has_no_features():
     prediction = make_prediction(["a", "b"], status=["ok", "skipped"], p_pneumonia=[0.5, np.nan])
-    features = severity_features(prediction)
+    features = feature_table(prediction)
     assert np.isfinite(features[0]).all()
     assert np.isnan(features[1]).all()
 
@@ -94,7 +92,7 @@ def planted_films(films=80, *, seed=0, noise=0.0):
     prediction = make_prediction(
         ids, boxes, p_pneumonia=random.random(films), attributes=attributes
     )
-    features = pd.DataFrame(severity_features(prediction), columns=list(FEATURES))
+    features = pd.DataFrame(feature_table(prediction), columns=list(FEATURES))
     left, right = features["root_extent_left_half"], features["root_extent_right_half"]
     score = 1 + 6 * left + 4 * right - 2 * features["p_pneumonia"]
     score += noise * random.standard_normal(films)
@@ -122,7 +120,7 @@ def test_a_linear_rule_is_recovered(monkeypatch):
 def test_the_fit_is_a_ridge_on_standardised_features():
     prediction, manifest = planted_films(noise=0.5)
     model = fit_severity(prediction, manifest, column="severity")
-    x, y = severity_features(prediction), manifest.labels["severity"].to_numpy()
+    x, y = feature_table(prediction), manifest.labels["severity"].to_numpy()
     spread = np.where(x.std(axis=0) > 0, x.std(axis=0), 1)
     z = (x - x.mean(axis=0)) / spread
     # Closed form: the intercept is not shrunk.
@@ -157,7 +155,7 @@ def test_the_interval_holds_nine_of_ten_new_films():
 def test_no_patient_is_in_two_folds(monkeypatch):
     prediction, manifest = planted_films(60, noise=0.5)
     patients = manifest.images["patient_id"].to_numpy()
-    x = severity_features(prediction)
+    x = feature_table(prediction)
     fitted = []
 
     class Spy(Ridge):
@@ -282,27 +280,3 @@ def test_a_hostile_file_is_refused(tmp_path, content):
     (tmp_path / "severity.json").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"severity\.json: expected"):
         read_severity(tmp_path / "severity.json")
-
-
-@pytest.mark.parametrize(
-    "stated",
-    [
-        None,
-        [],
-        "8",
-        {"low": 0, "high": 8},
-        {"low": 0, "high": "8", "residual": 1},
-        {"low": 0, "high": float("nan"), "residual": 1},
-    ],
-)
-def test_a_prediction_without_a_usable_range_has_none(stated):
-    prediction = replace(make_prediction(["a"]), info={"severity": stated})
-    assert severity_range(prediction) is None
-
-
-def test_an_interval_is_cut_to_the_possible_scores():
-    info = {"severity": {"low": 0, "high": 8, "residual": 1.5}}
-    bounds = severity_range(replace(make_prediction(["a"]), info=info))
-    assert bounds.interval(4.0) == (2.5, 5.5)
-    assert bounds.interval(0.5) == (0.0, 2.0)
-    assert bounds.interval(7.5) == (6.0, 8.0)

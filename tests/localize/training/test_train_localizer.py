@@ -12,13 +12,14 @@ from safetensors.torch import load_file
 
 from data_manifests.laterality import is_on_side
 from data_manifests.support.errors import ConfigError, DataError
+from detector.film_stream import StreamedFilm
 from detector.proposals import Rois
 from detector.roi_store import RoiStore
+from localize.inference.film_regions import rank_films
 from localize.network.config import LocalizerConfig
 from localize.network.film_evidence import film_evidence
 from localize.network.film_head import FilmHead, fit_film_head
 from localize.network.localizer import Localizer, Regions, build_localizer, load_localizer_weights
-from localize.prediction.film_regions import film_regions, regions_of_films
 from localize.training import objective as objective_module
 from localize.training.training_data import TrainingData
 from tests.localize.models import (
@@ -403,16 +404,10 @@ def test_a_trained_localizer_ranks_the_planted_box_first(planted, tmp_path):
         Rois(*(torch.from_numpy(part[k]) for part in (batch.features, batch.boxes, batch.scores)))
         for k in range(len(rows))
     ]
-    ranked = film_regions(
-        trained(tmp_path, config),
-        regions_of_films(rois, [(SIDE, SIDE)] * len(rois), CPU),
-        [one.boxes for one in rois],
-        config,
-        ranking="localizer",
-        limit=3,
-    )
+    film = StreamedFilm(0, torch.zeros(3, SIDE, SIDE), SIDE, SIDE, 1.0, 1.0, None)
+    ranked = rank_films(trained(tmp_path, config), rois, [film] * len(rois), config, limit=3)
     hits = [
-        np.allclose(one.ranked.xyxy[0], rois[k].boxes[planted.planted[rows[k]]])
+        np.allclose(one.xyxy[0], rois[k].boxes[planted.planted[rows[k]]])
         for k, one in enumerate(ranked)
     ]
     assert np.mean(hits) >= 0.9

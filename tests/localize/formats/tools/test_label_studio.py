@@ -139,3 +139,79 @@ def test_shapes_that_are_no_upright_boxes_are_refused_with_their_task(tmp_path, 
     (tmp_path / "x.json").write_text(json.dumps(tasks))
     with pytest.raises(DataError, match=rf"task\[0\].*{expected}|{expected}.*task\[0\]"):
         read_label_studio(tmp_path / "x.json")
+
+
+def test_films_can_be_made_brighter_and_zoomed():
+    config = labeling_config(make_annotations(make_film()))
+    for control in ("zoomControl", "brightnessControl", "contrastControl"):
+        assert f'{control}="true"' in config
+
+
+def corrected(**known):
+    """A model's box that nobody changed beside one that anna drew and one of ben's."""
+    boxes = ((10.0, 20.0, 110.0, 220.0), (50.0, 60.0, 90.0, 100.0), (5.0, 6.0, 70.0, 80.0))
+    return make_film(
+        boxes=boxes,
+        scores=np.array([0.9, np.nan, np.nan]),
+        annotators=("", "anna", "ben"),
+        **known,
+    )
+
+
+def test_corrections_are_annotations_of_their_authors(tmp_path):
+    (task,) = tasks_of(tmp_path, corrected())
+    assert "predictions" not in task
+    assert [row["annotator"] for row in task["annotations"]] == ["anna", "ben"]
+    regions = [r for r in task["annotations"][0]["result"] if r["type"] == "rectanglelabels"]
+    assert [region.get("score") for region in regions] == [0.9, None]
+    assert [region["origin"] for region in regions] == ["prediction", "manual"]
+
+
+def test_corrections_of_two_authors_come_back_with_scores_and_words(tmp_path):
+    film = corrected()
+    write_label_studio(make_annotations(film), tmp_path / "tasks.json", FormatOptions())
+    anna, ben = read_label_studio(tmp_path / "tasks.json")
+    assert (anna.annotator, ben.annotator) == ("anna", "ben")
+    np.testing.assert_allclose(anna.xyxy, film.xyxy[[0, 1]])
+    np.testing.assert_allclose(ben.xyxy, film.xyxy[[0, 2]])
+    assert [box.annotator for box in anna.boxes] == ["", "anna"]
+    np.testing.assert_array_equal(ben.scores, [0.9, np.nan])
+    assert anna.keywords == film.keywords[:2]
+
+
+def test_true_boxes_are_annotations_without_a_score(tmp_path):
+    film = make_film(scores=np.array([np.nan]), p_pneumonia=None, severity=None)
+    (task,) = tasks_of(tmp_path, film)
+    assert "predictions" not in task
+    assert "score" not in task["annotations"][0]["result"][0]
+
+
+def test_two_users_of_a_task_are_two_films_each_with_its_newest_annotation(tmp_path):
+    tasks = tasks_of(tmp_path, make_film("a.png"))
+    region = tasks[0]["predictions"][0]["result"][0]
+    moved = {**region, "origin": "prediction-changed", "value": {**region["value"], "x": 50}}
+    tasks[0]["annotations"] = [
+        {"result": [moved], "updated_at": "2026-02-01", "completed_by": 1},
+        {"result": [region], "updated_at": "2026-01-01", "completed_by": 1},
+        {"result": [], "updated_at": "2026-01-01", "completed_by": {"id": 2}},
+    ]
+    (tmp_path / "x.json").write_text(json.dumps(tasks))
+    first, second = sorted(read_label_studio(tmp_path / "x.json"), key=len, reverse=True)
+    assert (first.annotator, second.annotator) == ("label-studio-1", "label-studio-2")
+    assert (first.xyxy[0, 0], len(second)) == (256, 0)
+    # A changed box is the person's: the model's score is not its score.
+    assert (first.annotators, np.isnan(first.scores).all()) == (("label-studio-1",), True)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ([{"data": {"image": "a.png"}, "predictions": [{"result": []}]}], "none in 1 tasks"),
+        ([], "none in 0 tasks"),
+        ([{"image": "/a.png", "id": 1, "label": [], "annotator": 1}], "JSON-MIN"),
+    ],
+)
+def test_an_export_without_annotations_is_an_error(tmp_path, content, expected):
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=expected):
+        read_label_studio(tmp_path / "x.json")

@@ -305,7 +305,7 @@ def test_json_holds_the_same_sentences_with_their_evidence():
 def test_command_writes_either_form(tmp_path, name):
     write_prediction(prediction(), tmp_path / "p")
     result = CliRunner().invoke(
-        pneumoloc.app, ["drafts", str(tmp_path / "p"), "--out", str(tmp_path / name)]
+        pneumoloc.command_line(), ["drafts", str(tmp_path / "p"), "--out", str(tmp_path / name)]
     )
     assert result.exit_code == 0, result.output
     assert "left lower zone" in (tmp_path / name).read_text("utf-8")
@@ -314,7 +314,7 @@ def test_command_writes_either_form(tmp_path, name):
 def test_command_refuses_other_forms(tmp_path):
     write_prediction(prediction(), tmp_path / "p")
     result = CliRunner().invoke(
-        pneumoloc.app, ["drafts", str(tmp_path / "p"), "--out", str(tmp_path / "d.docx")]
+        pneumoloc.command_line(), ["drafts", str(tmp_path / "p"), "--out", str(tmp_path / "d.docx")]
     )
     assert isinstance(result.exception, ConfigError)
 

@@ -7,7 +7,9 @@ from PIL import Image
 
 from data_manifests.support.errors import DataError
 from localize.bundle.bundle import load_bundle
-from localize.prediction.predict_films import FilmToPredict, PredictOptions, predict_films
+from localize.inference.film_list import FilmToPredict
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.viewing.live.live_model import LiveModel
 
 CPU = torch.device("cpu")

@@ -7,13 +7,11 @@ import pytest
 import torch
 
 from localize.bundle.bundle import load_bundle
+from localize.inference.film_list import FilmToPredict
+from localize.inference.model import Model
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.network.word_similarities import word_similarities
-from localize.prediction.predict_films import (
-    FilmToPredict,
-    PredictOptions,
-    film_results,
-    predict_films,
-)
 from localize.viewing.viewer.film_model import FilmModel
 
 CPU = torch.device("cpu")
@@ -40,7 +38,7 @@ def test_card_is_that_of_predict_with_its_severity_interval(model, bundle, film)
 def test_answers_are_the_grounding_of_the_regions(model, bundle, film):
     answers = model.answers(film)
     loaded = load_bundle(bundle)
-    _, found = next(film_results(loaded, [film], PredictOptions(max_boxes=100), CPU))
+    found = next(Model(loaded).regions([film], limit=100))
     expected = word_similarities(found.fused, loaded.words.vectors.astype(np.float64))
     given = np.array([region.answers for region in answers.regions])
     assert answers.keywords == loaded.words.keywords == model.keywords
@@ -49,7 +47,7 @@ def test_answers_are_the_grounding_of_the_regions(model, bundle, film):
     alphas = np.array([region.alpha for region in answers.regions])
     assert np.abs(alphas - found.alpha).max() <= 1e-5
     corners = np.array([region.xyxy for region in answers.regions])
-    assert np.abs(corners - found.ranked.xyxy).max() <= 0.01
+    assert np.abs(corners - found.xyxy).max() <= 0.01
 
 
 def test_phrase_is_read_with_the_lexicon_of_the_bundle(model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from localize.prediction.ray_engine import BlockPredictor
+from localize.inference.ray_engine import BlockPredictor
 
 
 class DiesOnce(BlockPredictor):

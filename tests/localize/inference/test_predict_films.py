@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import struct
 import zlib
@@ -14,21 +13,15 @@ import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from data_manifests.films.read_film import FILM_SUFFIXES
 from data_manifests.support.errors import ConfigError, DataError
-from detector.core import torch_core
 from detector.proposals import ProposalOptions
 from localize.bundle.bundle import load_bundle
-from localize.prediction import predict_films as predict_module
-from localize.prediction.predict_films import (
-    PredictOptions,
-    choose_ranking,
-    film_list,
-    film_results,
-    predict_films,
-)
+from localize.inference.film_list import film_list
+from localize.inference.model import Model
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
 from localize.prediction.tables import BOX_COLUMNS, IMAGE_COLUMNS, read_prediction, write_prediction
-from localize.severity.model import severity_features
+from localize.severity.fit import feature_table
 from tests.localize.models import (
     BUNDLE_KEYWORDS,
     CPU,
@@ -62,7 +55,7 @@ def options(**changes) -> PredictOptions:
 
 
 def predict(bundle, paths, **changes):
-    return predict_films(bundle, film_list(paths, FILM_SUFFIXES), options(**changes), CPU)
+    return predict_films(bundle, film_list(paths), options(**changes), CPU)
 
 
 def test_the_tables_have_the_columns_of_the_contract(prediction):
@@ -106,11 +99,10 @@ def test_boxes_of_a_wide_film_are_in_its_own_pixels(bundle, tmp_path):
     np.testing.assert_allclose(corners[1], 2 * corners[0], atol=0.05)
 
 
-def test_a_score_is_the_bundles_calibration_of_the_kept_regions(bundle, films, prediction):
-    results = film_results(bundle, films[:2], OPTIONS, CPU)
-    for image_id, (_, found) in zip(("film0", "film1"), results, strict=True):
+def test_a_score_is_the_bundles_calibration_of_the_ranked_regions(bundle, films, prediction):
+    regions = Model(bundle, OPTIONS).regions(films[:2], limit=10)
+    for image_id, ranked in zip(("film0", "film1"), regions, strict=True):
         boxes = prediction.boxes[prediction.boxes["image_id"] == image_id]
-        ranked = found.ranked
         logits = 0.7 * ranked.log_alpha + 0.4 * ranked.film_sum
         np.testing.assert_allclose(boxes["score"], 1 / (1 + np.exp(-logits)), rtol=1e-6)
         np.testing.assert_allclose(boxes[["x1", "y1", "x2", "y2"]], ranked.xyxy, atol=1e-3)
@@ -120,7 +112,7 @@ def test_a_score_is_the_bundles_calibration_of_the_kept_regions(bundle, films, p
 
 
 def test_a_box_carries_the_keywords_that_the_head_gives_its_region(bundle, films, prediction):
-    _, found = next(iter(film_results(bundle, films[:1], OPTIONS, CPU)))
+    found = next(Model(bundle, OPTIONS).regions(films[:1], limit=10))
     boxes = prediction.boxes[prediction.boxes["image_id"] == "film0"]
     for named, probabilities in zip(boxes["attributes"], found.region_attributes, strict=True):
         expected = [
@@ -188,7 +180,7 @@ def test_no_box_at_all_is_a_prediction_too(bundle, films, tmp_path):
 
 
 def test_severity_is_the_models_score_of_the_films_features(prediction):
-    expected = tiny_severity().scores(severity_features(prediction))
+    expected = tiny_severity().scores(feature_table(prediction))
     np.testing.assert_allclose(prediction.images["severity"], expected, atol=1e-4)
     assert prediction.info["severity"] == {"low": 0.0, "high": 8.0, "residual": 0.75}
 
@@ -323,23 +315,5 @@ def test_options_that_mean_nothing_are_refused(changes):
 
 
 def test_an_unknown_ranking_is_refused():
-    assert choose_ranking("detector") == "detector"
     with pytest.raises(ConfigError, match="expected localizer or detector, got 'best'"):
-        choose_ranking("best")
-
-
-def test_the_detector_is_arranged_once_for_each_precision(bundle, films, monkeypatch):
-    made = []
-
-    def counted(detector, precision):
-        made.append((detector, precision))
-        return torch_core(detector, precision)
-
-    monkeypatch.setattr(predict_module, "torch_core", counted)
-    fresh, listed = dataclasses.replace(bundle), film_list(films, FILM_SUFFIXES)
-    for precision in ("float32", "bfloat16", "float32", "bfloat16"):
-        predict_films(fresh, listed, PredictOptions(precision=precision), CPU)
-    assert [precision for _, precision in made] == ["float32", "bfloat16"]
-    other = copy.deepcopy(bundle.detector)
-    predict_films(dataclasses.replace(fresh, detector=other), listed, PredictOptions(), CPU)
-    assert made[-1] == (other, "float32")
+        PredictOptions(ranking="best")

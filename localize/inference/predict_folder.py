@@ -1,7 +1,8 @@
-"""`predict_folder`: a prediction written block by block: flat memory, and a kill loses one block.
+"""`predict_folder`: a prediction written block by block; a kill loses one block at most.
 
-The tables grow in `.OUT.unfinished` beside OUT. After each block its end is noted; a restart cuts
-the tables there and goes on with the next block, so the result is that of an uninterrupted run.
+The tables grow in `.OUT.unfinished` beside OUT, and the end of each block is noted. A restart cuts
+the tables there and goes on with the next block: the result is that of an uninterrupted run. Memory
+does not grow with the number of films.
 """
 
 from __future__ import annotations
@@ -11,36 +12,31 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from data_manifests.support.errors import DataError
 from data_manifests.support.progress_bar import progress_bar
 from detector.propose import Shard
-from localize.bundle.bundle import Bundle
-from localize.prediction.predict_films import (
-    FilmToPredict,
-    PredictedBlock,
-    PredictOptions,
-    as_prediction,
-    predicted_blocks,
-    prediction_info,
-)
-from localize.prediction.shards import join_shards, shard_folder
+from localize.inference.film_list import FilmToPredict
+from localize.inference.model import Model
+from localize.inference.predict_films import prediction_info
+from localize.inference.shards import join_shards, shard_folder
+from localize.inference.unfinished import UnfinishedPrediction
+from localize.prediction.film_prediction import FilmPrediction, SkippedFilm
+from localize.prediction.film_tables import prediction_of_films
 from localize.prediction.tables import DESCRIPTION, read_prediction
-from localize.prediction.unfinished import UnfinishedPrediction
 
 logger = logging.getLogger(__name__)
-# Films in, blocks of `batch_size` of them out, in order: here, or on a cluster.
-BlockSource = Callable[[Sequence[FilmToPredict]], Iterator[PredictedBlock]]
+# Predicts films in order: on this machine, or on a cluster.
+FilmSource = Callable[[Sequence[FilmToPredict]], Iterator[FilmPrediction | SkippedFilm]]
 
 
 @dataclass(frozen=True)
 class PredictReport:
-    """Films of this run's share: `predicted` and `skipped`, `boxes` on them; `already_done` were
-    there from an earlier run."""
+    """Films `predicted` and `skipped` by this process and its earlier runs, and their `boxes`;
+    `already_done` films come from earlier runs."""
 
     predicted: int
     skipped: int
@@ -49,36 +45,41 @@ class PredictReport:
 
 
 def predict_folder(
-    bundle: Bundle,
+    model: Model,
     films: Sequence[FilmToPredict],
     out: Path,
-    options: PredictOptions,
-    device: torch.device,
     *,
     shard: Shard | None = None,
-    blocks_of: BlockSource | None = None,
-    tell: Callable[[str], None] = logger.warning,
+    source: FilmSource | None = None,
+    report_skipped: Callable[[str], None] = logger.warning,
 ) -> PredictReport:
     """Predict films into the folder `out`; goes on where the same prediction was interrupted.
 
-    A shard takes every n-th block of films and writes `out/shards/i-of-n`; the one that ends last
-    joins them into `out`, equal to what one process would write. `blocks_of` computes elsewhere;
-    `tell` hears of each film that is skipped.
+    A shard takes every n-th block of films and writes `out/shards/i-of-n`. The shard that ends last
+    joins them into `out`, equal to what one process would write.
+
+    Args:
+        model: predicts, unless `source` does; its options are those of the prediction.
+        films: all films of the prediction, those of other shards included.
+        out: the prediction's folder.
+        shard: the share of this process; all films by default.
+        source: predicts films elsewhere, such as `ray_source`.
+        report_skipped: called with a message for each film that is skipped.
 
     Raises:
         DataError: a film cannot be read and `skip_errors` is false, none can be read, another
-            process is writing the same, or `out` holds another finished prediction.
+            process writes the same, or `out` holds another finished prediction.
     """
     shard = shard or Shard()
-    size = options.batch_size
+    size = model.options.batch_size
     mine = [
         film
         for first in range(shard.index * size, len(films), size * shard.of)
         for film in films[first : first + size]
     ]
-    info = prediction_info(bundle, options)
+    info = prediction_info(model)
     _refuse_another(out, films, info)
-    run = {**_run(bundle, films, options), "shard": str(shard)}
+    run = {**_run(model, films), "shard": str(shard)}
     target = shard_folder(out, shard)
     is_whole = shard.of == 1
     if not is_whole and (done := _finished(target, run)) is not None:
@@ -86,16 +87,13 @@ def predict_folder(
     else:
         with UnfinishedPrediction(target, run) as unfinished:
             first = unfinished.films
-            source = blocks_of or (lambda rest: predicted_blocks(bundle, rest, options, device))
+            rest = mine[first:]
+            stream = (source or model.predict_listed)(rest) if rest else iter(())
             with progress_bar(total=len(mine), initial=first, desc="predict", unit="film") as bar:
-                for block in source(mine[first:]) if first < len(mine) else ():
-                    for row in block.skipped:
-                        tell(f"skipped {row['image_id']}: {row['error']}")
-                    for row in block.images:
-                        if row["warning"]:
-                            logger.warning("%s %s", row["image_id"], row["warning"])
-                    unfinished.append(as_prediction(block, bundle.words.keywords, info))
-                    bar.update(len(block.images))
+                while block := list(islice(stream, size)):
+                    _report_problems(block, report_skipped)
+                    unfinished.append(prediction_of_films(block, model.keywords, info))
+                    bar.update(len(block))
             counts = unfinished.counts()
             if is_whole and counts["skipped"] == len(films) > 0:
                 first_error = unfinished.discard()
@@ -107,8 +105,18 @@ def predict_folder(
     return report
 
 
+def _report_problems(
+    block: Sequence[FilmPrediction | SkippedFilm], report_skipped: Callable[[str], None]
+) -> None:
+    for film in block:
+        if isinstance(film, SkippedFilm):
+            report_skipped(f"skipped {film.image_id}: {film.error}")
+        elif film.warning:
+            logger.warning("%s %s", film.image_id, film.warning)
+
+
 def _refuse_another(out: Path, films: Sequence[FilmToPredict], info: Mapping[str, Any]) -> None:
-    """Keep a finished prediction, and the page and corrections that were made from it."""
+    """Refuse to overwrite another finished prediction: pages and corrections belong to it."""
     if not (out / DESCRIPTION).is_file():
         return
     old = read_prediction(out)
@@ -129,16 +137,16 @@ def _refuse_another(out: Path, films: Sequence[FilmToPredict], info: Mapping[str
         )
 
 
-def _run(bundle: Bundle, films: Sequence[FilmToPredict], options: PredictOptions) -> dict[str, Any]:
-    """What must be equal for one run to go on with, or be joined to, another's work."""
+def _run(model: Model, films: Sequence[FilmToPredict]) -> dict[str, Any]:
+    """The settings that two runs must share to resume or join each other's work."""
     digest = hashlib.sha256()
     for film in films:
         digest.update(json.dumps([film.image_id, film.path]).encode())
-    settings = asdict(options)
-    del settings["skip_errors"]  # touches no finished film
-    if options.engine == "ray":
+    settings = asdict(model.options)
+    del settings["skip_errors"]  # changes no finished film
+    if model.options.engine == "ray":
         settings["engine"] = "torch"
-    return {"bundle_id": bundle.bundle_id, "films": digest.hexdigest(), "options": settings}
+    return {"bundle_id": model.bundle_id, "films": digest.hexdigest(), "options": settings}
 
 
 def _finished(target: Path, run: dict[str, Any]) -> dict[str, int] | None:
@@ -150,5 +158,5 @@ def _finished(target: Path, run: dict[str, Any]) -> dict[str, int] | None:
                 name: int(content["counts"][name]) for name in ("predicted", "skipped", "boxes")
             }
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there, or something else: made again
+        pass  # not there, or another run: predicted again
     return None

@@ -1,5 +1,4 @@
-"""`UnfinishedPrediction`: the tables of a prediction while they grow, and how a restart finds its
-place in them."""
+"""`UnfinishedPrediction`: the tables of a prediction while they grow, and how a run resumes."""
 
 from __future__ import annotations
 
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from data_manifests.support.atomic import lock_folder, write_json
+from data_manifests.support.csv_file import csv_text
 from localize.prediction.tables import TABLES, Prediction, publish_prediction, written_tables
 
 logger = logging.getLogger(__name__)
@@ -23,9 +23,9 @@ PROGRESS = "progress.jsonl"
 class UnfinishedPrediction:
     """Tables that grow in `.TARGET.unfinished`; use as a context manager.
 
-    `run` tells runs apart: with another one the work starts again. `films` are those already done.
-    After every block a line of `progress.jsonl` says how long the tables are: what lies behind the
-    last such line was cut off by a kill, and is removed.
+    `run` holds the settings: with other ones the work starts again. After each block a line of
+    `progress.jsonl` notes the length of the tables. Rows beyond the last line are the rest of a
+    killed block and are removed.
     """
 
     def __init__(self, target: Path, run: Mapping[str, Any]) -> None:  # Any: whatever JSON holds
@@ -57,14 +57,14 @@ class UnfinishedPrediction:
     def __exit__(self, *_: object) -> None:
         for file in self._files.values():
             file.close()
-        if self.films == 0:  # nothing to go on with
+        if self.films == 0:  # nothing to resume
             shutil.rmtree(self.folder, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
 
     @property
     def films(self) -> int:
-        """How many films are done, from the first on."""
+        """The number of films that are done."""
         return self._done["predicted"] + self._done["skipped"]
 
     def counts(self) -> dict[str, int]:
@@ -75,7 +75,7 @@ class UnfinishedPrediction:
         """Add the rows of a block and note it as done."""
         for name, table in written_tables(block).items():
             file = self._files[name]
-            text = table.to_csv(index=False, lineterminator="\n", header=file.tell() == 0)
+            text = csv_text(table, header=file.tell() == 0)
             file.write(text.encode("utf-8"))
             file.flush()
         skipped = int((block.images["status"] == "skipped").sum())
@@ -95,14 +95,14 @@ class UnfinishedPrediction:
         shutil.rmtree(self.folder)
 
     def discard(self) -> str:
-        """Throw the work away; returns the error of its first film."""
+        """Delete the work; returns the error of its first film."""
         with (self._staged / TABLES[0]).open(newline="", encoding="utf-8") as images:
             first = next(csv.DictReader(images), {})
         shutil.rmtree(self.folder)
         return str(first.get("error", ""))
 
     def _restore(self) -> dict[str, int]:
-        """Take up the last block whose rows are all there; gives the tables' sizes at its end."""
+        """Find the last block whose rows are all on disk; returns the tables' sizes at its end."""
         try:
             run = json.loads((self.folder / RUN).read_text("utf-8"))
         except (OSError, ValueError):
@@ -123,7 +123,7 @@ class UnfinishedPrediction:
                 counts = {name: int(entry[name]) for name in self._done}
             except (ValueError, KeyError, TypeError):
                 break  # the last line, cut by the kill
-            # After a power cut a table can be shorter than it was said to be.
+            # After a power cut a table can be shorter than noted.
             if any(_size(self._staged / name) < size for name, size in sizes.items()):
                 break
             self._done, found = counts, sizes

@@ -7,21 +7,19 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
-from data_manifests.films.read_film import FILM_SUFFIXES
 from data_manifests.support.errors import ConfigError, DataError
 from detector.proposals import ProposalOptions
 from detector.propose import Shard
 from localize.bundle.bundle import load_bundle
-from localize.prediction import write_folder as module
-from localize.prediction.predict_films import (
-    PredictOptions,
-    film_list,
-    predict_films,
-    predicted_blocks,
-)
+from localize.inference.film_list import film_list
+from localize.inference.model import Model
+from localize.inference.options import PredictOptions
+from localize.inference.predict_films import predict_films
+from localize.inference.predict_folder import PredictReport, predict_folder
+from localize.inference.ray_engine import BlockPredictor, films_of_block, task_of_films
 from localize.prediction.tables import TABLES, read_prediction, write_prediction
-from localize.prediction.write_folder import PredictReport, predict_folder
 from tests.localize.models import CPU, tiny_severity, write_films, write_tiny_bundle
 
 SIZES = [(96, 96), (200, 120), (60, 150), (96, 96), (200, 120), (96, 96), (90, 80)]
@@ -39,11 +37,16 @@ def bundle(bundle_folder):
 
 
 @pytest.fixture(scope="module")
+def model(bundle):
+    return Model(bundle, OPTIONS)
+
+
+@pytest.fixture(scope="module")
 def films(tmp_path_factory):
     """Seven films in four blocks; the fourth film cannot be read."""
     paths = write_films(tmp_path_factory.mktemp("films"), SIZES)
     paths[3].write_text('no film, but a comma, a "quote" and\na line')
-    return film_list(paths, FILM_SUFFIXES)
+    return film_list(paths)
 
 
 @pytest.fixture(scope="module")
@@ -62,23 +65,24 @@ class Killed(BaseException):
     pass
 
 
-def source_that_dies(bundle, monkeypatch, blocks: int):
-    """`predicted_blocks` killed after so many blocks; the list of what it was asked for."""
+def die_after(monkeypatch, blocks: int):
+    """Kill `Model.predict_listed` after so many blocks; returns the lists of films it gets."""
     asked = []
+    predict_listed = Model.predict_listed
 
-    def source(_bundle, films, options, device):
+    def dies(model, films):
         asked.append([film.image_id for film in films])
-        for number, block in enumerate(predicted_blocks(bundle, films, options, device)):
-            if number == blocks:
+        for number, film in enumerate(predict_listed(model, films)):
+            if number == blocks * OPTIONS.batch_size:
                 raise Killed
-            yield block
+            yield film
 
-    monkeypatch.setattr(module, "predicted_blocks", source)
+    monkeypatch.setattr(Model, "predict_listed", dies)
     return asked
 
 
-def test_the_folder_holds_what_is_predicted_in_memory(bundle, films, expected, tmp_path):
-    report = predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU)
+def test_the_folder_holds_what_is_predicted_in_memory(model, bundle, films, expected, tmp_path):
+    report = predict_folder(model, films, tmp_path / "out")
     assert tables(tmp_path / "out") == expected
     read = read_prediction(tmp_path / "out")
     assert report == PredictReport(6, 1, len(read.boxes), already_done=0)
@@ -88,125 +92,125 @@ def test_the_folder_holds_what_is_predicted_in_memory(bundle, films, expected, t
 
 @pytest.mark.parametrize("blocks", [0, 1, 3])
 def test_a_killed_run_goes_on_without_repeating_a_film(
-    bundle, films, expected, tmp_path, monkeypatch, blocks
+    model, films, expected, tmp_path, monkeypatch, blocks
 ):
-    asked = source_that_dies(bundle, monkeypatch, blocks)
+    asked = die_after(monkeypatch, blocks)
     with pytest.raises(Killed):
-        predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU)
+        predict_folder(model, films, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     monkeypatch.undo()
-    asked = source_that_dies(bundle, monkeypatch, 99)
-    report = predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU)
+    asked = die_after(monkeypatch, 99)
+    report = predict_folder(model, films, tmp_path / "out")
     assert asked == [[film.image_id for film in films[2 * blocks :]]]
     assert report.already_done == 2 * blocks
     assert tables(tmp_path / "out") == expected
 
 
 @pytest.mark.parametrize("table", [*TABLES, "progress.jsonl"])
-def test_a_torn_end_is_cut_off(bundle, films, expected, tmp_path, monkeypatch, table):
+def test_a_torn_end_is_cut_off(model, films, expected, tmp_path, monkeypatch, table):
     """A kill in the middle of a write leaves part of a row behind the last noted block."""
-    source_that_dies(bundle, monkeypatch, 2)
+    die_after(monkeypatch, 2)
     with pytest.raises(Killed):
-        predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU)
+        predict_folder(model, films, tmp_path / "out")
     work = tmp_path / ".out.unfinished"
     torn = work / table if table.endswith("jsonl") else work / "out" / table
     with torn.open("ab") as handle:
         handle.write(b'{"films": 6, "siz')
     monkeypatch.undo()
-    report = predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU)
+    report = predict_folder(model, films, tmp_path / "out")
     assert report.already_done == 4
     assert tables(tmp_path / "out") == expected
 
 
 def test_a_table_shorter_than_noted_takes_an_earlier_block(
-    bundle, films, expected, tmp_path, monkeypatch
+    model, films, expected, tmp_path, monkeypatch
 ):
     """After a power cut the note may be on the disk and the rows not."""
-    source_that_dies(bundle, monkeypatch, 2)
+    die_after(monkeypatch, 2)
     with pytest.raises(Killed):
-        predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU)
+        predict_folder(model, films, tmp_path / "out")
     boxes = tmp_path / ".out.unfinished" / "out" / "boxes.csv"
     boxes.write_bytes(boxes.read_bytes()[:-5])
     monkeypatch.undo()
-    assert predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU).already_done == 2
+    assert predict_folder(model, films, tmp_path / "out").already_done == 2
     assert tables(tmp_path / "out") == expected
 
 
 @pytest.mark.parametrize("change", [{"max_boxes": 3}, {"precision": "bfloat16"}])
-def test_other_options_start_again(bundle, films, tmp_path, monkeypatch, caplog, change):
-    source_that_dies(bundle, monkeypatch, 2)
+def test_other_options_start_again(model, bundle, films, tmp_path, monkeypatch, caplog, change):
+    die_after(monkeypatch, 2)
     with pytest.raises(Killed):
-        predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU)
+        predict_folder(model, films, tmp_path / "out")
     monkeypatch.undo()
     options = dataclasses.replace(OPTIONS, **change)
-    assert predict_folder(bundle, films, tmp_path / "out", options, CPU).already_done == 0
+    assert predict_folder(Model(bundle, options), films, tmp_path / "out").already_done == 0
     assert "starts again" in caplog.text
     write_prediction(predict_films(bundle, films, options, CPU), tmp_path / "expected")
     assert tables(tmp_path / "out") == tables(tmp_path / "expected")
 
 
 @pytest.mark.parametrize("of", [2, 3, 6])
-def test_shards_in_any_order_join_to_the_whole(bundle, films, expected, tmp_path, of):
+def test_shards_in_any_order_join_to_the_whole(model, bundle, films, expected, tmp_path, of):
     """Six shards of four blocks: two have nothing to do."""
     out = tmp_path / "out"
     for index in reversed(range(of)):
         assert not (out / "prediction.json").exists()
-        predict_folder(bundle, films, out, OPTIONS, CPU, shard=Shard(index, of))
+        predict_folder(model, films, out, shard=Shard(index, of))
     assert tables(out) == expected
     info = read_prediction(out).info
     assert info.keys().isdisjoint({"run", "counts"})
     assert info["bundle_id"] == bundle.bundle_id
 
 
-def test_a_finished_shard_is_not_done_again(bundle, films, tmp_path, monkeypatch):
-    first = predict_folder(bundle, films, tmp_path, OPTIONS, CPU, shard=Shard(0, 2))
-    asked = source_that_dies(bundle, monkeypatch, 0)
-    again = predict_folder(bundle, films, tmp_path, OPTIONS, CPU, shard=Shard(0, 2))
+def test_a_finished_shard_is_not_done_again(model, films, tmp_path, monkeypatch):
+    first = predict_folder(model, films, tmp_path, shard=Shard(0, 2))
+    asked = die_after(monkeypatch, 0)
+    again = predict_folder(model, films, tmp_path, shard=Shard(0, 2))
     assert asked == []
     assert again == dataclasses.replace(first, already_done=4)
 
 
 @pytest.mark.parametrize("change", ["films", "options"])
-def test_another_finished_prediction_is_kept(bundle, films, tmp_path, change):
-    predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU)
+def test_another_finished_prediction_is_kept(model, bundle, films, tmp_path, change):
+    predict_folder(model, films, tmp_path / "out")
     before = tables(tmp_path / "out")
-    predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU)  # the same again may be written
+    predict_folder(model, films, tmp_path / "out")  # the same again may be written
     assert tables(tmp_path / "out") == before
     options = dataclasses.replace(OPTIONS, max_boxes=3) if change == "options" else OPTIONS
     with pytest.raises(DataError, match=f"finished prediction with other {change}; choose"):
         predict_folder(
-            bundle, films[1:] if change == "films" else films, tmp_path / "out", options, CPU
+            Model(bundle, options), films[1:] if change == "films" else films, tmp_path / "out"
         )
     assert tables(tmp_path / "out") == before
 
 
-def test_shards_of_other_options_are_not_joined(bundle, films, tmp_path):
-    predict_folder(bundle, films, tmp_path, OPTIONS, CPU, shard=Shard(0, 2))
+def test_shards_of_other_options_are_not_joined(model, bundle, films, tmp_path):
+    predict_folder(model, films, tmp_path, shard=Shard(0, 2))
     other = dataclasses.replace(OPTIONS, max_boxes=3)
     with pytest.raises(DataError, match="same films, bundle and options"):
-        predict_folder(bundle, films, tmp_path, other, CPU, shard=Shard(1, 2))
+        predict_folder(Model(bundle, other), films, tmp_path, shard=Shard(1, 2))
 
 
-def test_two_processes_do_not_write_one_prediction(bundle, films, tmp_path):
+def test_two_processes_do_not_write_one_prediction(model, films, tmp_path):
     def source(rest):
         with pytest.raises(DataError, match="another process"):
-            predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU)
-        yield from predicted_blocks(bundle, rest, OPTIONS, CPU)
+            predict_folder(model, films, tmp_path / "out")
+        yield from model.predict_listed(rest)
 
-    predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU, blocks_of=source)
+    predict_folder(model, films, tmp_path / "out", source=source)
 
 
-def test_no_readable_film_leaves_nothing_behind(bundle, films, tmp_path):
+def test_no_readable_film_leaves_nothing_behind(model, films, tmp_path):
     with pytest.raises(DataError, match="none of 1 films"):
-        predict_folder(bundle, films[3:4], tmp_path / "out", OPTIONS, CPU)
+        predict_folder(model, films[3:4], tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unreadable_film_stops_the_run_and_keeps_what_is_done(bundle, films, tmp_path):
+def test_an_unreadable_film_stops_the_run_and_keeps_what_is_done(model, bundle, films, tmp_path):
     strict = dataclasses.replace(OPTIONS, skip_errors=False)
     with pytest.raises(DataError, match="film3"):
-        predict_folder(bundle, films, tmp_path / "out", strict, CPU)
-    assert predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU).already_done == 2
+        predict_folder(Model(bundle, strict), films, tmp_path / "out")
+    assert predict_folder(model, films, tmp_path / "out").already_done == 2
 
 
 @pytest.mark.parametrize("change", [{"engine": "tpu"}, {"precision": "float8"}])
@@ -220,11 +224,32 @@ def test_onnx_boxes_are_those_of_torch(bundle, films, tmp_path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     onnx = predict_films(bundle, films[:2], dataclasses.replace(OPTIONS, engine="onnx"), CPU)
-    torch = predict_films(bundle, films[:2], OPTIONS, CPU)
+    exact = predict_films(bundle, films[:2], OPTIONS, CPU)
     columns = ["x1", "y1", "x2", "y2", "score", "alpha", "detector_score"]
-    difference = (onnx.boxes[columns] - torch.boxes[columns]).abs().to_numpy()
-    assert difference.shape == (len(torch.boxes), 7)
+    difference = (onnx.boxes[columns] - exact.boxes[columns]).abs().to_numpy()
+    assert difference.shape == (len(exact.boxes), 7)
     assert difference.max() <= 1e-3 + 1e-9  # corners are rounded to three digits
+
+
+def test_a_process_of_the_cluster_returns_the_films_of_its_block(
+    model, bundle_folder, films, expected, tmp_path
+):
+    """What Ray runs and transports, without Ray: the whole way to the same bytes."""
+    worker = BlockPredictor(str(bundle_folder), OPTIONS, "cpu", torch.get_num_threads())
+
+    def source(rest):
+        for first in range(0, len(rest), OPTIONS.batch_size):
+            yield from films_of_block(worker(task_of_films(rest[first : first + 2])))
+
+    predict_folder(model, films, tmp_path / "out", source=source)
+    assert tables(tmp_path / "out") == expected
+
+
+def test_a_process_of_the_cluster_reports_an_unreadable_film(bundle_folder, films):
+    strict = dataclasses.replace(OPTIONS, skip_errors=False)
+    worker = BlockPredictor(str(bundle_folder), strict, "cpu", torch.get_num_threads())
+    with pytest.raises(DataError, match="film3"):
+        list(films_of_block(worker(task_of_films(films[2:4]))))
 
 
 @pytest.fixture
@@ -247,25 +272,25 @@ def cluster(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_ray_cluster_writes_the_same_bytes_though_a_worker_dies(
-    cluster, bundle, bundle_folder, films, expected, tmp_path, monkeypatch
+    cluster, model, bundle, bundle_folder, films, expected, tmp_path, monkeypatch
 ):
     from localize.prediction import ray_engine
-    from tests.localize.ray_dying import DiesOnce
+    from tests.localize.inference.ray_dying import DiesOnce
 
     monkeypatch.setattr(ray_engine, "BlockPredictor", DiesOnce)
-    source = ray_engine.ray_blocks(bundle_folder, OPTIONS, "cpu", actors=2)
-    predict_folder(bundle, films, tmp_path / "out", OPTIONS, CPU, blocks_of=source)
+    source = ray_engine.ray_source(bundle_folder, OPTIONS, "cpu", actors=2)
+    predict_folder(model, films, tmp_path / "out", source=source)
     assert (tmp_path / "died").exists()
     assert tables(tmp_path / "out") == expected
     monkeypatch.undo()
     strict = dataclasses.replace(OPTIONS, skip_errors=False)
-    source = ray_engine.ray_blocks(bundle_folder, strict, "cpu", actors=1)
+    source = ray_engine.ray_source(bundle_folder, strict, "cpu", actors=1)
     with pytest.raises(DataError, match="film3"):
-        predict_folder(bundle, films, tmp_path / "strict", strict, CPU, blocks_of=source)
+        predict_folder(Model(bundle, strict), films, tmp_path / "strict", source=source)
 
 
-def test_the_description_names_engine_and_precision(bundle, films, tmp_path):
-    predict_folder(bundle, films[:1], tmp_path / "out", OPTIONS, CPU)
+def test_the_description_names_engine_and_precision(model, films, tmp_path):
+    predict_folder(model, films[:1], tmp_path / "out")
     content = json.loads((tmp_path / "out" / "prediction.json").read_text())
     assert content["options"]["engine"] == "torch"
     assert content["options"]["precision"] == "float32"

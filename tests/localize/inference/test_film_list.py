@@ -1,4 +1,4 @@
-"""What the command line names as films."""
+"""Files, folders and manifests as lists of films."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import pytest
 
 from data_manifests.support.errors import DataError
-from localize.prediction.inputs import film_source, films_to_predict, is_manifest
+from localize.inference.film_list import film_files, films_to_predict, is_manifest
 from tests.localize.models import film_manifest, write_films
 
 
@@ -44,7 +44,7 @@ def test_extensions_in_capitals_are_films_too(tmp_path):
 def test_films_that_would_share_an_id_are_refused(tmp_path, names):
     write_films(tmp_path, [(20, 20)])[0].rename(tmp_path / "a.png")
     (tmp_path / "a.jpg").write_bytes((tmp_path / "a.png").read_bytes())
-    with pytest.raises(DataError, match="two films would have the id 'a'"):
+    with pytest.raises(DataError, match="got two with the id 'a'"):
         films_to_predict([tmp_path / name for name in names], "")
 
 
@@ -96,7 +96,7 @@ def test_a_path_out_of_the_manifests_root_is_refused(tmp_path):
 
 def test_a_source_finds_the_film_of_each_id(tmp_path):
     paths = write_films(tmp_path, [(20, 20)] * 2)
-    assert film_source(tmp_path) == {"film0": paths[0], "film1": paths[1]}
+    assert film_files(tmp_path) == {"film0": paths[0], "film1": paths[1]}
 
 
 def test_a_prediction_among_the_films_is_no_manifest(tmp_path):
@@ -105,4 +105,4 @@ def test_a_prediction_among_the_films_is_no_manifest(tmp_path):
     assert is_manifest(tmp_path)
     (tmp_path / "prediction.json").write_text("{}")
     assert not is_manifest(tmp_path)
-    assert film_source(tmp_path) == {"film0": film}
+    assert film_files(tmp_path) == {"film0": film}

@@ -1,4 +1,4 @@
-"""`join_shards`: the predictions of all shards into the one that a single process would write."""
+"""`join_shards`: the predictions of all shards as the one that a single process would write."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
+from data_manifests.support.csv_file import csv_writer
 from data_manifests.support.errors import DataError
 from detector.propose import Shard
 from localize.prediction.tables import DESCRIPTION, TABLES, publish_prediction
 
 FOLDER = "shards"
-OF_A_SHARD = ("run", "counts", "format_version")  # what the joined description leaves out
+OF_A_SHARD = ("run", "counts", "format_version")  # left out of the joined description
 Row = list[str]
 
 
 def shard_folder(out: Path, shard: Shard) -> Path:
-    """Where a shard writes: `out` itself if it is the only one."""
+    """The folder of a shard: `out` itself if it is the only one."""
     return out if shard.of == 1 else out / FOLDER / f"{shard.index}-of-{shard.of}"
 
 
 def join_shards(out: Path, of: int, block: int) -> bool:
     """Write the tables of all shards into `out`, blocks of `block` films in turn.
 
-    Does nothing, and returns False, while a shard is missing. Two processes that end together may
+    Returns False, and does nothing, while a shard is missing. Two processes that end together may
     both join: they write the same.
 
     Raises:
@@ -55,7 +56,7 @@ def join_shards(out: Path, of: int, block: int) -> bool:
 
 
 def _join_tables(folders: list[Path], staged: Path, block: int) -> None:
-    """Row by row: the memory does not depend on the number of films."""
+    """Join row by row: memory does not grow with the number of films."""
     with ExitStack() as files:
         readers = [
             [
@@ -65,10 +66,7 @@ def _join_tables(folders: list[Path], staged: Path, block: int) -> None:
             for folder in folders
         ]
         writers = [
-            csv.writer(
-                files.enter_context((staged / name).open("w", newline="", encoding="utf-8")),
-                lineterminator="\n",
-            )
+            csv_writer(files.enter_context((staged / name).open("w", newline="", encoding="utf-8")))
             for name in TABLES
         ]
         shards: list[tuple[Iterator[Row], _Grouped, Iterator[Row]]] = []
@@ -84,7 +82,7 @@ def _join_tables(folders: list[Path], staged: Path, block: int) -> None:
                 image = next(films, None)
                 if image is None:
                     if place == 0:
-                        return  # blocks are dealt in turn: after the first gap there are none
+                        return  # shards take blocks in turn: after the first gap there are none
                     break
                 writers[0].writerow(image)
                 writers[1].writerows(grouped.of(image[0]))

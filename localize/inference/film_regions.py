@@ -1,42 +1,54 @@
-"""`FilmRegions`: what the whole model says about one film before calibration and cut-off."""
+"""`FilmRegions`: the ranked regions of one film, before calibration and cut-off."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from data_manifests.support.arrays import Floats
+from detector.film_stream import StreamedFilm
 from detector.proposals import Rois
-from localize.bundle.calibration import RankedFilm
+from localize.inference.choices import Ranking
 from localize.network.config import LocalizerConfig
 from localize.network.localizer import Localizer, LocalizerOutput, Regions
 from localize.network.ranking import rank_regions, rank_values
 
-Ranking = Literal["localizer", "detector"]
+NO_REGIONS_LOGIT = -20.0  # of a film without any region
 
 
 @dataclass(frozen=True)
 class FilmRegions:
-    """The kept regions of one film, best first, and the film's attributes.
+    """K regions of one film of C keywords, best first, and what the networks say of them.
 
-    `ranked` holds boxes and log alpha; `alpha` and `detector_scores` (K,); `attributes` (C,) the
-    film's probabilities; `region_attributes` (K, C) the head's answer to each region alone; `fused`
-    (K, W) their phi, for questions in words.
+    Args:
+        width, height: of the film, px.
+        xyxy: (K, 4) in pixels of the film.
+        log_alpha: (K,) log of the weights that rank the regions.
+        alpha: (K,) the localizer's weights.
+        detector_scores: (K,) in [0, 1].
+        region_attributes: (K, C) keyword probabilities of each region alone.
+        fused: (K, W) region embeddings phi in the space of the word vectors.
+        attributes: (C,) keyword probabilities of the film.
+        film_sum, film_max: log-sum-exp and maximum of the detector's logits over all regions.
     """
 
-    ranked: RankedFilm
+    width: int
+    height: int
+    xyxy: Floats
+    log_alpha: Floats
     alpha: Floats
     detector_scores: Floats
-    attributes: Floats
     region_attributes: Floats
     fused: Floats
+    attributes: Floats
+    film_sum: float
+    film_max: float
 
 
-def regions_of_films(
+def pad_regions(
     rois: Sequence[Rois], sizes: Sequence[tuple[int, int]], device: torch.device
 ) -> Regions:
     """Proposals of B films, padded; `sizes` are width and height of the frame the boxes are in."""
@@ -57,19 +69,26 @@ def regions_of_films(
 
 
 @torch.inference_mode()
-def film_regions(
+def rank_films(
     localizer: Localizer,
-    regions: Regions,
-    film_boxes: Sequence[Tensor],
+    rois: Sequence[Rois],
+    films: Sequence[StreamedFilm],
     config: LocalizerConfig,
     *,
-    ranking: Ranking,
+    ranking: Ranking = "localizer",
     limit: int,
 ) -> list[FilmRegions]:
-    """Rank the regions of B films; `film_boxes[k]` (R_k, 4) are their boxes in film pixels.
+    """Rank the proposals of B films that went through the detector in one batch.
 
-    `ranking` is by the localizer's alpha, or by the detector's own score: the baseline.
+    At most `limit` regions a film remain after non-maximum suppression. `ranking` is by the
+    localizer's alpha, or by the detector's own score: the baseline.
     """
+    device = rois[0].boxes.device
+    # Geometry is a share of the film, so the model's frame serves as well as the film's.
+    frames = [
+        (film.image.shape[2], film.image.shape[1]) for film in films if film.image is not None
+    ]
+    regions = pad_regions(rois, frames, device)
     output: LocalizerOutput = localizer(regions)
     score_logits = regions.score_logits()
     if ranking == "detector":
@@ -79,27 +98,34 @@ def film_regions(
     log_alpha = torch.log_softmax(values.float().masked_fill(~regions.mask, -torch.inf), dim=1)
     attributes = localizer.film_attributes(regions, output)
     alone = localizer.region_attributes(regions, output.fused)
-    found = []
-    for k, boxes in enumerate(film_boxes):
+    ranked = []
+    for k, (one, film) in enumerate(zip(rois, films, strict=True)):
+        boxes = _film_boxes(one.boxes, film)
         kept = rank_regions(boxes, values[k, : len(boxes)], nms_iou=config.nms_iou, limit=limit)
         logits = score_logits[k, : len(boxes)]
-        ranked = RankedFilm(
-            xyxy=_numpy(boxes[kept]),
-            log_alpha=_numpy(log_alpha[k, kept]),
-            film_sum=float(torch.logsumexp(logits, dim=0)) if len(boxes) else -20.0,
-            film_max=float(logits.max()) if len(boxes) else -20.0,
-        )
-        found.append(
+        ranked.append(
             FilmRegions(
-                ranked=ranked,
+                width=film.width,
+                height=film.height,
+                xyxy=_numpy(boxes[kept]),
+                log_alpha=_numpy(log_alpha[k, kept]),
                 alpha=_numpy(output.alpha[k, kept]),
                 detector_scores=_numpy(regions.scores[k, kept]),
-                attributes=_numpy(attributes[k]),
                 region_attributes=_numpy(alone[k, kept]),
                 fused=_numpy(output.fused[k, kept]),
+                attributes=_numpy(attributes[k]),
+                film_sum=float(torch.logsumexp(logits, 0)) if len(boxes) else NO_REGIONS_LOGIT,
+                film_max=float(logits.max()) if len(boxes) else NO_REGIONS_LOGIT,
             )
         )
-    return found
+    return ranked
+
+
+def _film_boxes(boxes: Tensor, film: StreamedFilm) -> Tensor:
+    """Boxes of the model's frame in film pixels, inside the film."""
+    scale = boxes.new_tensor([film.scale_x, film.scale_y] * 2)
+    limits = boxes.new_tensor([film.width, film.height] * 2)
+    return torch.minimum(boxes / scale, limits)
 
 
 def _numpy(tensor: Tensor) -> Floats:

@@ -1,4 +1,4 @@
-"""`film_regions` against a slow loop over films and regions."""
+"""`rank_films` against a slow loop over films and regions."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from detector.film_stream import StreamedFilm
 from detector.proposals import Rois
+from localize.inference.film_regions import pad_regions, rank_films
 from localize.network.film_evidence import film_evidence
 from localize.network.localizer import build_localizer
-from localize.prediction.film_regions import film_regions, regions_of_films
 from tests.localize.models import CPU, fill_film_head, tiny_localizer
 from tests.localize.network.test_ranking import slow_ranking
 
@@ -50,13 +51,17 @@ def evidence_of(regions) -> tuple[torch.Tensor, ...]:
     return regions.geometry, regions.score_logits(), regions.mask
 
 
-def film_boxes(rois: list[Rois]) -> list[torch.Tensor]:
-    return [10 * one.boxes for one in rois]  # film pixels are another frame
+def make_films() -> list[StreamedFilm]:
+    """Films of four times the size of the model's frame."""
+    return [
+        StreamedFilm(row, torch.zeros(3, height, width), 4 * width, 4 * height, 0.25, 0.25, None)
+        for row, (width, height) in enumerate(SIZES)
+    ]
 
 
 def test_regions_are_padded_and_geometry_is_a_share_of_the_frame():
     rois = make_rois()
-    regions = regions_of_films(rois, SIZES, CPU)
+    regions = pad_regions(rois, SIZES, CPU)
     assert regions.mask.sum(dim=1).tolist() == [6, 3, 0]
     for film, (one, (width, height)) in enumerate(zip(rois, SIZES, strict=True)):
         for k in range(len(one.scores)):
@@ -74,8 +79,8 @@ def test_regions_are_padded_and_geometry_is_a_share_of_the_frame():
 def test_ranked_films_equal_the_slow_loop(ranking, rank_by, pooling):
     rois, zero = make_rois(), torch.zeros(8)
     model, config = make_localizer(rank_by=rank_by, pooling=pooling)
-    regions, boxes = regions_of_films(rois, SIZES, CPU), film_boxes(rois)
-    found = film_regions(model, regions, boxes, config, ranking=ranking, limit=4)
+    regions, boxes = pad_regions(rois, SIZES, CPU), [4 * one.boxes for one in rois]
+    found = rank_films(model, rois, make_films(), config, ranking=ranking, limit=4)
     with torch.no_grad():
         output = model(regions)
     for film, one in enumerate(rois):
@@ -91,12 +96,13 @@ def test_ranked_films_equal_the_slow_loop(ranking, rank_by, pooling):
             weights = alpha if rank_by == "alpha" else weights
         kept = slow_ranking(boxes[film].tolist(), weights, config.nms_iou, 4)
         got = found[film]
-        assert got.ranked.xyxy.tolist() == boxes[film][kept].double().tolist()
+        assert got.xyxy.tolist() == boxes[film][kept].double().tolist()
         np.testing.assert_allclose(
-            got.ranked.log_alpha,
+            got.log_alpha,
             [math.log(weights[k] / sum(weights)) for k in kept],
             atol=1e-5,
         )
+        assert (got.width, got.height) == tuple(4 * side for side in SIZES[film])
         assert got.alpha.tolist() == pytest.approx([alpha[k] for k in kept], abs=1e-6)
         assert got.detector_scores.tolist() == pytest.approx([s[k] for k in kept])
         with torch.no_grad():
@@ -121,19 +127,18 @@ def test_ranked_films_equal_the_slow_loop(ranking, rank_by, pooling):
             np.testing.assert_allclose(got.fused[row], output.fused[film, kept[row]], atol=1e-6)
         if count:
             odds = [p / (1 - p) for p in s]
-            assert got.ranked.film_sum == pytest.approx(math.log(sum(odds)), abs=1e-4)
-            assert got.ranked.film_max == pytest.approx(math.log(max(odds)), abs=1e-4)
+            assert got.film_sum == pytest.approx(math.log(sum(odds)), abs=1e-4)
+            assert got.film_max == pytest.approx(math.log(max(odds)), abs=1e-4)
 
 
 def test_the_rankings_differ_so_that_the_loop_above_tells_them_apart():
     rois = make_rois()
     model, config = make_localizer()
-    regions, boxes = regions_of_films(rois, SIZES, CPU), film_boxes(rois)
     orders = [
-        film_regions(model, regions, boxes, config, ranking=ranking, limit=4)[0]
+        rank_films(model, rois, make_films(), config, ranking=ranking, limit=4)[0]
         for ranking in ("localizer", "detector")
     ]
-    assert orders[0].ranked.xyxy.tolist() != orders[1].ranked.xyxy.tolist()
+    assert orders[0].xyxy.tolist() != orders[1].xyxy.tolist()
     assert (np.diff(orders[1].detector_scores) <= 0).all()
 
 
@@ -141,18 +146,16 @@ def test_the_detectors_ranking_recovers_its_score_from_log_alpha_and_the_sum():
     """The claim of `calibration`: alpha = softmax(logit s) contains the detector's logit."""
     rois = make_rois()
     model, config = make_localizer()
-    regions = regions_of_films(rois, SIZES, CPU)
-    for one in film_regions(model, regions, film_boxes(rois), config, ranking="detector", limit=9):
-        odds = np.exp(one.ranked.log_alpha + one.ranked.film_sum)
+    for one in rank_films(model, rois, make_films(), config, ranking="detector", limit=9):
+        odds = np.exp(one.log_alpha + one.film_sum)
         np.testing.assert_allclose(odds / (1 + odds), one.detector_scores, atol=1e-5)
 
 
 def test_a_film_without_regions_has_no_boxes_but_attributes():
     rois = make_rois()
     model, config = make_localizer()
-    regions = regions_of_films(rois, SIZES, CPU)
-    empty = film_regions(model, regions, film_boxes(rois), config, ranking="localizer", limit=4)[2]
-    assert empty.ranked.xyxy.shape == (0, 4)
+    empty = rank_films(model, rois, make_films(), config, limit=4)[2]
+    assert empty.xyxy.shape == (0, 4)
     assert empty.region_attributes.shape == (0, 4)
     assert np.isfinite(empty.attributes).all()
-    assert np.isfinite([empty.ranked.film_sum, empty.ranked.film_max]).all()
+    assert np.isfinite([empty.film_sum, empty.film_max]).all()

@@ -1,0 +1,99 @@
+"""Commands of the one detector from all boxes: its films, its training on a GPU, its scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="One detector from all boxes: RSNA, SIIM and children's films.")
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of films, see docs/training.md.")]
+Out = Annotated[Path, typer.Option("--out", help="Folder to write.")]
+
+
+@app.command()
+def films(
+    data: Data,
+    out: Out,
+    film_labels: Annotated[
+        bool, typer.Option(help="Also training films that have an opacity but no box.")
+    ] = False,
+) -> None:
+    """Write the films of all sources as one manifest, split by patient."""
+    from data_manifests.tables.manifest import write_manifest
+    from experiments.data.box_films import box_films, detector_films
+
+    manifest = detector_films(box_films(data), film_labels=film_labels)
+    write_manifest(manifest, out)
+    counts = manifest.images.groupby(["source", "split"]).size().unstack(fill_value=0)
+    typer.echo(counts.to_string())
+
+
+@app.command()
+def pack(data: Data, out: Out) -> None:
+    """Pack the training and validation films into a few files, to copy to a GPU machine."""
+    from experiments.data.box_films import box_films
+    from experiments.data.film_pack import films_to_pack, pack_films
+
+    pack_films(films_to_pack(box_films(data)), out)
+    size = sum(path.stat().st_size for path in out.iterdir()) / 2**20
+    typer.echo(f"{out}: {size:.1f} MiB")
+
+
+@app.command()
+def train(
+    pack: Annotated[Path, typer.Option("--pack", help="Folder that `pack` has written.")],
+    out: Out,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Time for each training.")],
+    initial: Annotated[
+        Path | None, typer.Option(help="Bundle to start from; default: the package's.")
+    ] = None,
+    backbone_weights: Annotated[
+        Path | None, typer.Option(help="ImageNet weights, for detectors that start from them.")
+    ] = None,
+    preset: Annotated[Path | None, typer.Option(help="Default: box-detectors.yaml.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Detectors; default: all.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Setting, such as training.batch_size=16.")
+    ] = None,
+) -> None:
+    """Train the detectors of a preset side by side on one GPU, within a fixed time."""
+    from experiments.core.gpu_run import GpuRun, gpu_run, results_text
+    from localize.bundle.packaged import PACKAGED_BUNDLE
+
+    run = GpuRun(
+        pack=pack,
+        out=out,
+        minutes=minutes,
+        initial=initial or PACKAGED_BUNDLE,
+        backbone_weights=backbone_weights,
+        overrides=tuple(set_ or ()),
+    )
+    results = gpu_run(
+        run, preset=preset, only=only or (), tell=lambda line: typer.echo(line, err=True)
+    )
+    typer.echo(results_text(results))
+
+
+@app.command()
+def score(
+    detector: Annotated[Path, typer.Option("--detector", help="Run folder or bundle.")],
+    manifest: Annotated[Path, typer.Option("--manifest", help="Manifest that `films` wrote.")],
+    out: Annotated[Path, typer.Option("--out", help="JSON file to write.")],
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Score a detector's boxes on the validation films, each source apart."""
+    import json
+
+    from data_manifests.support.atomic import write_json
+    from data_manifests.tables.manifest import read_manifest
+    from detector.detector import load_detector
+    from detector.run.device import choose_device
+    from experiments.tables.box_scores import box_scores
+
+    films = read_manifest(manifest).split("val")
+    found = box_scores(load_detector(detector), films, choose_device(device))
+    write_json(out, found)
+    typer.echo(json.dumps(found))

@@ -1,0 +1,135 @@
+"""`fit_calibration`: the coefficients of a bundle's calibration, from validation films."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from data_manifests.boxes import iou_matrix
+from data_manifests.support.arrays import Bools, Floats
+from data_manifests.support.errors import DataError
+from localize.bundle.calibration import Calibration
+
+logger = logging.getLogger(__name__)
+MATCH_IOU = 0.5  # a box is right when it overlaps a true box by half, as in the headline metric
+# In logits. A feature that hardly varies in validation must not get a steep slope: films of another
+# hospital lie far outside its range.
+MIN_SPREAD = 0.5
+ERROR_RATE = 0.1  # of either kind of film, for the conformal sets
+MIN_ALPHA = 1e-3  # a fit on few films may turn negative and would reverse the film's order
+
+
+@dataclass(frozen=True)
+class ValidationFilm:
+    """The ranked boxes of a film before calibration, and its truth.
+
+    Args:
+        xyxy: (K, 4) boxes in film pixels, best first.
+        log_alpha: (K,) log of their weights.
+        film_sum, film_max: log-sum-exp and maximum of the detector's logits over all regions.
+        true_boxes: (N, 4) in film pixels; None where not known.
+        has_opacity: the film's label; None where not known.
+    """
+
+    xyxy: Floats
+    log_alpha: Floats
+    film_sum: float
+    film_max: float
+    true_boxes: Floats | None
+    has_opacity: bool | None
+
+
+def fit_calibration(films: Sequence[ValidationFilm]) -> Calibration:
+    """Fit box scores and film probabilities on validation films.
+
+    Raises:
+        DataError: no ranked box on a film with known boxes, or films of one kind only.
+    """
+    features, labels = [], []
+    for film in films:
+        if film.true_boxes is None:
+            continue
+        matched = _matches(film.xyxy, film.true_boxes)
+        features += [[value, film.film_sum] for value in film.log_alpha]
+        labels += matched.tolist()
+    if not labels:
+        raise DataError(
+            "calibration: expected ranked boxes on validation films whose true boxes are known, "
+            "got none; use films with boxes"
+        )
+    box_fit = _fit_boxes(np.array(features), np.array(labels))
+    known = [film for film in films if film.has_opacity is not None]
+    film_labels = np.array([bool(film.has_opacity) for film in known])
+    if not 0 < film_labels.sum() < len(film_labels):
+        raise DataError(
+            f"calibration: expected validation films with and without opacity, got "
+            f"{int(film_labels.sum())} of {len(film_labels)} with"
+        )
+    film_fit = _fit(np.array([[film.film_sum, film.film_max] for film in known]), film_labels)
+    fitted = Calibration(
+        box_intercept=box_fit[0],
+        box_alpha=box_fit[1],
+        box_film=box_fit[2],
+        film_intercept=film_fit[0],
+        film_sum=film_fit[1],
+        film_max=film_fit[2],
+        films=len(films),
+        boxes=len(labels),
+    )
+    probabilities = np.array(
+        [fitted.film_probability(film.film_sum, film.film_max) for film in known]
+    )
+    least_yes, most_no = conformal_bounds(probabilities, film_labels)
+    return replace(fitted, least_yes=least_yes, most_no=most_no)
+
+
+def conformal_bounds(probabilities: Floats, has_opacity: Bools) -> tuple[float, float]:
+    """The least P of a possible `yes` and the greatest P of a possible `no`.
+
+    The floor(ERROR_RATE (n + 1))-th lowest of the n films with an opacity, and highest of those
+    without; with fewer than 1/ERROR_RATE - 1 films of a kind nothing can be excluded.
+    """
+    positive, negative = np.sort(probabilities[has_opacity]), np.sort(probabilities[~has_opacity])
+    low = int(ERROR_RATE * (len(positive) + 1))
+    high = int(ERROR_RATE * (len(negative) + 1))
+    least_yes = float(positive[low - 1]) if low else 0.0
+    most_no = float(negative[len(negative) - high]) if high else 1.0
+    return least_yes, most_no
+
+
+def _matches(xyxy: Floats, true: Floats) -> Bools:
+    """Which boxes match a true box that no better-ranked box took; (K,)."""
+    overlap = iou_matrix(xyxy, true) if len(true) else np.zeros((len(xyxy), 0))
+    is_match = np.zeros(len(xyxy), bool)
+    for k in range(len(xyxy)):
+        if overlap.shape[1] and overlap[k].max() >= MATCH_IOU:
+            is_match[k] = True
+            overlap[:, overlap[k].argmax()] = 0
+    return is_match
+
+
+def _fit_boxes(features: Floats, labels: Bools) -> list[float]:
+    """Intercept and coefficients of (log alpha, film) for boxes that match or do not."""
+    if labels.all() or not labels.any():
+        # Nothing tells boxes apart: all get the smoothed rate (Platt 1999, section 2.2).
+        logger.warning("%d of %d validation boxes match a true one", labels.sum(), len(labels))
+        odds = (labels.sum() + 1) / (len(labels) - labels.sum() + 1)
+        return [float(np.log(odds)), MIN_ALPHA, 0.0]
+    fit = _fit(features, labels)
+    if fit[1] < MIN_ALPHA:  # refitted without alpha, so that the level stays right
+        intercept, film = _fit(features[:, 1:], labels)
+        return [intercept, MIN_ALPHA, film]
+    return fit
+
+
+def _fit(features: Floats, labels: Bools) -> list[float]:
+    """Intercept and coefficients of a logistic regression, in the features' own units."""
+    mean, spread = features.mean(axis=0), np.maximum(features.std(axis=0), MIN_SPREAD)
+    fit = LogisticRegression(C=1.0).fit((features - mean) / spread, labels)
+    coefficients = fit.coef_[0] / spread
+    intercept = float(fit.intercept_[0] - (coefficients * mean).sum())
+    return [intercept, *map(float, coefficients)]

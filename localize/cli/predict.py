@@ -1,0 +1,114 @@
+"""`pneumoloc predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from localize.bundle.packaged import PACKAGED_BUNDLE
+from localize.cli.shared import NOTICE, Device, Json, Split
+from localize.inference.choices import Engine, Precision, Ranking
+
+
+def predict(
+    films: Annotated[
+        list[Path],
+        typer.Argument(help="Films (PNG, JPEG, DICOM), folders of films, or a manifest."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the prediction.")],
+    model: Annotated[
+        Path,
+        typer.Option("--model", help="Model bundle.  [default: the package's]", show_default=False),
+    ] = PACKAGED_BUNDLE,
+    split: Split = "",
+    max_boxes: Annotated[int, typer.Option(min=1, help="Boxes per film.")] = 10,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out boxes below.")] = 0.0,
+    ranking: Annotated[
+        Ranking, typer.Option(help="Order of the boxes; detector: RetinaNet alone, the baseline.")
+    ] = "localizer",
+    on_error: Annotated[
+        Literal["fail", "skip"], typer.Option(help="What an unreadable film does.")
+    ] = "fail",
+    batch_size: Annotated[int, typer.Option(min=1, help="Films at a time.")] = 8,
+    device: Device = "auto",
+    engine: Annotated[
+        Engine, typer.Option(help="onnx: faster on some CPUs; ray: a cluster.")
+    ] = "torch",
+    precision: Annotated[
+        Precision,
+        typer.Option(help="bfloat16: faster where the processor has it; boxes move a little."),
+    ] = "float32",
+    shard: Annotated[
+        str,
+        typer.Option(help="This process's share i/n, such as 0/4; the last one joins the shares."),
+    ] = "0/1",
+    ray_actors: Annotated[
+        int, typer.Option(min=1, help="With --engine ray: processes that hold the model.")
+    ] = 1,
+    as_json: Json = False,
+) -> None:
+    """Predict boxes, attributes and severity of films, from the films alone.
+
+    The same command resumes an interrupted run.
+    """
+    import json
+    from functools import partial
+
+    from data_manifests.support.errors import ConfigError
+    from localize.inference.film_list import films_to_predict
+
+    # Checked before torch is imported, which takes seconds.
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: expected a folder, got a file")
+    if out.resolve() in (path.resolve() for path in films):
+        raise ConfigError(f"--out {out}: expected a folder of its own, got that of the films")
+    listed = films_to_predict(films, split)
+
+    from detector.propose import parse_shard
+    from detector.run.device import choose_device
+    from localize.bundle.bundle import load_bundle
+    from localize.inference.model import Model
+    from localize.inference.options import PredictOptions
+    from localize.inference.predict_folder import predict_folder
+
+    share = parse_shard(shard)
+    options = PredictOptions(
+        max_boxes=max_boxes,
+        min_score=min_score,
+        skip_errors=on_error == "skip",
+        ranking=ranking,
+        batch_size=batch_size,
+        engine=engine,
+        precision=precision,
+    )
+    loaded = Model(load_bundle(model), options, choose_device(device))
+    source = None
+    if engine == "ray":
+        from localize.inference.ray_engine import ray_source
+
+        source = ray_source(model, options, device, actors=ray_actors)
+    typer.echo(NOTICE, err=True)
+    report = predict_folder(
+        loaded,
+        listed,
+        out,
+        shard=share,
+        source=source,
+        report_skipped=partial(typer.echo, err=True),
+    )
+    if as_json:
+        counts = {
+            "predicted": report.predicted,
+            "skipped": report.skipped,
+            "boxes": report.boxes,
+            "already_done": report.already_done,
+        }
+        typer.echo(json.dumps({"out": str(out), **counts}))
+    else:
+        earlier = f" ({report.already_done} by an earlier run)" if report.already_done else ""
+        typer.echo(
+            f"{report.predicted} films predicted{earlier}, {report.skipped} skipped, "
+            f"{report.boxes} boxes: {out}"
+        )

@@ -1,0 +1,1 @@
+"""Running a model: films in, `FilmPrediction`s and their tables out."""

@@ -1,0 +1,114 @@
+"""`FilmToPredict`: the films that a user names as files, folders or a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from data_manifests.films.read_film import FILM_SUFFIXES
+from data_manifests.support.errors import DataError, Problem
+from data_manifests.tables.manifest import Manifest, read_manifest
+from localize.prediction.tables import DESCRIPTION
+
+
+@dataclass(frozen=True)
+class FilmToPredict:
+    """One film: its id in the output, its file, and the path that the output shows."""
+
+    image_id: str
+    file: Path
+    path: str
+
+
+def films_to_predict(inputs: Sequence[Path], split: str = "") -> list[FilmToPredict]:
+    """Films of one manifest (or of one of its splits), or of files and folders.
+
+    Raises:
+        DataError: a path does not exist, a folder has no film, or `split` without a manifest.
+    """
+    if len(inputs) == 1 and is_manifest(inputs[0]):
+        manifest = read_manifest(inputs[0], tables=("images",))  # reports are not even opened
+        return manifest_films(manifest.split(split) if split else manifest)
+    if split:
+        raise DataError("--split: expected one manifest folder, got films or several folders")
+    return film_list(inputs)
+
+
+def is_manifest(path: Path) -> bool:
+    """Whether a path is a manifest folder; a prediction folder has an images.csv, too."""
+    has_table = (path / "images.csv").is_file() or (path / "images.parquet").is_file()
+    return has_table and not (path / DESCRIPTION).is_file()
+
+
+def film_files(path: Path) -> Mapping[str, Path]:
+    """image_id -> film file, for a manifest or a folder of films.
+
+    Raises:
+        DataError: neither of the two.
+    """
+    return {film.image_id: film.file for film in films_to_predict([path])}
+
+
+def manifest_films(manifest: Manifest) -> list[FilmToPredict]:
+    """The films of a manifest, under their own ids."""
+    return [
+        FilmToPredict(image_id=image_id, file=file, path=path)
+        for image_id, file, path in zip(
+            manifest.images["image_id"],
+            manifest.film_paths(),
+            manifest.images["path"],
+            strict=True,
+        )
+    ]
+
+
+def film_list(inputs: Sequence[Path]) -> list[FilmToPredict]:
+    """Files as they are, and all films below the folders.
+
+    The id is the file's name without its extension. Where two films share one, it is the path below
+    the folder without its extension.
+
+    Raises:
+        DataError: a path does not exist, a folder has no film, or two films have the same id.
+    """
+    found: list[tuple[Path, str]] = []
+    problems = []
+    for given in inputs:
+        if given.is_dir():
+            below = sorted(
+                path
+                for path in given.rglob("*")
+                if path.is_file() and path.suffix.lower() in FILM_SUFFIXES
+            )
+            found += [(path, path.relative_to(given).as_posix()) for path in below]
+            if not below:
+                problems.append(
+                    Problem(str(given), expected=f"films ({', '.join(FILM_SUFFIXES)})", got="none")
+                )
+        elif given.is_file():
+            found.append((given, given.name))
+        else:
+            problems.append(Problem(str(given), expected="a film or a folder", got="no such path"))
+    if problems:
+        raise DataError.from_problems(problems)
+    stems = pd.Series([Path(shown).stem for _, shown in found], dtype="str")
+    is_shared = stems.duplicated(keep=False)
+    films = [
+        FilmToPredict(
+            image_id=str(Path(shown).with_suffix("")) if shared else stem,
+            file=path,
+            path=shown,
+        )
+        for (path, shown), stem, shared in zip(found, stems, is_shared, strict=True)
+    ]
+    ids = pd.Series([film.image_id for film in films], dtype="str")
+    if ids.duplicated().any():
+        twice = str(ids[ids.duplicated()].iloc[0])
+        raise DataError(
+            f"films: expected different names, got two with the id {twice!r}; rename one, or "
+            "predict the folders one by one"
+        )
+    return films

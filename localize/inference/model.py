@@ -1,0 +1,208 @@
+"""`Model`: a bundle on a device, ready to predict films. Everything that predicts uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from data_manifests.films.read_film import Film
+from data_manifests.support.errors import ConfigError, DataError
+from detector.core import Core, torch_core
+from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
+from detector.proposals import best_rois
+from detector.run.device import warn_of_slow_bfloat16
+from localize.bundle.bundle import Bundle
+from localize.inference.answer import SEVERITY_BOXES, answer_film
+from localize.inference.choices import OnError
+from localize.inference.film_list import FilmToPredict, films_to_predict
+from localize.inference.film_regions import FilmRegions, rank_films
+from localize.inference.options import PredictOptions
+from localize.inference.pictures import Picture, film_of_picture
+from localize.prediction.film_prediction import FilmPrediction, SkippedFilm
+
+READ_THREADS = 2
+
+
+class Model:
+    """A bundle, the options of a prediction and a device.
+
+    Its networks are moved to the device. The detector's convolutions are prepared once, here.
+
+    Args:
+        bundle: as `load_bundle` gives it.
+        options: see `PredictOptions`.
+        device: the CPU by default.
+
+    Raises:
+        ConfigError: `engine` is `onnx` and the extra of that name is not installed.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        options: PredictOptions | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self.bundle = bundle
+        self.options = options or PredictOptions()
+        self.device = device or torch.device("cpu")
+        bundle.detector.to(self.device)
+        bundle.localizer.to(self.device)
+        self._core = _core(bundle, self.options, self.device)
+
+    def __repr__(self) -> str:
+        return f"Model(bundle {self.bundle_id[:12]}, {self.device}, {self.options.ranking} ranking)"
+
+    @property
+    def bundle_id(self) -> str:
+        """SHA-256 that names the bundle, its weights and its calibration."""
+        return self.bundle.bundle_id
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """The attributes that the model predicts, in the order of its lexicon."""
+        return self.bundle.words.keywords
+
+    def predict(self, film: Picture, *, image_id: str = "") -> FilmPrediction:
+        """Predict one film.
+
+        Args:
+            film: a path, a PIL image, a numpy array or a torch tensor; see `film_of_picture` for
+                shapes, types and ranges.
+            image_id: the film's id; by default the file's name without extension, or `film`.
+
+        Raises:
+            DataError: the file cannot be read, or the picture is not a film.
+        """
+        source: Path | Film
+        if isinstance(film, str | Path):
+            source = Path(film)
+            listed = FilmToPredict(image_id or source.stem, source, source.name)
+        else:
+            source = film_of_picture(film)
+            listed = FilmToPredict(image_id or "film", Path(), "")
+        found = next(self._answers([listed], [source], replace(self.options, skip_errors=False)))
+        if isinstance(found, SkippedFilm):
+            raise DataError(found.error)
+        if isinstance(source, Film):
+            return replace(found, file=None, picture=source.pixels)
+        return found
+
+    def predict_many(
+        self,
+        films: Path | str | Iterable[Path | str],
+        *,
+        batch_size: int = 8,
+        on_error: OnError = "raise",
+    ) -> Iterator[FilmPrediction | SkippedFilm]:
+        """Predict film after film; the next ones are read meanwhile.
+
+        The results are those of `pneumoloc predict` with the same batch size. Memory does not grow
+        with the number of films.
+
+        Args:
+            films: files, folders of films, or one manifest folder.
+            batch_size: films that go through the networks together.
+            on_error: with `skip` an unreadable film gives a `SkippedFilm`.
+
+        Raises:
+            DataError: a path does not exist, or a film cannot be read with `on_error="raise"`.
+            ConfigError: another word for `on_error`.
+        """
+        if on_error not in ("raise", "skip"):
+            raise ConfigError(f"on_error: expected raise or skip, got {on_error!r}")
+        options = replace(self.options, batch_size=batch_size, skip_errors=on_error == "skip")
+        paths = [films] if isinstance(films, str | Path) else films
+        listed = films_to_predict([Path(path) for path in paths])
+        return self._answers(listed, [film.file for film in listed], options)
+
+    def predict_listed(
+        self, films: Sequence[FilmToPredict]
+    ) -> Iterator[FilmPrediction | SkippedFilm]:
+        """Predict films with the model's own options, in order, as `predict_many` does.
+
+        Raises:
+            DataError: a film cannot be read and `skip_errors` is false.
+        """
+        return self._answers(films, [film.file for film in films], self.options)
+
+    def regions(self, files: Sequence[Path], *, limit: int) -> Iterator[FilmRegions]:
+        """The best `limit` regions of each film, before calibration and cut-off.
+
+        Raises:
+            DataError: a film cannot be read.
+        """
+        for streamed, found in self._ranked(files, limit, self.options):
+            if found is None:
+                raise _with_path(streamed, files)
+            yield found
+
+    def _answers(
+        self,
+        films: Sequence[FilmToPredict],
+        sources: Sequence[Path | Film],
+        options: PredictOptions,
+    ) -> Iterator[FilmPrediction | SkippedFilm]:
+        limit = max(options.max_boxes, SEVERITY_BOXES)
+        for streamed, regions in self._ranked(sources, limit, options):
+            film = films[streamed.row]
+            if regions is None:
+                if not options.skip_errors:
+                    raise _with_path(streamed, sources)
+                yield SkippedFilm(film.image_id, film.path, str(streamed.error))
+                continue
+            answer = answer_film(film.image_id, regions, self.bundle, options)
+            guard, image = self.bundle.guard, streamed.image
+            warning = "" if guard is None or image is None else guard.warning(image[0].numpy())
+            yield replace(answer, path=film.path, file=film.file, warning=warning)
+
+    def _ranked(
+        self, sources: Sequence[Path | Film], limit: int, options: PredictOptions
+    ) -> Iterator[tuple[StreamedFilm, FilmRegions | None]]:
+        """Each film with its regions, None where it cannot be read; in order, read ahead."""
+        bundle = self.bundle
+        stream = stream_films(
+            sources,
+            range(len(sources)),
+            image_size=bundle.detector_config.image_size,
+            threads=READ_THREADS,
+            ahead=2 * options.batch_size,
+        )
+        for batch in batches_of_one_size(stream, options.batch_size):
+            if batch[0].error is not None:
+                yield batch[0], None
+                continue
+            tensors = [film.image.to(self.device) for film in batch if film.image is not None]
+            rois = best_rois(bundle.detector, tensors, options.proposals, self._core)
+            found = rank_films(
+                bundle.localizer,
+                rois,
+                batch,
+                bundle.localizer_config,
+                ranking=options.ranking,
+                limit=limit,
+            )
+            yield from zip(batch, found, strict=True)
+
+
+def _core(bundle: Bundle, options: PredictOptions, device: torch.device) -> Core:
+    """What runs the detector's convolutions."""
+    if options.engine == "onnx":
+        from detector.onnx_core import onnx_core  # an extra: imported only where asked for
+
+        return onnx_core(bundle.detector)
+    if options.precision == "bfloat16":
+        warn_of_slow_bfloat16(device)
+    return torch_core(bundle.detector, options.precision)
+
+
+def _with_path(film: StreamedFilm, sources: Sequence[Path | Film]) -> DataError:
+    """The problems of an unreadable film, with its whole path and what to do."""
+    fix = "--on-error skip (on_error='skip' in Python) leaves it out"
+    problems = film.error.problems if film.error is not None else ()
+    return DataError.from_problems(
+        [replace(one, file=str(sources[film.row]), fix=one.fix or fix) for one in problems]
+    )
