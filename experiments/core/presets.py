@@ -11,7 +11,7 @@ from pydantic import Field
 from data_manifests.support.errors import ConfigError
 from data_manifests.support.settings import load_settings
 from detector.config import DetectorConfig, DetectorTrainConfig, Frozen
-from detector.proposals import FeatureKind
+from detector.feature_kind import FeatureKind
 from experiments.methods.classifier import ClassifierSettings
 from experiments.methods.method import MethodSpec
 from localize.pipeline.phantom_stages import PhantomSize
