@@ -40,11 +40,11 @@ def prepare(out, *overrides):
 def test_a_detector_is_trained_once_and_refused_for_other_settings(tmp_path, monkeypatch):
     trained = []
 
-    def train(train, val, run, **settings):
+    def train(films, run, **settings):
         run.mkdir()
         trained.append(settings)
 
-    monkeypatch.setattr(stages, "train_detector", train)
+    monkeypatch.setattr(stages, "train_from_config", train)
     for _ in range(2):
         with pytest.raises(Stop):
             prepare(tmp_path)

@@ -1,12 +1,12 @@
-"""`FilmAnswer`: its fit is the optimum it should be, and rests on what is known alone."""
+"""`FilmHead`: its fit is the optimum, and uses known targets only."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from localize.network.film_answer import INVERSE_PENALTY, MIN_EXAMPLES, FilmAnswer, fit_film_answer
 from localize.network.film_evidence import WIDTH
+from localize.network.film_head import INVERSE_PENALTY, MIN_EXAMPLES, FilmHead, fit_film_head
 
 FILMS, KEYWORDS = 200, 3
 
@@ -21,9 +21,9 @@ def examples() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return evidence, targets, mask
 
 
-def fitted(evidence, targets, mask) -> FilmAnswer:
-    answer = FilmAnswer(targets.shape[1])
-    fit_film_answer(answer, evidence, targets, mask)
+def fitted(evidence, targets, mask) -> FilmHead:
+    answer = FilmHead(targets.shape[1])
+    fit_film_head(answer, evidence, targets, mask)
     return answer
 
 
