@@ -24,7 +24,7 @@ from localize.inference.predict_films import predict_films
 from localize.pipeline.make_bundle import make_bundle
 from localize.pipeline.other_images import Pixels, other_images
 from localize.prediction.tables import Prediction
-from localize.severity.fit import SeverityFit, evaluate_severity
+from localize.severity.agreement import SeverityAgreement, evaluate_severity
 
 METHOD = "proposed_frozen"  # whose attention is shipped, with the detector of RSNA's boxes
 GUARD_SOURCES = ("rsna_nih_fullframe",)  # masked films are no films as they come
@@ -57,7 +57,7 @@ class ShippedResult:
     evaluations: dict[str, Evaluation]
     against_normal: Evaluation
     groups: list[Group]
-    severity: list[SeverityFit]
+    severity: list[SeverityAgreement]
     flagged: dict[str, float]
     calls: pd.DataFrame
 

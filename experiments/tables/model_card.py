@@ -17,7 +17,7 @@ from experiments.core.ship import MIN_GROUP, ShippedResult
 from experiments.figures.drawing import COLOURS, figure_at
 from experiments.tables.rows import estimate_cell
 from localize.evaluation.report import Evaluation
-from localize.severity.fit import SeverityFit
+from localize.severity.agreement import SeverityAgreement
 
 COMMAND = (
     "pneumoloc experiment ship --data DATA --reports REPORTS --out WORK --results docs/results"
@@ -131,7 +131,7 @@ def _counts(evaluation: Evaluation) -> str:
     return f"{films.evaluated} ({films.patients}), {films.with_boxes}, {films.true_boxes}"
 
 
-def _severity_rows(fits: Sequence[SeverityFit]) -> list[list[object]]:
+def _severity_rows(fits: Sequence[SeverityAgreement]) -> list[list[object]]:
     return [
         [
             fit.score,

@@ -14,7 +14,7 @@ from experiments.tables.rows import estimate_cell
 from experiments.tables.severity_figure import SeverityPoints, draw_severity
 from experiments.tables.zones import ZoneRow
 from localize.evaluation.bootstrap import Estimate
-from localize.severity.fit import SeverityFit
+from localize.severity.agreement import SeverityAgreement
 
 PAPER_ATTRIBUTES = "The paper reports 95.6 % accuracy and AUC .84 on MIMIC-CXR."
 PAPER_SEVERITY = (
@@ -37,7 +37,7 @@ class SeverityRow:
     """One score against one target; errors are given in the target's unit and as shares of it."""
 
     target: Target
-    fit: SeverityFit
+    fit: SeverityAgreement
 
 
 @dataclass(frozen=True)
