@@ -1,26 +1,17 @@
-// Maps of where the regions of a film answer to keywords.
+// Maps of where the regions of a film fit the words asked for.
 const CELLS = 160; // along the film's longer side; the browser smooths the rest
-// Violet to yellow; the paint is as thick as the value, so that the film shows where nothing answers.
+// Violet to yellow; the paint is as thick as the value, so that the film shows where nothing fits.
 const STOPS = [[88, 28, 135], [162, 28, 175], [225, 62, 120], [251, 146, 60], [253, 224, 71]];
 const THICKEST = 200; // of 255
 
-// How each region answers to several keywords: the mean of its answers, not below 0.
-export function phraseAnswers(answers, keywords) {
-  const columns = keywords.map((word) => answers.keywords.indexOf(word)).filter((k) => k >= 0);
-  return answers.regions.map((region) => {
-    const sum = columns.reduce((total, k) => total + region.answers[k], 0);
-    return columns.length ? Math.max(sum / columns.length, 0) : 0;
-  });
-}
-
-// The sum over regions of weight alpha times answer, on a grid over the film; largest value 1.
-export function heat(answers, values, width, height) {
+// The sum over regions of weight alpha times match, on a grid over the film; largest value 1.
+export function heat(regions, width, height) {
   const scale = CELLS / Math.max(width, height);
   const columns = Math.max(1, Math.round(width * scale));
   const rows = Math.max(1, Math.round(height * scale));
   const grid = new Float32Array(columns * rows);
-  answers.regions.forEach((region, k) => {
-    const weight = values[k] * Math.sqrt(region.alpha); // the root lets weaker regions be seen
+  regions.forEach((region) => {
+    const weight = region.match * Math.sqrt(region.alpha); // the root lets weaker regions be seen
     if (!(weight > 0)) return;
     const [x1, y1, x2, y2] = region.xyxy.map((value) => value * scale);
     const [cx, cy, rx, ry] = [(x1 + x2) / 2, (y1 + y2) / 2, (x2 - x1) / 2, (y2 - y1) / 2];
