@@ -241,6 +241,17 @@ def _check_data(train: Manifest, val: Manifest) -> None:
                 fix="run `pneumoloc manifest split`",
             )
         )
+    equal = set(train.images["sha256"]) & set(val.images["sha256"]) - {""}
+    if equal:
+        problems.append(
+            Problem(
+                file="images.csv",
+                field="sha256",
+                expected="train and val without a common film",
+                got=f"{len(equal)} film files in both",
+                fix="merge their patients, then run `pneumoloc manifest split`",
+            )
+        )
     if problems:
         raise DataError.from_problems(problems)
 

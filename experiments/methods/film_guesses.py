@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data_manifests.tables.columns import BOX_LABEL
 from detector.run.provenance import provenance
 from localize.prediction.tables import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
 
-LABEL = "opacity"
 MIN_SIDE_PX = 0.5  # as in `predict_films`: thinner cannot be drawn
 Floats = NDArray[np.float64]
 
@@ -47,7 +47,7 @@ def guess_prediction(
             x1, y1, x2, y2 = film.xyxy[k].round(3).tolist()
             if x2 - x1 >= MIN_SIDE_PX and y2 - y1 >= MIN_SIDE_PX:
                 score = float(film.scores[k])
-                boxes.append((film.image_id, x1, y1, x2, y2, score, None, None, LABEL, ""))
+                boxes.append((film.image_id, x1, y1, x2, y2, score, None, None, BOX_LABEL, ""))
     numbers = dict.fromkeys(("width", "height", "p_pneumonia", "severity"), "float64")
     return Prediction(
         images=pd.DataFrame(images, columns=list(IMAGE_COLUMNS)).astype(numbers),
