@@ -59,10 +59,11 @@ def train(
 
     settings = load_settings(DetectorSettings, config, override or ())
 
+    from detector.boxed_films import BoxedFilms
     from detector.detector import read_detector_config
     from detector.run.device import choose_device
     from detector.run.training_run import has_checkpoint
-    from detector.train import train_detector
+    from detector.train_from_config import train_from_config
 
     chosen = choose_device(device)
     if has_checkpoint(out) and not resume:
@@ -74,10 +75,8 @@ def train(
     if initial is not None:  # its network, but for what is given
         given = {name: getattr(detector, name) for name in detector.model_fields_set}
         detector = read_detector_config(initial).model_copy(update=given)
-    films = _read_manifests(manifest)
-    result = train_detector(
-        films.split("train"),
-        films.split("val"),
+    result = train_from_config(
+        BoxedFilms.of(_read_manifests(manifest)),
         out,
         config=detector,
         training=settings.training,
