@@ -123,9 +123,9 @@ def write_page(table: Table2, folder: Path, stem: str) -> str:
     return text
 
 
-def _read_fit(row: Mapping[str, Any]) -> SeverityFit:
+def _read_fit(row: Mapping[str, Any]) -> SeverityAgreement:
     """The inverse of `_json` in the target's unit."""
-    return SeverityFit(
+    return SeverityAgreement(
         score=row["score"],
         films=row["films"],
         patients=row["patients"],
