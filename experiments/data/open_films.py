@@ -16,6 +16,7 @@ import pandas as pd
 
 from data_manifests.support.atomic import file_sha256
 from data_manifests.support.csv_file import read_text_csv
+from data_manifests.tables.columns import BOX_LABEL
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest
 from data_manifests.tables.split import split_around, split_manifest
@@ -94,7 +95,7 @@ def rsna_manifest(folder: Path, label: str) -> Manifest:
         {
             "image_id": boxes["image"].map(lambda path: Path(path).stem),
             **{corner: boxes[corner] for corner in ("x1", "y1", "x2", "y2")},
-            "label": "opacity",
+            "label": BOX_LABEL,
             "annotator": boxes["source"],
             "visible": boxes["mask_coverage"] if "mask_coverage" in boxes else "1",
         }
@@ -179,7 +180,7 @@ def _covid(folder: Path) -> Manifest:
             {
                 "image_id": boxes["image"].map(lambda path: Path(path).stem),
                 **{corner: boxes[corner] for corner in ("x1", "y1", "x2", "y2")},
-                "label": "opacity",
+                "label": BOX_LABEL,
                 "annotator": boxes["kind"],
             }
         ),
