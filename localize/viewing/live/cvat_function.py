@@ -78,11 +78,11 @@ class CvatFunction:
 
 def create(model: str, max_boxes: int = 5, device: str = "auto") -> CvatFunction:
     """The function for a bundle: `-p model=str:BUNDLE -p max_boxes=int:5 -p device=str:cpu`."""
+    from data_manifests.tables.columns import BOX_LABEL
     from detector.run.device import choose_device
     from localize.bundle.bundle import load_bundle
-    from localize.inference.answer import LABEL
     from localize.inference.model import Model
     from localize.inference.options import PredictOptions
 
     options = PredictOptions(max_boxes=max_boxes)
-    return CvatFunction(Model(load_bundle(Path(model)), options, choose_device(device)), LABEL)
+    return CvatFunction(Model(load_bundle(Path(model)), options, choose_device(device)), BOX_LABEL)

@@ -65,13 +65,13 @@ def create_app(model: str, *, max_boxes: int = 5, device: str = "auto") -> Any: 
     """
     from label_studio_ml.api import init_app
 
+    from data_manifests.tables.columns import BOX_LABEL
     from detector.run.device import choose_device
     from localize.bundle.bundle import load_bundle
-    from localize.inference.answer import LABEL
     from localize.inference.model import Model
     from localize.inference.options import PredictOptions
 
     options = PredictOptions(max_boxes=max_boxes)
     loaded = Model(load_bundle(Path(model)), options, choose_device(device))
-    backend = type("PneumolocBackend", (PneumolocBackend,), {"model": loaded, "label": LABEL})
+    backend = type("PneumolocBackend", (PneumolocBackend,), {"model": loaded, "label": BOX_LABEL})
     return init_app(model_class=backend)
