@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from data_manifests.support.choices import LeakName
 from localize.cli.formats import register as register_formats
 from localize.cli.model import bundle_app, localize_app
 from localize.cli.predict import predict
@@ -47,7 +48,7 @@ def evaluate(
         Path | None, typer.Option(help="Manifest of the training: refuse shared patients.")
     ] = None,
     allow_leak: Annotated[
-        list[str] | None, typer.Option(help="A leak to accept by name, for example nih-rsna.")
+        list[LeakName] | None, typer.Option(help="A leak to accept; may repeat.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     replicates: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,

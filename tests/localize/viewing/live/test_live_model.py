@@ -39,5 +39,5 @@ def test_opened_image_gives_the_same_boxes_as_its_file(model, film, mode):
 
 
 def test_image_that_is_no_film_is_refused(model):
-    with pytest.raises(DataError, match="16 pixels"):
+    with pytest.raises(DataError, match="1,024 pixels"):
         model.annotate_image(Image.new("L", (8, 8)))
