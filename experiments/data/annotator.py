@@ -43,7 +43,7 @@ def correct_film(
     Args:
         film: as it went out, in film pixels.
         truth: (N, 4) the true boxes, film pixels; what the annotator sees on the film.
-        habits: how boxes are judged and drawn.
+        habits: how boxes are accepted and drawn.
         random: draws the overlooked opacities and the hand's errors.
     """
     iou = iou_matrix(film.xyxy, truth)
