@@ -16,7 +16,7 @@ import pandas as pd
 
 from data_manifests.support.atomic import file_sha256
 from data_manifests.support.csv_file import read_text_csv
-from data_manifests.tables.columns import CORNERS
+from data_manifests.tables.columns import BOX_LABEL, CORNERS
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest
 from data_manifests.tables.split import split_around, split_manifest
@@ -104,7 +104,7 @@ def _boxes(boxes: pd.DataFrame, annotator: pd.Series) -> pd.DataFrame:
     """`boxes.csv` of a table of boxes."""
     image_id = boxes["image"].map(lambda path: Path(path).stem)
     corners = boxes[list(CORNERS)]
-    return corners.assign(image_id=image_id, label="opacity", annotator=annotator)
+    return corners.assign(image_id=image_id, label=BOX_LABEL, annotator=annotator)
 
 
 def _rsna_label(film: pd.Series) -> str:

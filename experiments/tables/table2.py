@@ -15,7 +15,7 @@ from experiments.tables.rows import estimate_cell, read_list
 from experiments.tables.severity_figure import SeverityPoints, draw_severity
 from experiments.tables.zones import ZoneRow
 from localize.evaluation.bootstrap import Estimate
-from localize.severity.fit import SeverityFit
+from localize.severity.agreement import SeverityAgreement
 
 PAPER_ATTRIBUTES = "The paper reports 95.6 % accuracy and AUC .84 on MIMIC-CXR."
 PAPER_SEVERITY = (
@@ -54,7 +54,7 @@ class SeverityRow:
     """One score against one target, in the target's unit."""
 
     target: Target
-    fit: SeverityFit
+    fit: SeverityAgreement
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,9 @@ def write_page(table: Table2, folder: Path, stem: str) -> str:
     return text
 
 
-def _read_fit(row: Mapping[str, Any]) -> SeverityFit:
+def _read_fit(row: Mapping[str, Any]) -> SeverityAgreement:
     """The inverse of `_json` in the target's unit."""
-    return SeverityFit(
+    return SeverityAgreement(
         score=row["score"],
         films=row["films"],
         patients=row["patients"],

@@ -20,7 +20,7 @@ from experiments.tables.severity_figure import SeverityPoints, severity_points
 from experiments.tables.table2 import COVID, TARGETS, SeverityRow, Table2, Target
 from experiments.tables.zones import zone_rows
 from localize.prediction.tables import Prediction
-from localize.severity.fit import evaluate_severity
+from localize.severity.agreement import evaluate_severity
 
 
 @dataclass(frozen=True)

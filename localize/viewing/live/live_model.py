@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from data_manifests.tables.columns import BOX_LABEL
 from localize.bundle.bundle import load_bundle
 from localize.formats.hub.annotations import FilmAnnotation
 from localize.formats.hub.from_tables import annotations_from_prediction
-from localize.inference.answer import LABEL
 from localize.inference.model import Model
 from localize.inference.options import PredictOptions
 from localize.prediction.film_tables import prediction_of_films
@@ -22,7 +22,7 @@ class LiveModel:
 
     def __init__(self, folder: Path, device: torch.device, *, max_boxes: int) -> None:
         self._model = Model(load_bundle(folder), PredictOptions(max_boxes=max_boxes), device)
-        self.labels = (LABEL,)
+        self.labels = (BOX_LABEL,)
         self.keywords = self._model.keywords
         self.version = self._model.bundle_id
 
