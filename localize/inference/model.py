@@ -197,7 +197,7 @@ class Model:
 def _core(bundle: Bundle, options: PredictOptions, device: torch.device) -> Core:
     """What runs the detector's convolutions."""
     if options.engine == "onnx":
-        from detector.onnx_core import onnx_core  # an extra: imported only where asked for
+        from detector.onnx_core import onnx_core  # an optional package
 
         return onnx_core(bundle.detector)
     if options.precision == "bfloat16":

@@ -222,7 +222,8 @@ def test_a_film_that_cannot_be_read_is_named(tmp_path, workers):
     (tmp_path / "m" / "film2.png").write_bytes(b"")
     with pytest.raises(DataError) as caught:
         train(films, tmp_path / "run", workers=workers)
-    assert str(caught.value).startswith("film2.png: expected PNG, JPEG or DICOM data, got an empty")
+    assert str(caught.value).startswith("film2.png: expected PNG, JPEG, TIFF, BMP, WebP or DICOM")
+    assert "got an empty file" in str(caught.value)
 
 
 def test_fine_tuning_starts_from_the_weights_at_any_film_size(films, whole, tmp_path):
