@@ -15,9 +15,9 @@ import detector.train as module
 from data_manifests.support.errors import CheckpointError, ConfigError, DataError, Interrupted
 from detector.boxed_films import BoxedFilms
 from detector.detector import load_detector
+from detector.network.weights import weights_sha256
 from detector.train import train_detector
 from detector.train_from_config import train_from_config
-from detector.weights import weights_sha256
 from tests.detector.films import make_films, tiny_config, tiny_training
 
 pytestmark = pytest.mark.slow
@@ -188,7 +188,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(films, whole, tmp_p
 
 
 def test_pretrained_weights_are_built_in_and_remembered(films, tmp_path):
-    from detector.backbones import build_backbone
+    from detector.network.backbones import build_backbone
 
     torch.manual_seed(4)
     body = build_backbone("efficientnet_lite0", fpn_width=16, pretrained=True).body

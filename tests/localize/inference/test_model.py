@@ -10,7 +10,7 @@ from PIL import Image
 from data_manifests.films.read_film import read_film
 from data_manifests.support.errors import ConfigError, DataError
 from detector import film_stream
-from detector.core import torch_core
+from detector.network.core import torch_core
 from detector.proposals import ProposalOptions
 from localize.bundle.bundle import load_bundle
 from localize.inference import model as module
