@@ -15,8 +15,8 @@ from data_manifests.phantom.generate import SplitShares, build_phantom
 from data_manifests.support.atomic import write_json
 from data_manifests.tables.manifest import Manifest, read_manifest
 from detector.config import DetectorConfig
-from detector.model import build_detector
-from detector.weights import weights_sha256
+from detector.network.model import build_detector
+from detector.network.weights import weights_sha256
 from experiments.benchmark.attention import KEYWORDS, random_words
 from experiments.benchmark.sizes import Bench, BenchmarkSize
 from localize.bundle.calibration import Calibration

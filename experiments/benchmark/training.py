@@ -20,7 +20,7 @@ from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import Manifest
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read
-from detector.model import build_detector
+from detector.network.model import build_detector
 from detector.optimization import (
     average_weights,
     build_optimizer,

@@ -17,9 +17,9 @@ from data_manifests.support.errors import DataError
 from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.leaks import refuse_overlap_leaks
 from data_manifests.tables.manifest import Manifest
-from detector.backbones import load_backbone_weights
 from detector.config import DetectorTrainConfig
 from detector.dataset import FilmDataset, FilmKey, draw_weights, epoch_order
+from detector.network.backbones import load_backbone_weights
 from detector.optimization import learning_rate
 from detector.run.provenance import manifest_sha256, provenance
 from experiments.methods.classifier import (

@@ -60,8 +60,9 @@ def drafts(
     from data_manifests.support.atomic import write_text
     from data_manifests.support.errors import ConfigError
     from localize.prediction.tables import read_prediction
-    from localize.viewing.drafts.drafts import DraftOptions, draft_films
-    from localize.viewing.drafts.text import drafts_as_json, drafts_as_text
+    from localize.viewing.drafts.draft_files import drafts_as_json, drafts_as_text
+    from localize.viewing.drafts.draft_film import draft_films
+    from localize.viewing.drafts.film_draft import DraftOptions
 
     if out.suffix not in (".json", ".txt"):
         raise ConfigError(f"--out: expected a .json or .txt file, got {out.name!r}")
