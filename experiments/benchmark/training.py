@@ -1,4 +1,4 @@
-"""Detector training beside torchvision's plain reference loop, and how long both wait for films."""
+"""Detector training beside torchvision's reference loop, with the time both wait for films."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def detector_rows(bench: Bench) -> Iterator[BenchmarkRow]:
 
 
 class _Loop(ABC):
-    """A training that goes on step by step, and how long it waited for films."""
+    """A training in steps, and the time it waited for films."""
 
     def __init__(self, steps: int) -> None:
         self._steps = steps

@@ -1,4 +1,4 @@
-"""`train_classifier`: film labels to a classifier; the best epoch by validation AUC is kept."""
+"""`train_classifier`: film labels to a classifier, saved at its highest validation AUC."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from experiments.methods.classifier import (
     write_classifier,
 )
 
-RESULT = "classifier.json"  # written last: a folder without it is unfinished
+RESULT = "classifier.json"
 CLIP_NORM = 5.0
 logger = logging.getLogger(__name__)
 
@@ -45,10 +45,10 @@ def train_classifier(
     backbone_weights: Path | None,
     device: torch.device,
 ) -> None:
-    """Train on the film labels of `train`; films whose label is not known take no part.
+    """Train on the film labels of `train`; films without a known label are left out.
 
-    Writes `classifier.safetensors` and `classifier.json`. The same seed gives the same weights. A
-    training that was interrupted starts again: it takes minutes.
+    Writes `classifier.safetensors` and `classifier.json`. The same seed gives the same weights. An
+    interrupted training starts again: it takes minutes.
 
     Raises:
         DataError: films of one kind only, a patient on both sides, or an unreadable film.
@@ -57,7 +57,7 @@ def train_classifier(
     train, val = (_labelled(part, name) for part, name in ((train, "train"), (val, "val")))
     training, config = settings.training, settings.classifier
     torch_state = torch.random.get_rng_state()
-    torch.manual_seed(training.seed)  # initial weights; given back below
+    torch.manual_seed(training.seed)  # of the initial weights; the state is restored below
     model, backbone = build_classifier(config)
     torch.random.set_rng_state(torch_state)
     if backbone_weights is not None:
@@ -148,7 +148,7 @@ def _batches(films: FilmDataset, size: int) -> Iterator[list[torch.Tensor]]:
 
 
 def _labelled(manifest: Manifest, name: str) -> Manifest:
-    """The films whose label is known; both kinds must be there."""
+    """The films with a known label; both classes must occur."""
     labels = film_labels(manifest)
     known = np.isfinite(labels)
     positives = int((labels[known] == 1).sum())
