@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from attributes.grammar.assertion import Decision, decide_assertions
-from attributes.grammar.binding import Bound, bind_modifiers, share_place
+from attributes.grammar.binding import Bound, bind_modifiers, is_placed, share_place
 from attributes.grammar.clauses import split_clauses
 from attributes.grammar.context import read_in_context
 from attributes.grammar.enumeration import enumerated_sides
@@ -23,7 +23,7 @@ CACHED_SENTENCES = 50_000
 # Longer sentences are not cached, so that the cache stays small whatever the text.
 MAX_CACHED_CHARACTERS = 400
 # A report without findings is unread if fewer of its words than this are in the lexicon.
-MIN_KNOWN_SHARE = 0.2
+MIN_KNOWN_SHARE = 0.12
 MAX_LOOKED_AT = 20_000  # characters of a part in which known words are looked for
 
 
@@ -238,7 +238,9 @@ def _share_with_explanations(
         sources = [
             other
             for other in bound
-            if other < index and _may_explain(other, decisions.get(other), decision)
+            if other < index
+            and _may_explain(other, decisions.get(other), decision)
+            and (other in decisions or is_placed(bound[other], grammar))
         ]
         if sources:
             share_place(bound, sources[-1], index, grammar)
