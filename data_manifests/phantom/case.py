@@ -1,4 +1,4 @@
-"""One phantom film from (seed, index): the same pixels and words whoever makes it, in any order."""
+"""`make_case`: one phantom film from (seed, index), the same in any order and process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data_manifests.phantom.anatomy import Anatomy, Body, draw_anatomy, place_body
+from data_manifests.phantom.anatomy import Anatomy, draw_anatomy
+from data_manifests.phantom.body import Body, place_body
 from data_manifests.phantom.distractors import draw_distractors
 from data_manifests.phantom.domains import DOMAIN_NAMES, Domain, domain_at
 from data_manifests.phantom.exposure import Exposure, GreyLevels, draw_exposure, expose, quantize
@@ -22,7 +23,7 @@ from data_manifests.support.errors import ConfigError
 MIN_SIZE, MAX_SIZE = 64, 4096
 NO_OPACITY = OpacityPlan(extent="", texture="", blobs=(), softness=0.0)
 
-# One random stream per question, so that a change in one part leaves the others as they were.
+# One random stream for each part, so that a change in one part leaves the others as they were.
 (
     _PATIENT,
     _VISITS,
@@ -60,7 +61,7 @@ class PhantomOptions:
         if not MIN_SIZE <= self.size <= MAX_SIZE:
             problems.append(f"size: expected {MIN_SIZE}..{MAX_SIZE} pixels, got {self.size}")
         if self.domain not in DOMAIN_NAMES:
-            problems.append(f"domain: expected one of {DOMAIN_NAMES}, got {self.domain!r}")
+            problems.append(f"domain: expected A or B, got {self.domain!r}")
         if not 0.0 <= self.shift <= 1.0:
             problems.append(f"shift: expected 0..1, got {self.shift}")
         if self.seed < 0:
@@ -207,7 +208,7 @@ def render_pixels(
 
 
 def _rng(options: PhantomOptions, stream: int, index: int) -> np.random.Generator:
-    """A generator of its own for each (seed, hospital, question, number).
+    """A separate generator for each (seed, hospital, part, number).
 
     The hospital is part of the key: at shift 0 the two have equal distributions but not equal
     films, so training on one and testing on the other stays honest. The shift is not part of it:

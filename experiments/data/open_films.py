@@ -16,13 +16,24 @@ import pandas as pd
 
 from data_manifests.support.atomic import file_sha256
 from data_manifests.support.csv_file import read_text_csv
+from data_manifests.tables.columns import BOX_LABEL, CORNERS
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest
 from data_manifests.tables.split import split_around, split_manifest
-from experiments.tables.zones import ZONE_COLUMNS
 
 MIN_VISIBLE = 0.45  # share of a box that the lung mask must leave, else the opacity is cut away
 OPACITY_KIND = "per_lung_opacity"
+# Borghesi & Maroldi 2020: zones A to C are the right lung from above, D to F the left; 0 to 3 each.
+BRIXIA_ZONES = {
+    "A": "right upper",
+    "B": "right middle",
+    "C": "right lower",
+    "D": "left upper",
+    "E": "left middle",
+    "F": "left lower",
+}
+SENIOR, JUNIOR = "brixia_S_", "brixia_J_"
+ZONE_COLUMNS = tuple(f"{reader}{zone}" for reader in (SENIOR, JUNIOR) for zone in BRIXIA_ZONES)
 # Further scores of the same films, and days since the first symptom or admission.
 MORE_SCORES = (
     "covidnet_geographic",
@@ -67,28 +78,10 @@ def rsna_manifest(folder: Path, label: str) -> Manifest:
     films, boxes = read_text_csv(folder / "metadata.csv"), read_text_csv(folder / "boxes.csv")
     films = films[films["patient_id"] != ""].reset_index(drop=True)
     boxes = boxes[boxes["image"].isin(set(films["image"]))]
-    image_id = films["image"].map(lambda path: Path(path).stem)
-    images = pd.DataFrame(
-        {
-            "image_id": image_id,
-            "patient_id": films["patient_id"],
-            "study_id": image_id,
-            "path": films["image"],
-            "view": films["view"],
-            "width": films["width"],
-            "height": films["height"],
-            "source": folder.name,
-        }
-    )
-    box_table = pd.DataFrame(
-        {
-            "image_id": boxes["image"].map(lambda path: Path(path).stem),
-            **{corner: boxes[corner] for corner in ("x1", "y1", "x2", "y2")},
-            "label": "opacity",
-            "annotator": boxes["source"],
-            "visible": boxes["mask_coverage"] if "mask_coverage" in boxes else "1",
-        }
-    )
+    images = _images(films, folder.name)
+    image_id = images["image_id"]
+    visible = boxes["mask_coverage"] if "mask_coverage" in boxes else "1"
+    box_table = _boxes(boxes, boxes["source"]).assign(visible=visible)
     labels = pd.DataFrame(
         {
             "image_id": image_id,
@@ -100,12 +93,26 @@ def rsna_manifest(folder: Path, label: str) -> Manifest:
     return make_manifest(images, box_table, None, labels, info=_info(folder))
 
 
+def _images(films: pd.DataFrame, source: str) -> pd.DataFrame:
+    """`images.csv` of a metadata table; a film is its own study."""
+    image_id = films["image"].map(lambda path: Path(path).stem)
+    images = films[["patient_id", "view", "width", "height"]].assign(path=films["image"])
+    return images.assign(image_id=image_id, study_id=image_id, source=source)
+
+
+def _boxes(boxes: pd.DataFrame, annotator: pd.Series) -> pd.DataFrame:
+    """`boxes.csv` of a table of boxes."""
+    image_id = boxes["image"].map(lambda path: Path(path).stem)
+    corners = boxes[list(CORNERS)]
+    return corners.assign(image_id=image_id, label=BOX_LABEL, annotator=annotator)
+
+
 def _rsna_label(film: pd.Series) -> str:
     if film["rsna_class"] == "Lung Opacity":
         return "1"
     if film["rsna_class"] in NEGATIVE_CLASSES or film["nih_labels"] == "No Finding":
         return "0"
-    return ""  # a text-mined label of something else says nothing about opacity
+    return ""  # a text-mined label of another finding tells nothing about opacity
 
 
 def _is_normal(film: pd.Series) -> str:
@@ -124,9 +131,9 @@ def visible_boxes(manifest: Manifest) -> Manifest:
 def _with_fixed_split(manifest: Manifest) -> Manifest:
     """The full frames with the split that ships as a table.
 
-    Thirds by patient, stratified by boxes and label; films whose label says nothing of opacity are
-    in none. It is a table so that a detector of one version is never tested on its training films
-    by another.
+    Thirds by patient, stratified by boxes and label; films without a label for opacity are in
+    none. It is a table so that a detector of one version is never tested on its training films by
+    another version.
     """
     table = resources.files("experiments.presets") / SPLIT_TABLE
     with resources.as_file(table) as path:
@@ -146,33 +153,15 @@ def with_split(manifest: Manifest) -> Manifest:
 def _covid(folder: Path) -> Manifest:
     films, boxes = read_text_csv(folder / "metadata.csv"), read_text_csv(folder / "boxes.csv")
     boxes = boxes[boxes["kind"] == OPACITY_KIND]
-    image_id = films["image"].map(lambda path: Path(path).stem)
-    images = pd.DataFrame(
-        {
-            "image_id": image_id,
-            "patient_id": films["patient_id"],
-            "study_id": image_id,
-            "path": films["image"],
-            "view": films["view"],
-            "width": films["width"],
-            "height": films["height"],
-            "source": folder.name,
-        }
-    )
+    images = _images(films, folder.name)
+    image_id = images["image_id"]
     boxed = set(films.loc[films["image"].isin(set(boxes["image"])), "patient_id"])
     is_test = films["patient_id"].isin(boxed)
     images["split"] = is_test.map({True: "test", False: ""})
     notes = films["clinical_notes"].str.strip() != ""
     manifest = make_manifest(
         images,
-        pd.DataFrame(
-            {
-                "image_id": boxes["image"].map(lambda path: Path(path).stem),
-                **{corner: boxes[corner] for corner in ("x1", "y1", "x2", "y2")},
-                "label": "opacity",
-                "annotator": boxes["kind"],
-            }
-        ),
+        _boxes(boxes, boxes["kind"]),
         pd.DataFrame(
             {
                 "study_id": image_id[notes],
