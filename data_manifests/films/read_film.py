@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from data_manifests.support.arrays import Floats32
+from data_manifests.support.atomic import file_sha256
 from data_manifests.support.errors import DataError, Problem
 
 MAX_PIXELS = 64_000_000  # a 43 x 43 cm detector at 0.1 mm has 18 million
@@ -77,6 +78,22 @@ def read_film(path: Path) -> Film:
         pixels, notes = read_dicom_film(path)
         return Film(pixels, notes)
     return _read_raster(path)
+
+
+def check_sha256(path: Path, declared: str) -> None:
+    """Refuse a film that changed after its checksum was taken; a blank `declared` is not compared.
+
+    Raises:
+        DataError: another checksum.
+    """
+    if declared and (found := file_sha256(path)) != declared.lower():
+        raise film_error(
+            path,
+            f"sha256 {declared[:16]}...",
+            f"{found[:16]}...",
+            "the file changed after the manifest was built: build it anew",
+            "sha256",
+        )
 
 
 def film_size(path: Path) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from data_manifests.boxes import Boxes, iou_matrix
 from data_manifests.support.arrays import Floats
+from data_manifests.tables.columns import BOX_LABEL
 from localize.formats.hub.annotations import FilmAnnotation
 
 MIN_SIDE_PX = 2.0
@@ -42,7 +43,7 @@ def correct_film(
     Args:
         film: as it went out, in film pixels.
         truth: (N, 4) the true boxes, film pixels; what the annotator sees on the film.
-        habits: how boxes are judged and drawn.
+        habits: how boxes are accepted and drawn.
         random: draws the overlooked opacities and the hand's errors.
     """
     iou = iou_matrix(film.xyxy, truth)
@@ -57,7 +58,7 @@ def correct_film(
     for real in sorted(set(range(len(truth))) - seen):
         if random.random() >= habits.overlooked:
             kept.append(_drawn(truth[real], film, habits, random))
-    label = film.labels[0] if film.labels else "opacity"
+    label = film.labels[0] if film.labels else BOX_LABEL
     return FilmAnnotation(
         name=film.name,
         boxes=Boxes(np.array(kept, dtype=np.float64).reshape(-1, 4), film.width, film.height),

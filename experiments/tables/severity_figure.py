@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,16 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_manifests.tables.manifest import Manifest
-from experiments.figures.drawing import COLOURS, figure_at
+from experiments.core.drawing import COLOURS, figure_at
 from localize.prediction.tables import Prediction
-from localize.severity.fit import out_of_fold, scored_films
+from localize.severity.fit import out_of_fold
+from localize.severity.scored_films import scored_films
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class SeverityPoints:
-    """True and `predicted` scores (S,) of the films of one target (an expert's, or the planted)."""
+    """True and `predicted` scores (S,) of the films with one target, expert or planted."""
 
     name: str
     image_ids: tuple[str, ...]
@@ -29,24 +31,21 @@ class SeverityPoints:
 def severity_points(
     prediction: Prediction, manifest: Manifest, column: str, name: str
 ) -> SeverityPoints:
-    """Every scored film with the score of the model that has not seen its patient.
+    """Every scored film with its out-of-fold score.
 
     Raises:
         DataError: see `scored_films`.
     """
-    features, truth, groups = scored_films(prediction, manifest, column)
-    labels = manifest.labels.set_index("image_id")[column].astype("float64")
-    is_ok = (prediction.images["status"] == "ok").to_numpy(bool)
-    scored = labels.reindex(prediction.images["image_id"]).notna().to_numpy(bool) & is_ok
+    scored = scored_films(prediction, manifest, column)
     return SeverityPoints(
         name,
-        tuple(prediction.images["image_id"][scored]),
-        truth,
-        out_of_fold(features, truth, groups),
+        tuple(film.image_id for film in scored.films),
+        scored.truth,
+        out_of_fold(scored.features(), scored.truth, scored.patients),
     )
 
 
-def draw_severity(points: list[SeverityPoints], path: Path) -> None:
+def draw_severity(points: Sequence[SeverityPoints], path: Path) -> None:
     """Write a PNG with a panel for each target: points, the line of agreement, r."""
     with figure_at(path, 3.2 * len(points), 3.2) as figure:
         panels = figure.subplots(1, len(points), squeeze=False)[0]

@@ -203,15 +203,16 @@ def test_pretrained_weights_are_built_in_and_remembered(films, tmp_path):
         train(films, tmp_path / "run", epochs=1)
 
 
-def test_a_patient_in_both_splits_and_missing_boxes_are_told_together(films, tmp_path):
+def test_a_patient_or_film_in_both_splits_and_missing_boxes_are_one_error(films, tmp_path):
     import dataclasses
 
-    images = films.images.assign(patient_id="same")
+    images = films.images.assign(patient_id="same", sha256="a" * 64)
     films = dataclasses.replace(films, images=images, boxes=films.boxes.iloc[:0])
     with pytest.raises(DataError) as caught:
         train(films, tmp_path / "run")
-    assert len(caught.value.problems) == 3
+    assert len(caught.value.problems) == 4
     assert "1 patients in both" in str(caught.value)
+    assert "1 film files in both" in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
