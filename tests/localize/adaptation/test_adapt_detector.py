@@ -24,7 +24,7 @@ from localize.adaptation.adapt_detector import Adaptation, AdaptationData, adapt
 from localize.adaptation.controls import label_by_oracle, label_by_score
 from localize.adaptation.pseudo_boxes import read_film_rois, vote_box, with_pseudo_boxes
 from localize.adaptation.pseudo_labels import label_by_reports
-from localize.cli.model import localize_app
+from localize.cli.train import localize_app
 from localize.pipeline.stages import adapt_detector_stage, propose_stage
 from tests.localize.evaluation.slow_loops import slow_iou
 
