@@ -11,9 +11,9 @@ import torch
 from data_manifests.support.errors import ConfigError, DataError, Problem
 from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.manifest import Manifest
-from detector.core import torch_core
 from detector.detector import Detector
 from detector.film_stream import batches_of_one_size, stream_films
+from detector.network.core import torch_core
 from detector.proposals import ProposalOptions, propose_rois
 from detector.roi_store import DONE, RoiStore, StoreHeader, create_store
 

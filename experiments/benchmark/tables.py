@@ -90,7 +90,7 @@ def _growth_row(name: str, group: str, what: str, rows: int, cost: Cost, runs: i
 
 
 def check_once(folder: Path) -> None:
-    """One check; the tables are sound, or the benchmark measures something else."""
+    """One check of valid tables."""
     check_manifest(folder, find_films=False).raise_problems()
 
 

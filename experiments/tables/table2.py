@@ -11,7 +11,7 @@ from data_manifests.support.atomic import write_json, write_text
 from detector.run.provenance import provenance
 from experiments.core.phantom_seed import DATASET as PHANTOM
 from experiments.tables.attributes import AttributeReference, AttributeRow
-from experiments.tables.rows import estimate_cell
+from experiments.tables.rows import estimate_cell, read_list
 from experiments.tables.severity_figure import SeverityPoints, draw_severity
 from experiments.tables.zones import ZoneRow
 from localize.evaluation.bootstrap import Estimate
@@ -98,14 +98,11 @@ class Table2:
                 SeverityRow(targets[row["target"]], _read_fit(row))
                 for row in content["rows"][::2]  # the others are on 0-1
             ],
-            attributes=[AttributeRow.from_json(row) for row in content["attributes"]],
-            references=[
-                AttributeReference(one["knows"], [AttributeRow.from_json(r) for r in one["rows"]])
-                for one in content["attribute_references"]
-            ],
+            attributes=read_list(AttributeRow, content["attributes"]),
+            references=read_list(AttributeReference, content["attribute_references"]),
             provenance=settings,
             data=settings["data_sha256"],
-            zones=[ZoneRow.from_json(row) for row in content["zones"]],
+            zones=read_list(ZoneRow, content["zones"]),
         )
 
 

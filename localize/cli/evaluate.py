@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from data_manifests.support.choices import LeakName
 from localize.cli.shared import Json, ManifestFolder, Split
 
 
@@ -27,7 +28,7 @@ def evaluate(
         Path | None, typer.Option(help="Manifest of the training: refuse shared patients.")
     ] = None,
     allow_leak: Annotated[
-        list[str] | None, typer.Option(help="A leak to accept by name, for example nih-rsna.")
+        list[LeakName] | None, typer.Option(help="A leak to accept; may repeat.")
     ] = None,
     score_threshold: Annotated[
         float,

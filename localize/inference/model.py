@@ -10,8 +10,8 @@ import torch
 
 from data_manifests.films.read_film import Film
 from data_manifests.support.errors import ConfigError, DataError
-from detector.core import Core, torch_core
 from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
+from detector.network.core import Core, torch_core
 from detector.proposals import best_rois
 from detector.run.device import warn_of_slow_bfloat16
 from localize.bundle.bundle import Bundle
@@ -197,7 +197,7 @@ class Model:
 def _core(bundle: Bundle, options: PredictOptions, device: torch.device) -> Core:
     """What runs the detector's convolutions."""
     if options.engine == "onnx":
-        from detector.onnx_core import onnx_core  # an extra: imported only where asked for
+        from detector.network.onnx_core import onnx_core  # an optional package
 
         return onnx_core(bundle.detector)
     if options.precision == "bfloat16":

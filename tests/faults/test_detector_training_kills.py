@@ -126,7 +126,9 @@ def test_a_polite_signal_saves_tells_how_to_resume_and_loses_no_step(
     assert run.wait() == code
     assert time.monotonic() - start < 60  # seconds on a free machine; the suite shares its cores
     assert "--resume" in run.output()
-    assert torch.load(out / "checkpoint.pt", weights_only=True)["progress"]["step"] == steps_done(out)
+    assert torch.load(out / "checkpoint.pt", weights_only=True)["progress"]["step"] == steps_done(
+        out
+    )
     assert leftovers(out) == []
     assert zygote.run(command(films, out), log) == 0
     assert result(out) == result(whole)
@@ -186,7 +188,9 @@ def state_of(folder: Path):
 
 def test_two_processes_take_the_step_of_one(zygote, films, tmp_path):
     # One step: later ones differ more, since AdamW turns a gradient's sign into a full step.
+    # In bfloat16 the sums of one and of two processes are rounded differently.
     more = ("--set", "training.batch_size=4", "--set", "training.clip_norm=1e9")
+    more = (*more, "--set", "training.precision=float32")
     assert zygote.run(command(films, tmp_path / "one", *more, epochs=1), tmp_path / "log") == 0
     runs = distributed(zygote, command(films, tmp_path / "two", *more, epochs=1), tmp_path)
     assert [run.wait() for run in runs] == [0, 0], runs[1].output()
