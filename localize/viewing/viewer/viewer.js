@@ -14,6 +14,7 @@ let keywords = [];
 let hasModel = false;
 let current = null;
 let labels = [];
+let leastScore = null;
 let asked = []; // keywords whose map is shown
 let mapAsked = 0; // counts requests for a map: only the last may draw
 let mode = "draw";
@@ -52,6 +53,11 @@ async function loadFilms() {
   films = content.films;
   keywords = content.keywords;
   hasModel = content.has_model;
+  if (leastScore === null) { // only once: the person may have moved the slider
+    leastScore = content.least_score;
+    control("least").value = leastScore;
+    control("least-value").textContent = leastScore.toFixed(2);
+  }
   labels = [...new Set([...labels, ...content.labels])];
   const reviewed = films.filter((film) => film.is_reviewed).length;
   if (reviewed) control("reviewed").textContent = `${reviewed} films in ${content.corrections}`;
