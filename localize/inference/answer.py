@@ -52,6 +52,7 @@ def answer_film(
         attributes=dict(zip(keywords, regions.attributes.round(6).tolist(), strict=True)),
         p_pneumonia=probability,
         opacity=calibration.opacity(probability),
+        operating_point=None if is_baseline else calibration.operating_point,
     )
     if bundle.severity is not None and not is_baseline:
         score = bundle.severity.score(film.select(np.arange(len(film)) < SEVERITY_BOXES))
