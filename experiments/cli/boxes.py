@@ -97,3 +97,77 @@ def score(
     found = box_scores(load_detector(detector), films, choose_device(device))
     write_json(out, found)
     typer.echo(json.dumps(found))
+
+
+@app.command()
+def mix(
+    part: Annotated[
+        list[str],
+        typer.Option(help="PATH=SHARE of a detector (run folder, bundle or file); repeat."),
+    ],
+    out: Out,
+) -> None:
+    """Write the weighted mean of the weights of detectors that were trained from one start."""
+    from experiments.core.mixed_weights import mixed_detector, write_detector
+
+    write_detector(mixed_detector(_shares(part)), out)
+    typer.echo(str(out))
+
+
+@app.command()
+def compare(
+    data: Data,
+    out: Out,
+    candidate: Annotated[
+        list[str],
+        typer.Option(help="NAME:PATH=SHARE,PATH=SHARE of a detector to compare; repeat."),
+    ],
+    results: Annotated[Path | None, typer.Option(help="For the table; default: OUT.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Compare detectors, and means of their weights, on the validation films of all sources."""
+    from detector.run.device import choose_device
+    from experiments.data.box_films import TEST_GROUPS, box_films
+    from experiments.tables.box_detectors import compare_detectors, write_box_detectors
+
+    films = box_films(data).split("val")
+    tested = [source for sources in TEST_GROUPS.values() for source in sources]
+    films = films.subset(films.images["source"].isin(tested))
+    candidates = {
+        name: _shares(parts.split(",")) for name, parts in (one.split(":", 1) for one in candidate)
+    }
+    found = compare_detectors(candidates, films, out, choose_device(device))
+    typer.echo(write_box_detectors(found, films, results or out))
+
+
+@app.command()
+def bundle(
+    data: Data,
+    detector: Annotated[Path, typer.Option("--detector", help="Folder of the detector.")],
+    out: Annotated[Path, typer.Option("--out", help="Work folder; finished parts are reused.")],
+    bundle: Annotated[Path, typer.Option("--bundle", help="Bundle folder to write.")],
+    words: Annotated[
+        Path | None, typer.Option(help="Folder with word vectors; default: the package's bundle.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Make a bundle around a detector: localizer, calibration, severity, film guard."""
+    from detector.run.device import choose_device
+    from experiments.core.box_bundle import BoxBundleParts, make_box_bundle
+    from localize.bundle.packaged import PACKAGED_BUNDLE
+
+    parts = BoxBundleParts(data, detector, words or PACKAGED_BUNDLE, out)
+    typer.echo(str(make_box_bundle(parts, bundle, choose_device(device))))
+
+
+def _shares(parts: list[str]) -> dict[Path, float]:
+    from data_manifests.support.errors import ConfigError
+
+    shares = {}
+    for part in parts:
+        path, _, share = part.rpartition("=")
+        try:
+            shares[Path(path)] = float(share)
+        except ValueError as error:
+            raise ConfigError(f"expected PATH=SHARE, such as runs/a=0.7, got {part!r}") from error
+    return shares

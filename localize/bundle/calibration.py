@@ -10,7 +10,8 @@ as a special case. Platt scaling (Platt 1999), not isotonic: validation sets are
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import CheckpointError
 from localize.prediction.film_prediction import Opacity
 
+LEAST_PROBABILITY = 1e-6  # logits stay finite
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -28,6 +31,14 @@ class Calibration:
 
     `least_yes` and `most_no` bound the conformal sets of a film (see `opacity`). Without a fit (0
     films) the scores are the detector's own logits, in the order of alpha.
+
+    Bundles may lack the fields below `boxes`:
+
+    - `place_words`: by word of place, intercept and slope of a logistic function of the logit that
+      the boxes give it (see `localize.bundle.place_words`); words that are not there come from
+      the attribute head.
+    - `operating_score`: the box score at which validation films show
+      `operating_false_positives` false boxes a film on average.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -42,6 +53,14 @@ class Calibration:
     most_no: float = 1.0
     films: int = 0
     boxes: int = 0
+    place_words: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    operating_score: float | None = None
+    operating_false_positives: float | None = None
+
+    def place_probability(self, word: str, by_boxes: float) -> float:
+        """Probability of a word of `place_words`, from the probability that the boxes give it."""
+        intercept, slope = self.place_words[word]
+        return float(_sigmoid(np.array(intercept + slope * logit_of(by_boxes))))
 
     def box_scores(self, log_alpha: Floats, film_sum: float) -> Floats:
         """Probability that each box of one film matches a true one; `log_alpha` (K,)."""
@@ -67,7 +86,9 @@ class Calibration:
 
 def write_calibration(calibration: Calibration, path: Path) -> None:
     """Write `calibration.json`."""
-    write_json(path, asdict(calibration))
+    content = asdict(calibration)
+    content = {name: value for name, value in content.items() if value not in (None, {})}
+    write_json(path, content)
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -81,6 +102,12 @@ def read_calibration(path: Path) -> Calibration:
     except (OSError, ValidationError) as error:
         first = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: expected calibration coefficients, got {first}") from error
+
+
+def logit_of(probability: float) -> float:
+    """Log odds, finite for 0 and 1 too."""
+    clipped = min(max(probability, LEAST_PROBABILITY), 1 - LEAST_PROBABILITY)
+    return float(np.log(clipped / (1 - clipped)))
 
 
 def _sigmoid(logits: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from detector.prepare import prepare_film
 from localize.bundle.bundle import GUARD, load_bundle, read_json
 from localize.bundle.calibration import Calibration
 from localize.bundle.film_guard import write_guard
+from localize.bundle.fit_calibration import fit_calibration
+from localize.bundle.keyword_evidence import KeywordEvidence, keyword_evidence
 from localize.bundle.write_bundle import write_bundle
 from localize.inference.film_list import manifest_films
 from localize.inference.golden import write_golden
 from localize.inference.options import PredictOptions
 from localize.inference.predict_films import predict_films
-from localize.pipeline.calibrate_bundle import calibrate_bundle
+from localize.pipeline.calibrate_bundle import validation_regions
 from localize.pipeline.fit_film_guard import fit_guard
 from localize.pipeline.golden import make_golden
 from localize.pipeline.other_images import Pixels
@@ -66,6 +68,7 @@ def make_bundle(
     severity_column: str,
     guard_films: Sequence[Manifest] = (),
     half_precision: bool = False,
+    place_words: bool = False,
     training_data: str,
     device: torch.device,
 ) -> Path:
@@ -73,7 +76,9 @@ def make_bundle(
 
     `severity_films` have expert scores in `severity_column` of their labels; None leaves severity
     out. `guard_films` have splits: the film guard learns from `train`, its threshold is set on
-    `val`; none leaves the guard out. `half_precision` stores the weights as float16.
+    `val`; none leaves the guard out. `half_precision` stores the weights as float16. With
+    `place_words` words of side, zone and number come from the boxes; `bundle.json` then states for
+    each keyword what evidence there is for it.
 
     Raises:
         CheckpointError: an unfinished run, a localizer trained on another detector's regions, or
@@ -92,7 +97,11 @@ def make_bundle(
     with tempfile.TemporaryDirectory() as temporary:
         # Everything is fitted with the weights as they are stored.
         draft = load_bundle(_write(Path(temporary) / "draft", parts, Calibration(), None, None))
-        calibration = calibrate_bundle(draft, validation, device)
+        seen = validation_regions(draft, validation, device)
+        calibration = fit_calibration(seen, place_words=place_words)
+        evidence = None
+        if place_words:
+            evidence = keyword_evidence(draft.words.keywords, seen, calibration)
         calibrated = replace(draft, calibration=calibration)
         severity = None
         if severity_films is not None:
@@ -112,7 +121,7 @@ def make_bundle(
         if guard is not None:
             write_guard(guard, folder / GUARD)
 
-    return _write(out, parts, calibration, severity, more)
+    return _write(out, parts, calibration, severity, more, evidence)
 
 
 @dataclass(frozen=True)
@@ -133,6 +142,7 @@ def _write(
     calibration: Calibration,
     severity: SeverityModel | None,
     more: Callable[[Path], None] | None,
+    evidence: Mapping[str, KeywordEvidence] | None = None,
 ) -> Path:
     return write_bundle(
         out,
@@ -147,6 +157,7 @@ def _write(
             parts.detector_run, parts.localizer_run, calibration, severity, parts.training_data
         ),
         half_precision=parts.half_precision,
+        evidence=evidence,
         more=more,
     )
 

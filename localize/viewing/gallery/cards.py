@@ -93,7 +93,7 @@ def film_cards(prediction: Prediction, manifest: Manifest | None, *, limit: int)
     if manifest is not None:
         boxes = manifest.boxes_by_image()
         true = {name: boxes.get(name, NO_BOXES) for name in manifest.images["image_id"]}
-    keywords = prediction.keywords()
+    keywords = prediction.shown_keywords()
     cards: list[Card] = []
     for film in films_of_prediction(prediction):
         if len(cards) == limit:
