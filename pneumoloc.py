@@ -93,7 +93,7 @@ def load(
         CheckpointError: the folder is no bundle, or a file in it is damaged.
         ConfigError: no such device, or a number out of range.
 
-    Example:
+    Examples:
         >>> import pneumoloc
         >>> model = pneumoloc.load(device="cpu")
         >>> film = model.predict("localize/examples/c0f74558.jpg")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from attributes.lexicon.entries import Lexicon
 from attributes.lexicon.load import load_lexicon
+from attributes.lexicon.tokens import CONTROL_AS_BLANK
 from attributes.reports import Report, ReportReader
 from attributes.structure import Structurer
 from attributes.targets.keyword_states import keyword_states
@@ -40,8 +41,6 @@ CHUNK_REPORTS = 400
 CHUNKS_AHEAD = 3
 # Starting workers costs about a second, the time for some thousand reports.
 MIN_REPORTS_FOR_WORKERS = 4 * CHUNK_REPORTS
-# Control characters would break line-based readers of the table; offsets stay as they are.
-CONTROL = {code: " " for code in [*range(32), 127]}
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ def mine_chunk(chunk: Sequence[Report], structurer: Structurer) -> MinedChunk:
         for sentence in found:
             text = sentence.sentence
             if not text.isprintable():
-                text = text.translate(CONTROL)
+                text = text.translate(CONTROL_AS_BLANK)
             for item in sentence.findings:
                 flat.append(item)
                 counts[item.finding, item.assertion] += 1

@@ -10,11 +10,13 @@ from typing import NamedTuple
 from attributes.grammar.assertion import Decision, decide_assertions
 from attributes.grammar.binding import Bound, bind_modifiers, share_place
 from attributes.grammar.clauses import split_clauses
-from attributes.grammar.sections import Section, SectionReader
+from attributes.grammar.context import read_in_context
+from attributes.grammar.enumeration import enumerated_sides
+from attributes.grammar.sections import section_splitter
 from attributes.grammar.sentences import SentenceSplitter
 from attributes.grammar.units import MAX_SENTENCE_WORDS, Grammar, Role, Unit
 from attributes.lexicon.entries import Lexicon
-from attributes.lexicon.tokens import words_of
+from data_manifests.support.report_sections import ReportPart
 
 # Reports repeat sentences: a cache of this size takes some tens of MB and answers about half.
 CACHED_SENTENCES = 50_000
@@ -59,12 +61,24 @@ class SentenceFindings:
 
 
 class Structurer:
-    """Turns text into findings with one lexicon; keeps a bounded cache of sentences."""
+    """Turns text into findings with one lexicon; keeps a bounded cache of sentences.
 
-    def __init__(self, lexicon: Lexicon, *, cached_sentences: int = CACHED_SENTENCES) -> None:
+    `extended` findings (mass, fracture, ...) are returned only on request.
+    """
+
+    def __init__(
+        self,
+        lexicon: Lexicon,
+        *,
+        extended: bool = False,
+        cached_sentences: int = CACHED_SENTENCES,
+    ) -> None:
         self.lexicon = lexicon
+        self._left_out = frozenset(
+            kind.name for kind in lexicon.findings if kind.extended and not extended
+        )
         self.grammar = Grammar(lexicon)
-        self.sections = SectionReader(lexicon)
+        self.sections = section_splitter(lexicon)
         self.sentences = SentenceSplitter(lexicon)
         self._cached_sentences = cached_sentences
         self._cache: OrderedDict[str, tuple[Finding, ...]] = OrderedDict()
@@ -80,11 +94,15 @@ class Structurer:
         sections such as history and comparison are skipped.
         """
         result: list[SentenceFindings] = []
-        for part in self.sections.split(text, section):
-            result += self._structure_section(part)
+        for part in self.read_parts(text, section):
+            result += self._structure_part(part)
         return result
 
-    def _structure_section(self, part: Section) -> list[SentenceFindings]:
+    def read_parts(self, text: str, section: str = "") -> list[ReportPart]:
+        """The parts of a report, or of one section of it, that describe the film."""
+        return [part for part in self.sections.split(text, section) if part.is_read]
+
+    def _structure_part(self, part: ReportPart) -> list[SentenceFindings]:
         result: list[SentenceFindings] = []
         text = part.text
         for start, end in self.sentences.spans(text):
@@ -108,15 +126,16 @@ class Structurer:
         return found
 
     def _structure_sentence(self, sentence: str) -> tuple[Finding, ...]:
-        if not self.grammar.mentions_finding(words_of(sentence)):
+        units = self.grammar.finding_units(sentence)
+        if not units:
             return ()
-        units = self.grammar.units(sentence)
+        units = read_in_context(units, self.grammar)
         if not any(unit.role == Role.FINDING for unit in units):
             return ()
         found: list[Finding] = []
         for start in range(0, len(units), MAX_SENTENCE_WORDS):
             found += structure_units(units[start : start + MAX_SENTENCE_WORDS], self.grammar)
-        return tuple(found)
+        return tuple([item for item in found if item.finding not in self._left_out])
 
 
 def structure_units(units: Sequence[Unit], grammar: Grammar) -> list[Finding]:
@@ -134,37 +153,48 @@ def structure_units(units: Sequence[Unit], grammar: Grammar) -> list[Finding]:
         if decision.means:
             named = [*named, *decision.means]
         rule = decision.rule
-        findings.append(
-            Finding(
-                unit.term.finding,
-                decision.assertion,
-                _attribute_words(units, named, decision.assertion, grammar),
-                unit.start,
-                unit.end,
-                decision.rule_id,
-                rule is not None and rule.likely,
+        for part in enumerated_sides(units, index, named) if named else [named]:
+            findings.append(
+                Finding(
+                    unit.term.finding,
+                    decision.assertion,
+                    _attribute_words(units, part, decision, grammar),
+                    unit.start,
+                    unit.end,
+                    decision.rule_id,
+                    rule is not None and rule.likely,
+                )
             )
-        )
     return findings
 
 
 def _attribute_words(
-    units: Sequence[Unit], named: Sequence[tuple[str, int]], assertion: str, grammar: Grammar
+    units: Sequence[Unit], named: Sequence[tuple[str, int]], decision: Decision, grammar: Grammar
 ) -> tuple[AttributeWord, ...]:
     """Every attribute once, with the first words that state it, in the order of the lexicon."""
+    if not named:
+        return ()
     places: dict[str, int] = {}
     for name, place in named:
         if name not in places or place < places[name]:
             places[name] = place
-    if assertion in ("absent", "resolved"):
+    is_condition = decision.rule is not None and decision.rule.reach == "comma"
+    if is_condition or decision.assertion in ("absent", "resolved"):
         for name in grammar.change:
-            places.pop(name, None)  # what is not there does not change
+            places.pop(name, None)  # what is not there, or only supposed, does not change
     return tuple(
         [
             AttributeWord(name, units[places[name]].start, units[places[name]].end)
             for name in sorted(places, key=grammar.rank_of.__getitem__)
         ]
     )
+
+
+def _may_explain(place: int, source: Decision | None, target: Decision) -> bool:
+    """Whether the target explains the noun at `place`: a finding, or another noun (None)."""
+    if source is None:
+        return place < target.link_unit
+    return source.link_unit != target.link_unit and source.assertion in ("present", "uncertain")
 
 
 def _share_with_explanations(
@@ -176,14 +206,12 @@ def _share_with_explanations(
     finding before it that the same rule did not decide.
     """
     for index, decision in decisions.items():
-        if decision.rule is None or not decision.rule.links:
+        if decision.link_unit < 0:
             continue
         sources = [
             other
-            for other, its in decisions.items()
-            if other < index
-            and its.rule_unit != decision.rule_unit
-            and its.assertion in ("present", "uncertain")
+            for other in bound
+            if other < index and _may_explain(other, decisions.get(other), decision)
         ]
         if sources:
             share_place(bound, sources[-1], index, grammar)

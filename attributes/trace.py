@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from attributes.grammar.assertion import decide_assertions
 from attributes.grammar.clauses import split_clauses
 from attributes.grammar.units import MAX_SENTENCE_WORDS, Role, Unit
-from attributes.mine import CONTROL
+from attributes.lexicon.tokens import CONTROL_AS_BLANK
 from attributes.structure import Finding, Structurer
 
 # Kinds of marks, in the order of the legend.
@@ -39,7 +39,7 @@ def trace_report(
     """Trace every sentence of the read sections of a report, those without findings too."""
     traces: list[SentenceTrace] = []
     for name, text in sections:
-        for part in structurer.sections.split(text, name):
+        for part in structurer.read_parts(text, name):
             for start, end in structurer.sentences.spans(part.text):
                 traces.append(trace_sentence(part.text[start:end], structurer, section=part.name))
     return traces
@@ -52,7 +52,7 @@ def trace_sentence(sentence: str, structurer: Structurer, *, section: str = "") 
     for start in range(0, len(units), MAX_SENTENCE_WORDS):
         piece = units[start : start + MAX_SENTENCE_WORDS]
         marks |= {start + index: mark for index, mark in _marks(piece).items()}
-    shown = sentence.translate(CONTROL)
+    shown = sentence.translate(CONTROL_AS_BLANK)
     stretches: list[Stretch] = []
     at = 0
     for index, unit in enumerate(units):

@@ -121,7 +121,7 @@ def build_backbone(name: BackboneName, *, fpn_width: int, pretrained: bool) -> B
         return_layers=dict(zip(layers, ("0", "1", "2"), strict=True)),
         in_channels_list=widths,
         out_channels=fpn_width,
-        extra_blocks=LastLevelP6P7(fpn_width, fpn_width),
+        extra_blocks=LastLevels(fpn_width, fpn_width),
     )
 
 
@@ -187,6 +187,22 @@ def _in_order(own: Mapping[str, Tensor], loaded: Mapping[str, Tensor]) -> dict[s
     ]
     ours = [name for name in own if not name.endswith("num_batches_tracked")]
     return dict(zip(ours, theirs, strict=False))
+
+
+class LastLevels(LastLevelP6P7):  # type: ignore[misc] # torchvision has no types
+    """P6 and P7; in float32 on the CPU where P6 is a single cell.
+
+    There oneDNN (torch 2.14) leaves parts of P7's bfloat16 weight gradient uninitialised.
+    """
+
+    def forward(
+        self, p: list[Tensor], c: list[Tensor], names: list[str]
+    ) -> tuple[list[Tensor], list[str]]:
+        if p[-1].device.type == "cpu" and max(p[-1].shape[-2:]) <= 2:
+            with torch.autocast("cpu", enabled=False):
+                p = [level.float() for level in p]
+                return super().forward(p, c, names)  # type: ignore[no-any-return] # likewise
+        return super().forward(p, c, names)  # type: ignore[no-any-return] # likewise
 
 
 class SamePadConv(nn.Conv2d):

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data_manifests.support.choices import DeviceName, OnError
+from detector.feature_kind import FeatureKind
+
 if TYPE_CHECKING:
     from data_manifests.tables.manifest import Manifest
 
@@ -17,7 +20,7 @@ app = typer.Typer(help="Detector: RetinaNet training, regions of interest.", no_
 Manifests = Annotated[
     list[Path], typer.Option("--manifest", help="Manifest folder; several are joined.")
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Device = Annotated[DeviceName, typer.Option("--device", help="Where the network runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -45,7 +48,7 @@ def train(
             help="Fine-tune this detector: run folder or bundle; detector.image_size may differ.",
         ),
     ] = None,
-    device: Device = "auto",
+    device: Device = DeviceName.AUTO,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from OUT's checkpoint.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -56,10 +59,11 @@ def train(
 
     settings = load_settings(DetectorSettings, config, override or ())
 
+    from detector.boxed_films import BoxedFilms
     from detector.detector import read_detector_config
     from detector.run.device import choose_device
     from detector.run.training_run import has_checkpoint
-    from detector.train import train_detector
+    from detector.train_from_config import train_from_config
 
     chosen = choose_device(device)
     if has_checkpoint(out) and not resume:
@@ -71,10 +75,8 @@ def train(
     if initial is not None:  # its network, but for what is given
         given = {name: getattr(detector, name) for name in detector.model_fields_set}
         detector = read_detector_config(initial).model_copy(update=given)
-    films = _read_manifests(manifest)
-    result = train_detector(
-        films.split("train"),
-        films.split("val"),
+    result = train_from_config(
+        BoxedFilms.of(_read_manifests(manifest)),
         out,
         config=detector,
         training=settings.training,
@@ -109,26 +111,25 @@ def propose(
     out: Annotated[Path, typer.Option("--out", help="ROI store; an unfinished one is finished.")],
     count: Annotated[int, typer.Option(help="Regions of a film, the paper's N.")] = 100,
     nms_iou: Annotated[float, typer.Option(help="Overlap at which two regions are one.")] = 0.7,
-    feature: Annotated[str, typer.Option(help="tower or fpn_roi_align.")] = "tower",
+    feature: Annotated[
+        FeatureKind, typer.Option(help="Features of a region; fpn_roi_align is the ablation.")
+    ] = FeatureKind.TOWER,
     shard: Annotated[str, typer.Option(help="This process's share i/n, for example 0/4.")] = "0/1",
-    on_error: Annotated[str, typer.Option(help="fail or skip: what a bad film does.")] = "fail",
+    on_error: Annotated[
+        OnError, typer.Option(help="A bad film: fail, or skip it and go on.")
+    ] = OnError.FAIL,
     batch_size: Annotated[int, typer.Option(min=1, help="Films per forward pass.")] = 8,
-    device: Device = "auto",
+    device: Device = DeviceName.AUTO,
     jobs: Annotated[int, typer.Option(min=1, help="Threads that read films.")] = 2,
     as_json: Json = False,
 ) -> None:
     """Write each film's best and lowest regions, with features, to a ROI store."""
-    from data_manifests.support.errors import ConfigError
-
-    if on_error not in ("fail", "skip"):
-        raise ConfigError(f"--on-error: expected fail or skip, got {on_error!r}")
-
     from detector.detector import load_detector
     from detector.proposals import ProposalOptions
     from detector.propose import parse_shard, propose_store
     from detector.run.device import choose_device
 
-    options = ProposalOptions(count=count, nms_iou=nms_iou, feature=feature)  # type: ignore[arg-type] # checked by the options themselves
+    options = ProposalOptions(count=count, nms_iou=nms_iou, feature=feature)
     share = parse_shard(shard)
     chosen = choose_device(device)
     films = _read_manifests(manifest)
@@ -138,7 +139,7 @@ def propose(
         out,
         options=options,
         shard=share,
-        skip_errors=on_error == "skip",
+        skip_errors=on_error == OnError.SKIP,
         batch_size=batch_size,
         device=chosen,
         threads=jobs,

@@ -10,14 +10,16 @@ from torch import Tensor, nn
 from torchvision.models.detection import RetinaNet
 
 from detector.batch_losses import FilmBatch
-from detector.config import DetectorConfig, DetectorTrainConfig
+from detector.config import DetectorTrainConfig
 from detector.dataset import TrainingFilm
 from detector.run.device import has_bfloat16
 
 
 def build_optimizer(model: RetinaNet, training: DetectorTrainConfig) -> torch.optim.AdamW:
-    """AdamW with the body's own rate; norms and biases are not decayed."""
-    body = {id(parameter) for parameter in model.backbone.body.parameters()}
+    """AdamW with its own rate for the body (`model.backbone.body`, or the whole backbone where it
+    has none); norms and biases are not decayed."""
+    body_module = getattr(model.backbone, "body", model.backbone)
+    body = {id(parameter) for parameter in body_module.parameters()}
     groups = []
     for is_body, lr in ((True, training.lr_backbone), (False, training.lr)):
         for is_matrix, decay in ((True, training.weight_decay), (False, 0.0)):
@@ -32,9 +34,10 @@ def build_optimizer(model: RetinaNet, training: DetectorTrainConfig) -> torch.op
     return torch.optim.AdamW(groups, fused=True)
 
 
-def training_memory_format(config: DetectorConfig, device: torch.device) -> torch.memory_format:
+def training_memory_format(model: nn.Module, device: torch.device) -> torch.memory_format:
     """Channels last, but not with GroupNorm on the CPU: its backward pass is slower that way."""
-    if device.type == "cpu" and not config.is_pretrained:
+    has_group_norm = any(isinstance(module, nn.GroupNorm) for module in model.modules())
+    if device.type == "cpu" and has_group_norm:
         return torch.contiguous_format
     return torch.channels_last
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -18,8 +17,8 @@ from torchvision.ops import clip_boxes_to_image, nms, roi_align
 
 from data_manifests.support.errors import ConfigError
 from detector.core import Core, run_detector
+from detector.feature_kind import FeatureKind
 
-FeatureKind = Literal["tower", "fpn_roi_align"]
 MIN_SIDE_PX = 1.0  # thinner boxes, cut to nothing at the film's border, are no regions
 # More of the lowest anchors than asked for, since many of them are cut to nothing.
 LOWEST_FACTOR = 8
@@ -32,14 +31,13 @@ class ProposalOptions:
     """How regions are chosen.
 
     `count` is the paper's N; `nms_iou` is where two regions are one (light: .7); `candidates` per
-    pyramid level before that; `feature` is the last convolution of the classification tower at
-    the anchor's cell (`tower`) or the FPN pooled over the box (`fpn_roi_align`).
+    pyramid level before that; `feature` is where the features come from.
     """
 
     count: int = 100
     nms_iou: float = 0.7
     candidates: int = 1000
-    feature: FeatureKind = "tower"
+    feature: FeatureKind = FeatureKind.TOWER
 
     def __post_init__(self) -> None:
         for name in ("count", "candidates"):
@@ -47,9 +45,10 @@ class ProposalOptions:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if not 0 <= self.nms_iou <= 1:
             raise ConfigError(f"nms_iou: expected 0 to 1, got {self.nms_iou}")
-        if self.feature not in get_args(FeatureKind):
-            known = ", ".join(get_args(FeatureKind))
-            raise ConfigError(f"feature: expected one of {known}, got {self.feature}")
+        if self.feature not in tuple(FeatureKind):
+            raise ConfigError(
+                f"feature: expected one of {', '.join(FeatureKind)}, got {self.feature}"
+            )
 
 
 @dataclass(frozen=True)
@@ -223,13 +222,13 @@ def _lowest(model: RetinaNet, maps: _FilmMaps, options: ProposalOptions) -> Rois
 
 
 def _with_features(found: _Candidates, maps: _FilmMaps, per_cell: int, kind: FeatureKind) -> Rois:
-    source = maps.towers if kind == "tower" else maps.pyramid
+    source = maps.towers if kind == FeatureKind.TOWER else maps.pyramid
     features = source[0].new_zeros((len(found.scores), source[0].shape[0]))
     for number, level in enumerate(source):
         here = torch.nonzero(found.levels == number).flatten()
         if not len(here):
             continue
-        if kind == "tower":
+        if kind == FeatureKind.TOWER:
             # Anchors are ordered (row, column, anchor of the cell).
             cell = found.anchors[here] // per_cell
             features[here] = level.flatten(1)[:, cell].T

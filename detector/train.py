@@ -1,38 +1,27 @@
-"""`train_detector`: RetinaNet on the boxes of a manifest, resumable to the bit."""
+"""`train_detector`: a RetinaNet on boxed films; a killed training resumes to the same bits."""
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
-from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torchvision.models.detection import RetinaNet
 
-from data_manifests.support.atomic import file_sha256, write_bytes, write_json
-from data_manifests.support.errors import (
-    CheckpointError,
-    ConfigError,
-    DataError,
-    Problem,
-    TrainingStopped,
-)
+from data_manifests.support.errors import ConfigError, TrainingStopped
 from data_manifests.support.progress_bar import progress_bar
-from data_manifests.tables.manifest import Manifest
-from detector.backbones import load_backbone_weights
+from detector.boxed_films import BoxedFilms
 from detector.clock import Clock
-from detector.config import DetectorConfig, DetectorTrainConfig
-from detector.dataset import MicroBatches, TrainingFilm, draw_weights
-from detector.detector import CONFIG, WEIGHTS, load_detector
-from detector.model import build_detector
+from detector.config import DetectorTrainConfig
+from detector.dataset import MicroBatches, draw_weights
 from detector.optimization import (
     average_weights,
     build_optimizer,
@@ -42,20 +31,18 @@ from detector.optimization import (
     training_step,
 )
 from detector.run.device import warn_of_slow_bfloat16
-from detector.run.processes import Place, broadcast_numbers, process_group
-from detector.run.provenance import manifest_sha256, provenance
+from detector.run.processes import ProcessRank, broadcast_scores, process_group
+from detector.run.run_state import Progress, RunState
 from detector.run.training_run import TrainingRun
 from detector.training_films import held_films, losses_in, training_films
 from detector.validate import ValidationScores, validate_detector
 
 logger = logging.getLogger(__name__)
-# Settings that a resumed run may change: they do not touch the result.
-FREE_TO_CHANGE = ("workers", "checkpoint_every")
 
 
 @dataclass(frozen=True)
 class DetectorTraining:
-    """What a training ends with: the folder of the best weights and their validation scores."""
+    """A finished training: its folder, the epoch with the best weights (from 1), its scores."""
 
     folder: Path
     best_epoch: int
@@ -63,218 +50,151 @@ class DetectorTraining:
 
 
 def train_detector(
-    train: Manifest,
-    val: Manifest,
+    model: RetinaNet,
+    films: BoxedFilms,
     out: Path,
     *,
-    config: DetectorConfig,
+    image_size: int,
     training: DetectorTrainConfig,
-    backbone_weights: Path | None = None,
-    initial: Path | None = None,
     device: torch.device,
+    description: Mapping[str, Any] | None = None,  # Any: what JSON can hold
+    initial: Mapping[str, str | None] | None = None,
 ) -> DetectorTraining:
-    """Train on the boxes of `train`, keep the weights with the best average precision on `val`.
+    """Train a network on boxes; store the weights with the best average precision in validation.
 
-    Starts from random weights, from a backbone's ImageNet weights, or from `initial`, a trained
-    detector of the same configuration (fine-tuning); only its `image_size` may be another.
+    `model` is torchvision's RetinaNet or a network with its interface: from a list of films
+    (3, H, W) in [0, 1] and a list of `boxes` and `labels` it returns a dict of losses in training
+    mode, and `boxes`, `labels` and `scores` of each film in evaluation mode. Films come with
+    `image_size` as their longer side. Its weights are changed in place.
+
+    `description` is written to `detector.json` and `initial` to `run.json` (checksums of the
+    weights that `model` starts from); a checkpoint with others is refused.
 
     Writes `detector.safetensors`, `detector.json`, `metrics.jsonl`, `run.json` and `checkpoint.pt`
-    into `out`; a checkpoint that is there is resumed, with the same result as an uninterrupted run
-    on the CPU with as many threads. Under torchrun each process takes its share of every batch.
+    into `out`. If there is a checkpoint the training resumes from it, with the same result as an
+    uninterrupted run on the CPU with as many threads. Under torchrun each process takes its share
+    of every batch.
 
     Raises:
-        DataError: no boxes to learn from, a patient in both manifests, a film that cannot be read.
-        ConfigError: a batch size that the processes cannot share, weights that leave no film.
-        CheckpointError: the checkpoint is another configuration's, or damaged.
+        DataError: a film that cannot be read.
+        ConfigError: a checkpoint of other settings or films, a batch size that the processes cannot
+            share, or draw weights that leave no film.
+        CheckpointError: a checkpoint that is damaged or another training's.
         Interrupted: SIGINT or SIGTERM, after saving.
         TrainingStopped: a loader process died; the last checkpoint can be resumed.
         FloatingPointError: a loss that is not finite; names its part and the films.
     """
     clock = None if training.minutes is None else Clock(training.minutes)
-    _check_data(train, val)
     if training.precision == "bfloat16":
         warn_of_slow_bfloat16(device)
-    if backbone_weights is not None and initial is not None:
-        raise ConfigError("give backbone weights or an initial detector, not both")
-    if backbone_weights is not None and not backbone_weights.is_file():
-        raise CheckpointError(f"{backbone_weights}: expected backbone weights, got no such file")
-    start = None if initial is None else load_detector(initial)
-    is_pretrained = backbone_weights is not None if start is None else start.config.is_pretrained
-    config = config.model_copy(update={"is_pretrained": is_pretrained})
-    if start is not None:
-        same_size = start.config.model_copy(update={"image_size": config.image_size})
-        if same_size != config:
-            raise ConfigError(
-                f"{initial}: expected a detector of the given configuration, got another "
-                f"{', '.join(_different(same_size, config))}; leave out the detector settings, but "
-                "for image_size"
-            )
-    resolved = {
-        "detector": config.model_dump(mode="json"),
+    settings = {
+        "detector": dict(description or {}),
         "training": training.model_dump(mode="json"),
-        "data": {
-            "train_sha256": manifest_sha256(train),
-            "val_sha256": manifest_sha256(val),
-            "backbone_sha256": backbone_weights and file_sha256(backbone_weights),
-            "initial_sha256": start and start.sha256,
-        },
+        "data": {**films.checksums(), **(initial or {})},
     }
-    with process_group(device) as place, TrainingRun(out, is_writer=place.rank == 0) as run:
-        _check_share(training, place)
-        torch.manual_seed(training.seed)  # the initial weights only; nothing else draws globally
-        model = build_detector(config)
-        if backbone_weights is not None:
-            load_backbone_weights(model.backbone, backbone_weights)
-        if start is not None:
-            model.load_state_dict(start.model.state_dict())
-        memory_format = training_memory_format(config, device)
-        model.to(device, memory_format=memory_format)
-        averaged = build_detector(config).to(device, memory_format=memory_format)
-        averaged.load_state_dict(model.state_dict())
+    with process_group(device) as process, TrainingRun(out, is_writer=process.rank == 0) as run:
+        _check_share(training, process)
+        model.to(device, memory_format=training_memory_format(model, device))
+        averaged = copy.deepcopy(model)
         optimizer = build_optimizer(model, training)
-        progress = _resume(run, resolved, model, averaged, optimizer)
-        _check_clock(training, place, progress)
-        if run.is_writer and progress.step == 0:
-            write_json(out / "run.json", {**resolved, "provenance": provenance()})
-        parallel: nn.Module = losses_in(model, training)
-        if place.world_size > 1:
+        state = RunState(run, settings, {"model": model, "averaged": averaged}, optimizer)
+        # Settings that a checkpoint is too old to have had their defaults.
+        state.resume(added_settings={"training": DetectorTrainConfig().model_dump(mode="json")})
+        progress = state.progress
+        _check_clock(training, process, progress)
+        parallel = losses_in(model, training)
+        if process.world_size > 1:
             parallel = DistributedDataParallel(parallel)
-
         sampler = MicroBatches(
-            len(train.images),
-            draw_weights(train, training),
+            len(films.train.images),
+            draw_weights(films.train, training),
             training,
             first_step=progress.step,
-            rank=place.rank,
-            world_size=place.world_size,
+            rank=process.rank,
+            world_size=process.world_size,
         )
-        films = training_films(train, sampler, config, training, device)
-        read = held_films(val, config, training, device)
+        batches = training_films(films.train, sampler, image_size, training, device)
+        read = held_films(films.val, image_size, training, device)
         steps = sampler.steps_per_epoch
         with _worker_deaths_explained(run):
-            for epoch in range(progress.epochs_done, training.epochs):
-                if epoch - progress.best_epoch > training.patience or _is_over(clock):
-                    break
+            while (
+                progress.epoch < training.epochs
+                and progress.stale_epochs < training.patience
+                and not _is_over(clock)
+            ):
                 bar = progress_bar(
                     total=steps,
-                    initial=progress.step - epoch * steps,
-                    desc=f"epoch {epoch + 1}/{training.epochs}",
+                    initial=progress.step - progress.epoch * steps,
+                    desc=f"epoch {progress.epoch + 1}/{training.epochs}",
                     unit="step",
-                    disable=place.rank != 0,
+                    disable=process.rank != 0,
                 )
                 parallel.train()
-                while progress.step < (epoch + 1) * steps and not _is_over(clock):
+                while progress.step < (progress.epoch + 1) * steps and not _is_over(clock):
                     rate = _rate(progress.step, steps * training.epochs, training, clock)
                     parts = training_step(
                         parallel,
                         optimizer,
-                        islice(films, sampler.micro_batches_per_step),
+                        islice(batches, sampler.micro_batches_per_step),
                         films=sampler.films_per_step,
                         rate=rate,
                         training=training,
                         device=device,
                     )
                     average_weights(averaged, model, training.ema_decay, progress.step)
-                    progress.step += 1
-                    run.log({"step": progress.step, **parts, "lr_rate": rate})
-                    told = {name: f"{value:.3f}" for name, value in parts.items()}
-                    bar.set_postfix(told, refresh=False)  # else every step is shown at once
+                    state.finish_step(
+                        {**parts, "lr_rate": rate}, checkpoint_every=training.checkpoint_every
+                    )
+                    shown = {name: f"{value:.3f}" for name, value in parts.items()}
+                    bar.set_postfix(shown, refresh=False)  # else every step is printed at once
                     bar.update()
-                    if run.is_interrupted or progress.step % training.checkpoint_every == 0:
-                        _save(run, resolved, model, averaged, optimizer, progress)
-                        run.raise_if_interrupted()
                 bar.close()
-                started = time.monotonic()
-                scores = _validate(run, place, averaged, val, config, device, read=read)
+                started, scores = time.monotonic(), None
+                if process.rank == 0:
+                    scores = validate_detector(
+                        averaged,
+                        films.val,
+                        image_size,
+                        device,
+                        read=read,
+                        should_stop=lambda: run.is_signalled,
+                    )
                 if clock is not None:
                     clock.keep_free(time.monotonic() - started)
-                if scores is not None:
-                    run.log({"epoch": epoch + 1, "step": progress.step, **scores.as_metrics()})
-                    logger.info("epoch %d: %s", epoch + 1, scores)
-                    progress.epochs_done = epoch + 1
-                    if scores.selection > progress.best.selection:
-                        progress.best, progress.best_epoch = scores, epoch
-                        if run.is_writer:
-                            _write_weights(averaged, config, scores, out)
+                scores = broadcast_scores(scores, ValidationScores, process, device)
+                if scores is not None:  # else a signal came before the end of validation
+                    logger.info("epoch %d: %s", progress.epoch + 1, scores)
+                    progress.epoch += 1
+                    state.select(
+                        scores,
+                        -scores.selection,
+                        "averaged",
+                        file="detector",
+                        description={**settings["detector"], "validation": scores.as_metrics()},
+                    )
                 if run.is_interrupted or scores is not None:
-                    _save(run, resolved, model, averaged, optimizer, progress)
+                    state.save()
                     run.raise_if_interrupted()
-        return DetectorTraining(out, progress.best_epoch + 1, progress.best)
+        best = ValidationScores.from_metrics(progress.best_scores)
+        return DetectorTraining(out, progress.best_epoch, best)
 
 
-@dataclass
-class _Progress:
-    """How far the training is; an epoch is done when it has been validated."""
-
-    step: int = 0
-    epochs_done: int = 0
-    best_epoch: int = 0
-    best: ValidationScores = field(default_factory=lambda: ValidationScores(None, None, -1.0))
-
-
-def _different(one: DetectorConfig, other: DetectorConfig) -> list[str]:
-    """Names of the settings in which two configurations differ."""
-    return [
-        name for name in DetectorConfig.model_fields if getattr(one, name) != getattr(other, name)
-    ]
-
-
-def _check_data(train: Manifest, val: Manifest) -> None:
-    problems = [
-        Problem(
-            file=f"{name} boxes",
-            expected="at least one box",
-            got="none",
-            fix="the detector learns from boxes; check the manifest's splits",
-        )
-        for name, part in (("train", train), ("val", val))
-        if part.boxes.empty
-    ]
-    shared = sorted(set(train.images["patient_id"]) & set(val.images["patient_id"]))
-    if shared:
-        problems.append(
-            Problem(
-                file="images.csv",
-                field="split",
-                expected="train and val without a common patient",
-                got=f"{len(shared)} patients in both",
-                fix="run `pneumoloc manifest split`",
-            )
-        )
-    if problems:
-        raise DataError.from_problems(problems)
-
-
-def _check_share(training: DetectorTrainConfig, place: Place) -> None:
-    if training.batch_size % place.world_size:
+def _check_share(training: DetectorTrainConfig, process: ProcessRank) -> None:
+    if training.batch_size % process.world_size:
         raise ConfigError(
-            f"training.batch_size: expected a multiple of the {place.world_size} processes, "
+            f"training.batch_size: expected a multiple of the {process.world_size} processes, "
             f"got {training.batch_size}"
         )
 
 
-def _check_clock(training: DetectorTrainConfig, place: Place, progress: _Progress) -> None:
+def _check_clock(training: DetectorTrainConfig, process: ProcessRank, progress: Progress) -> None:
     """Processes do not stop at the same step by their clocks, and a resumed run has no clock."""
-    if training.minutes is not None and (place.world_size > 1 or progress.step > 0):
+    if training.minutes is not None and (process.world_size > 1 or progress.step > 0):
         raise ConfigError(
             "training.minutes: expected one process and a new run, got "
-            + ("several processes" if place.world_size > 1 else "a checkpoint")
+            + ("several processes" if process.world_size > 1 else "a checkpoint")
             + "; set training.epochs instead, or another --out"
         )
-
-
-@contextmanager
-def _worker_deaths_explained(run: TrainingRun) -> Iterator[None]:
-    """torch raises a plain RuntimeError, from wherever the trainer happens to be."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise TrainingStopped(
-            f"a loader process died, mostly for want of memory ({error}); the checkpoint in "
-            f"{run.folder} is kept: go on with --resume --set training.workers=0"
-        ) from error
 
 
 def _is_over(clock: Clock | None) -> bool:
@@ -287,101 +207,15 @@ def _rate(step: int, total_steps: int, training: DetectorTrainConfig, clock: Clo
     return learning_rate_by_clock(step, clock.done(), training.warmup_steps)
 
 
-def _validate(
-    run: TrainingRun,
-    place: Place,
-    averaged: RetinaNet,
-    val: Manifest,
-    config: DetectorConfig,
-    device: torch.device,
-    *,
-    read: Callable[[int], TrainingFilm] | None,
-) -> ValidationScores | None:
-    """Scores by the first process, told to the others; None if a signal came before the end."""
-    scores = None
-    if place.rank == 0:
-        scores = validate_detector(
-            averaged,
-            val,
-            config.image_size,
-            device,
-            read=read,
-            should_stop=lambda: run.is_signalled,
-        )
-    numbers = None if scores is None else [scores.ap_25, scores.ap_50, scores.selection]
-    told = broadcast_numbers(numbers, 3, place, device)
-    if told is None:
-        return None
-    return ValidationScores(ap_25=told[0], ap_50=told[1], selection=told[2] or 0.0)
-
-
-def _save(
-    run: TrainingRun,
-    resolved: Mapping[str, Any],
-    model: RetinaNet,
-    averaged: RetinaNet,
-    optimizer: torch.optim.Optimizer,
-    progress: _Progress,
-) -> None:
-    run.save_checkpoint(
-        {
-            "config": dict(resolved),
-            "model": model.state_dict(),
-            "averaged": averaged.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "step": progress.step,
-            "epochs_done": progress.epochs_done,
-            "best_epoch": progress.best_epoch,
-            "best": progress.best.as_metrics(),
-        }
-    )
-
-
-def _resume(
-    run: TrainingRun,
-    resolved: Mapping[str, Mapping[str, Any]],
-    model: RetinaNet,
-    averaged: RetinaNet,
-    optimizer: torch.optim.Optimizer,
-) -> _Progress:
-    """Load the checkpoint if there is one."""
-    state = run.load_checkpoint()
-    if state is None:
-        return _Progress()
+@contextmanager
+def _worker_deaths_explained(run: TrainingRun) -> Iterator[None]:
+    """torch raises a plain RuntimeError, from wherever the training happens to be."""
     try:
-        then = dict(state["config"])
-        # Settings that are younger than the checkpoint had their defaults.
-        then["training"] = {**DetectorTrainConfig().model_dump(mode="json"), **then["training"]}
-        changed = [
-            f"{part}.{key}: {then[part].get(key)!r} then, {value!r} now"
-            for part, settings in resolved.items()
-            for key, value in settings.items()
-            if then[part].get(key) != value and key not in FREE_TO_CHANGE
-        ]
-        if changed:
-            raise CheckpointError(
-                f"{run.folder}: the checkpoint was made with other settings ({'; '.join(changed)});"
-                " use the same, or another --out"
-            )
-        model.load_state_dict(state["model"])
-        averaged.load_state_dict(state["averaged"])
-        optimizer.load_state_dict(state["optimizer"])
-        return _Progress(
-            step=int(state["step"]),
-            epochs_done=int(state["epochs_done"]),
-            best_epoch=int(state["best_epoch"]),
-            best=ValidationScores(**state["best"]),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{run.folder}: the checkpoint is not one of a detector's training ({error}); "
-            "choose another --out"
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingStopped(
+            f"a loader process died, mostly for want of memory ({error}); the checkpoint in "
+            f"{run.folder} is kept: go on with --resume --set training.workers=0"
         ) from error
-
-
-def _write_weights(
-    model: RetinaNet, config: DetectorConfig, scores: ValidationScores, out: Path
-) -> None:
-    tensors = {name: value.contiguous().cpu() for name, value in model.state_dict().items()}
-    write_bytes(out / WEIGHTS, save(tensors))
-    write_json(out / CONFIG, {**config.model_dump(mode="json"), "validation": scores.as_metrics()})

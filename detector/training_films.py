@@ -14,12 +14,12 @@ from torchvision.models.detection import RetinaNet
 from data_manifests.support.errors import ConfigError, DataError
 from data_manifests.tables.manifest import Manifest
 from detector.batch_losses import BatchLosses, FilmBatch
-from detector.config import DetectorConfig, DetectorTrainConfig
+from detector.config import DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read
 from detector.resident_films import ResidentFilms
 
 
-def _leave_signals_to_the_trainer(_worker: int) -> None:
+def _ignore_signals(_worker: int) -> None:
     """Ctrl-C reaches the whole process group: loader processes go on until the state is saved."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -28,7 +28,7 @@ def _leave_signals_to_the_trainer(_worker: int) -> None:
 def training_films(
     train: Manifest,
     sampler: MicroBatches,
-    config: DetectorConfig,
+    image_size: int,
     training: DetectorTrainConfig,
     device: torch.device,
 ) -> Iterator[list[TrainingFilm] | FilmBatch]:
@@ -41,7 +41,7 @@ def training_films(
     if training.films_on_device:
         held = ResidentFilms(
             train,
-            image_size=config.image_size,
+            image_size=image_size,
             seed=seed,
             strength=training.augment_strength,
             device=device,
@@ -49,16 +49,14 @@ def training_films(
         )
         return held.batches(sampler)
     loader: DataLoader[Any] = DataLoader(
-        FilmDataset(
-            train, image_size=config.image_size, seed=seed, strength=training.augment_strength
-        ),
+        FilmDataset(train, image_size=image_size, seed=seed, strength=training.augment_strength),
         batch_sampler=sampler,
         num_workers=training.workers,
         collate_fn=as_read,
         # Its own generator: a loader otherwise draws its seed from the global one.
         generator=torch.Generator().manual_seed(training.seed),
         multiprocessing_context="spawn" if training.workers else None,
-        worker_init_fn=_leave_signals_to_the_trainer,
+        worker_init_fn=_ignore_signals,
     )
     return _loaded(loader)
 
@@ -71,14 +69,14 @@ def _loaded(loader: DataLoader[Any]) -> Iterator[list[TrainingFilm]]:
 
 
 def held_films(
-    val: Manifest, config: DetectorConfig, training: DetectorTrainConfig, device: torch.device
+    val: Manifest, image_size: int, training: DetectorTrainConfig, device: torch.device
 ) -> Callable[[int], TrainingFilm] | None:
     """Validation films by row where films are held on the device, else None."""
     if not training.films_on_device:
         return None
     return ResidentFilms(
         val,
-        image_size=config.image_size,
+        image_size=image_size,
         seed=None,
         strength=1.0,
         device=device,

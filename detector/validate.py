@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 import torch
@@ -30,6 +30,11 @@ class ValidationScores:
     def as_metrics(self) -> dict[str, float | int | None]:
         """For `metrics.jsonl`."""
         return asdict(self)
+
+    @classmethod
+    def from_metrics(cls, metrics: Mapping[str, float | int | None]) -> ValidationScores:
+        """The reverse of `as_metrics`."""
+        return cls(metrics["ap_25"], metrics["ap_50"], metrics["selection"] or 0.0)
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""Present, absent, uncertain or resolved: the rules of the lexicon applied to a clause.
+"""`decide_assertions`: present, absent, uncertain or resolved, by the rules of the lexicon.
 
 The passes and their order were re-derived from the published description of NegBio and the CheXpert
 labeler: uncertainty that contains a negation ("cannot exclude"), then negation, then the rest. Here
@@ -7,7 +7,7 @@ these are ranks: of all rules that reach a finding, the one of the first rank de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from attributes.grammar.clauses import HEADS, Span
@@ -23,18 +23,22 @@ ASSERTION_OF = {
 }
 RANK = {kind: rank for rank, kind in enumerate(ASSERTION_OF)}
 SEPARATORS = frozenset({Role.COMMA, Role.AND, Role.OR})
+ENDS_PHRASE = frozenset({*SEPARATORS, Role.PREPOSITION, Role.WITH, Role.VERB})
+FILLING = frozenset({Role.GLUE, Role.ARTICLE, Role.WORD})
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The assertion of a finding, the rule that decided it, and the unit where that rule stands.
 
+    `link_unit` is the unit of a rule that makes the finding an explanation of another, or -1;
     `means` are (attribute, unit) pairs that the rules reaching the finding give to it.
     """
 
     assertion: str
     rule: Rule | None = None
     rule_unit: int = -1
+    link_unit: int = -1
     means: tuple[tuple[str, int], ...] = ()
 
     @property
@@ -50,11 +54,15 @@ ALTERNATIVE = Decision("uncertain")
 def decide_assertions(units: Sequence[Unit], clause: Span) -> dict[int, Decision]:
     """The decision for every finding of a clause, by unit index."""
     start, stop = clause
+    rules = {
+        index: rule for index in range(start, stop) if (rule := units[index].term.rule) is not None
+    }
+    for index in _lifted_rules(units, clause, rules):
+        rules.pop(index, None)
     reached: dict[int, list[tuple[int, int]]] = {}
-    for index in range(start, stop):
-        rule = units[index].term.rule
-        if rule is not None:
-            for target in rule_targets(units, clause, index, rule):
+    for index, rule in rules.items():
+        for target in rule_targets(units, clause, index, rule):
+            if units[target].term.finding not in rule.spares:
                 reached.setdefault(target, []).append((RANK[rule.kind], index))
     decisions: dict[int, Decision] = {}
     for index in range(start, stop):
@@ -67,15 +75,47 @@ def decide_assertions(units: Sequence[Unit], clause: Span) -> dict[int, Decision
             (name, place) for _, place in reached[index] for name in units[place].term.means
         )
         place = min(reached[index])[1]
-        rule = units[place].term.rule
-        if rule is None:
-            continue
+        rule = rules[place]
         assertion = ASSERTION_OF[rule.kind]
         if assertion == "absent" and _was_there(units, reached[index], rule):
             assertion = "resolved"
-        decisions[index] = Decision(assertion, rule, place, means)
-    _mark_alternatives(units, clause, decisions)
+        links = [at for _, at in reached[index] if assertion != "absent" and _links(units[at])]
+        decisions[index] = Decision(assertion, rule, place, min(links, default=-1), means)
+    if any(units[index].role == Role.OR for index in range(start, stop)):
+        _mark_alternatives(units, clause, decisions)
     return decisions
+
+
+def _links(unit: Unit) -> bool:
+    return unit.term.rule is not None and unit.term.rule.links
+
+
+def _lifted_rules(units: Sequence[Unit], clause: Span, rules: Mapping[int, Rule]) -> set[int]:
+    """Denials of another film ("not seen on the prior"), and such phrases without a denial."""
+    lifted: set[int] = set()
+    for index, rule in rules.items():
+        if not rule.lifts:
+            continue
+        place = index - 1
+        while place >= clause[0] and units[place].role in FILLING:
+            place -= 1
+        if place >= clause[0] and _denies_before(units[place]):
+            lifted.add(place)
+            continue
+        lifted.add(index)
+        # "On the prior study the opacity was not visible."
+        if index <= clause[0] + 1:
+            later = [at for at in range(index + 1, clause[1]) if _denies_before(units[at])]
+            lifted.update(later[:1])
+            if later:
+                lifted.discard(index)
+    return lifted
+
+
+def _denies_before(unit: Unit) -> bool:
+    """Whether the unit is a denial of what stands before it ("is not seen")."""
+    rule = unit.term.rule
+    return rule is not None and rule.kind == "negation" and rule.direction == "backward"
 
 
 def _was_there(units: Sequence[Unit], reaching: Sequence[tuple[int, int]], rule: Rule) -> bool:
@@ -95,7 +135,13 @@ def rule_targets(units: Sequence[Unit], clause: Span, index: int, rule: Rule) ->
         return _backward(units, clause, index, rule)
     if direction == "both":
         return _backward(units, clause, index, rule)[:1] + _forward(units, clause, index, rule)
+    if direction == "value":
+        if _is_value(units, clause, index):
+            return _backward(units, clause, index, rule)
+        return _forward(units, clause, index, rule)
     if direction == "forward_first":
+        if _is_about_place(units, clause, index):
+            return []
         targets = _forward(units, clause, index, rule)
         if targets or not _ends_phrase(units, index, clause[1]):
             return targets
@@ -103,43 +149,101 @@ def rule_targets(units: Sequence[Unit], clause: Span, index: int, rule: Rule) ->
     return _backward(units, clause, index, rule) or _forward(units, clause, index, rule)
 
 
-def _ends_phrase(units: Sequence[Unit], index: int, stop: int) -> bool:
-    """Whether nothing the rule could speak of follows: "opacity, likely", not "likely scar"."""
-    place = index + 1
-    return place >= stop or units[place].role in (
-        *SEPARATORS,
-        Role.PREPOSITION,
-        Role.WITH,
-        Role.VERB,
+def _is_value(units: Sequence[Unit], clause: Span, index: int) -> bool:
+    """Whether a word such as "no" answers what stands before: "Effusion: no", "PTX (none)"."""
+    if index == clause[0] or not _ends_item(units, clause, index):
+        return False
+    return any(units[place].role in HEADS for place in range(clause[0], index))
+
+
+def _ends_item(units: Sequence[Unit], clause: Span, index: int) -> bool:
+    after = index + 1
+    return after >= clause[1] or units[after].role in (Role.COMMA, Role.AND)
+
+
+def _is_about_place(units: Sequence[Unit], clause: Span, index: int) -> bool:
+    """ "Opacity on the right, likely in the middle lobe": the hedge is about the place alone."""
+    return (
+        clause[0] < index < clause[1] - 1
+        and units[index - 1].role == Role.COMMA
+        and units[index + 1].role == Role.PREPOSITION
+        and not units[index + 1].term.is_of
     )
+
+
+def _ends_phrase(units: Sequence[Unit], index: int, stop: int) -> bool:
+    """Whether no noun of the rule's own follows: "opacity, likely", not "likely scar"."""
+    place = index + 1
+    return place >= stop or units[place].role in ENDS_PHRASE
 
 
 def _forward(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> list[int]:
     targets: list[int] = []
     stop = clause[1]
-    passed_verb = False
+    passed_verb = passed_or = in_phrase_of_target = False
     for place in range(index + 1, stop):
         unit = units[place]
         role = unit.role
         if role == Role.FINDING:
-            targets.append(place)
+            if not in_phrase_of_target:
+                targets.append(place)
+        elif rule.reach == "comma":
+            if role == Role.COMMA:
+                break
         elif not targets or rule.reach == "clause":
             # Before the first finding only a new rule after a separator ends the reach, and, for a
             # rule about one phrase, the end of that phrase.
             if role in SEPARATORS and _next_rule_takes_over(units, place, stop):
                 break
+            if rule.kind == "negation" and role == Role.COMMA:
+                is_noun = units[place - 1].role in (Role.WORD, Role.OTHER) and place > index + 1
+                if is_noun and not _list_goes_on(units, place, stop, rule):
+                    break  # "no osseous abnormality, mild atelectasis"
             if rule.reach == "phrase" and _phrase_ends(units, index, place, stop):
                 break
+            # "no air bronchograms within the consolidation": a certain one, which is there.
+            if role == Role.PREPOSITION:
+                in_phrase_of_target = _leads_to_certain(units, place, stop, rule)
+            elif role in SEPARATORS:
+                in_phrase_of_target = False
         elif role == Role.WITH:
-            break
+            if not (rule.kind == "uncertainty" and passed_or):
+                break  # but "edema or malignancy with pneumonia" is one hedged list
         elif role == Role.VERB:
             passed_verb = True
+        elif role == Role.PREPOSITION:
+            # "no effusion despite atelectasis": what the preposition adds is there.
+            in_phrase_of_target = in_phrase_of_target or _adds(unit, rule)
+        elif role == Role.RULE:
+            if unit.term.rule is not None and unit.term.rule.links:
+                in_phrase_of_target = False  # "no opacity in the lungs to suggest pneumonia"
         elif role in SEPARATORS:
             if passed_verb or _next_rule_takes_over(units, place, stop):
                 break
             if not _list_goes_on(units, place, stop, rule):
                 break
+            passed_or = passed_or or role == Role.OR
+            if role != Role.AND:
+                in_phrase_of_target = False
     return targets
+
+
+def _adds(preposition: Unit, rule: Rule) -> bool:
+    """Whether what follows a preposition lies outside of a denial or a hedge."""
+    if rule.kind in ("negation", "pre_uncertainty"):
+        return not preposition.term.is_of
+    return rule.kind == "uncertainty" and preposition.term.is_given
+
+
+def _leads_to_certain(units: Sequence[Unit], place: int, stop: int, rule: Rule) -> bool:
+    """ "within the": a denied unknown noun, a preposition of place and a determiner."""
+    return (
+        rule.kind == "negation"
+        and units[place - 1].role in (Role.WORD, Role.OTHER)
+        and not units[place].term.is_of
+        and place + 1 < stop
+        and units[place + 1].term.is_determiner
+    )
 
 
 def _phrase_ends(units: Sequence[Unit], index: int, place: int, stop: int) -> bool:
@@ -167,26 +271,31 @@ def _list_goes_on(units: Sequence[Unit], separator: int, stop: int, rule: Rule) 
     """
     if units[separator].role == Role.OR:
         return True
-    if any(units[place].role == Role.OR for place in range(separator + 1, stop)):
-        return True
-    rest = [units[place].role for place in range(separator + 1, stop)]
-    if rule.reach == "phrase" and units[separator].role == Role.COMMA:
-        return False
-    if rule.kind == "uncertainty" and rule.reach == "list":
-        if rest[:2] == [Role.AND, Role.ARTICLE]:  # ", and a small effusion" is a new statement
-            return False
-        return units[separator].role == Role.AND or Role.AND in rest
-    described = False
+    is_described = is_changed = False
     for place in range(separator + 1, stop):
-        role = units[place].role
+        unit = units[place]
+        role = unit.role
         if role in SEPARATORS:
             if place == separator + 1:  # ", and"
                 continue
             break
         if role in HEADS:
             break
-        described = described or (role == Role.MODIFIER and units[place].term.describes)
-    return not described
+        if role == Role.MODIFIER:
+            is_described = is_described or unit.term.describes
+            is_changed = is_changed or unit.term.is_change or unit.term.means == ("stable",)
+    if is_changed and rule.kind == "negation":
+        return False  # what is stable or increased is there
+    if any(units[place].role == Role.OR for place in range(separator + 1, stop)):
+        return True
+    if rule.reach == "phrase" and units[separator].role == Role.COMMA:
+        return False
+    if rule.kind == "uncertainty" and rule.reach == "list":
+        rest = [units[place].role for place in range(separator + 1, stop)]
+        if rest[:2] == [Role.AND, Role.ARTICLE]:  # ", and a small effusion" is a new statement
+            return False
+        return units[separator].role == Role.AND or Role.AND in rest
+    return not is_described
 
 
 def _backward(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> list[int]:
@@ -220,16 +329,21 @@ def _backward(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> li
 def _mark_alternatives(units: Sequence[Unit], clause: Span, decisions: dict[int, Decision]) -> None:
     """ "A or B", where no rule speaks, states neither: both are uncertain."""
     previous = -1
-    has_or = False
+    has_or = has_other = False
     for index in range(*clause):
         role = units[index].role
         if role == Role.OR:
-            has_or = True
+            has_or, has_other = True, False
         elif role in (Role.VERB, Role.PREPOSITION, Role.WITH, Role.OPENER, Role.RULE):
             previous, has_or = -1, False
+        elif role == Role.COMMA and has_other:
+            previous, has_or = -1, False  # "A or another noun, B": the alternative is complete
+        elif role in (Role.OTHER, Role.WORD):
+            has_other = has_or
         elif role == Role.FINDING:
             if has_or and previous >= 0:
-                for place in (previous, index):
-                    if decisions[place] is PRESENT:
-                        decisions[place] = ALTERNATIVE
+                if decisions[previous] is PRESENT and decisions[index] in (PRESENT, ALTERNATIVE):
+                    decisions[previous] = ALTERNATIVE
+                if decisions[previous] is ALTERNATIVE and decisions[index] is PRESENT:
+                    decisions[index] = ALTERNATIVE
             previous, has_or = index, False

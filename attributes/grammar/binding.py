@@ -1,4 +1,4 @@
-"""Which attribute belongs to which finding: scope and syntax of radiology English, as code.
+"""`bind_modifiers`: which attribute belongs to which finding.
 
 Four steps inside a clause. A modifier belongs to
 1. the noun whose phrase it stands in ("patchy left basal opacity", "right middle and lower ..."),
@@ -6,8 +6,8 @@ Four steps inside a clause. A modifier belongs to
    nouns joined to that one when they have no place of their own,
 3. else the noun after it ("in the left base there is opacity"),
 4. and a bare noun joined to a described one takes its place ("left consolidation and effusion").
-Other nouns of the lexicon (fractures, clear lungs, the heart) take modifiers like findings do, so
-that those words reach no finding.
+Other nouns of the lexicon (fractures, clear lungs, the heart) take modifiers like findings do, and
+so does an unknown noun before "with", so that those words reach no finding.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bou
             bound[head] += _stated(units, index)
         if not own:
             bare.add(head)
+    if any(units[index].role == Role.WITH for index in range(start, stop)):
+        claimed |= _modifiers_of_unknown_nouns(units, clause)
     placed = {head for head in heads if _is_placed(bound[head], grammar)}
     shared: dict[int, int] = {}
     for index in range(start, stop):
@@ -109,6 +111,30 @@ def _phrase_modifiers(units: Sequence[Unit], start: int, head: int, grammar: Gra
     return [index for segment in segments for index in segment]
 
 
+def _modifiers_of_unknown_nouns(units: Sequence[Unit], clause: Span) -> set[int]:
+    """ "Mild pectus excavatum with an opacity": "mild" belongs to the unknown noun."""
+    claimed: set[int] = set()
+    modifiers: list[int] = []
+    strange = in_phrase = False
+    for index in range(*clause):
+        role = units[index].role
+        if role == Role.MODIFIER:
+            if strange:
+                modifiers, strange = [], False
+            if not in_phrase:
+                modifiers.append(index)
+        elif role == Role.WORD:
+            strange = bool(modifiers)
+        elif role == Role.WITH:
+            if strange:
+                claimed.update(modifiers)
+            modifiers, strange, in_phrase = [], False, False
+        elif role not in (Role.GLUE, Role.ARTICLE):
+            modifiers, strange = [], False
+            in_phrase = role == Role.PREPOSITION
+    return claimed
+
+
 def _is_partitive(units: Sequence[Unit], index: int, start: int, grammar: Grammar) -> bool:
     """Whether the preposition at `index` joins, as in "areas of", "patches of", "increase in"."""
     if index == start:
@@ -125,6 +151,8 @@ def _share_forward(
     """Step 4: a bare noun takes the place of the one before, among like findings all attributes."""
     for previous, head in pairwise(heads):
         if head not in bare or units[head].role == Role.OTHER or units[previous].role == Role.OTHER:
+            continue
+        if units[head].term.finding in grammar.apart:
             continue
         if not _only_joined(units, previous, head):
             continue
@@ -180,8 +208,25 @@ def _attach(
     """Steps 2 and 3: a modifier outside of every noun phrase."""
     stated = _stated(units, index)
     before = [head for head in heads if head < index]
-    group = _joined_before(units, before) if before else _joined_after(units, heads)
+    if units[index].term.is_forward and heads[-1] > index:
+        bound[next(head for head in heads if head > index)] += stated
+        return
+    if before and _is_direction(units, index):
+        bound[before[-1]] += stated
+        return
+    is_predicate = not grammar.change.isdisjoint(units[index].term.means) and (
+        units[index - 1].role == Role.VERB if index else False
+    )
+    group = (
+        _joined_before(units, before, across_phrases=is_predicate)
+        if before
+        else _joined_after(units, heads)
+    )
     nearest = group[0]
+    if is_predicate and before:
+        for head in group:
+            bound[head] += stated
+        return
     if not before and _crosses_denial(units, index, nearest):
         stated = [(name, at) for name, at in stated if name in grammar.location]
     if (
@@ -220,6 +265,14 @@ def _is_placed(stated: Sequence[tuple[str, int]], grammar: Grammar) -> bool:
     return any(name in grammar.location for name, _ in stated)
 
 
+def _is_direction(units: Sequence[Unit], index: int) -> bool:
+    """Whether the modifier follows a direction: "shift to the left"."""
+    place = index - 1
+    while place >= 0 and units[place].role == Role.GLUE:
+        place -= 1
+    return place >= 0 and units[place].term.is_direction
+
+
 def _crosses_denial(units: Sequence[Unit], index: int, head: int) -> bool:
     """Whether a joint and then a negation stand between: "a nodular pattern and no edema"."""
     joined = False
@@ -231,11 +284,16 @@ def _crosses_denial(units: Sequence[Unit], index: int, head: int) -> bool:
     return False
 
 
-def _joined_before(units: Sequence[Unit], heads: Sequence[int]) -> list[int]:
-    """The last noun and those joined to it, last first."""
+def _joined_before(
+    units: Sequence[Unit], heads: Sequence[int], *, across_phrases: bool
+) -> list[int]:
+    """The last noun and those joined to it, last first.
+
+    `across_phrases`: "the opacity in the base and the effusion are stable" is one subject.
+    """
     group = [heads[-1]]
     for left, right in zip(reversed(heads[:-1]), reversed(heads), strict=False):
-        if not _in_one_group(units, left, right):
+        if not _in_one_group(units, left, right, across_phrases=across_phrases):
             break
         group.append(left)
     return group
@@ -251,10 +309,24 @@ def _joined_after(units: Sequence[Unit], heads: Sequence[int]) -> list[int]:
     return group
 
 
-def _in_one_group(units: Sequence[Unit], left: int, right: int) -> bool:
+def _in_one_group(
+    units: Sequence[Unit], left: int, right: int, *, across_phrases: bool = False
+) -> bool:
+    if across_phrases and any(units[at].role == Role.AND for at in range(left + 1, right)):
+        skipped = Role.PREPOSITION
+    else:
+        skipped = Role.WITH
+    roles = [units[at].role for at in range(left + 1, right)]
+    if Role.COMMA in roles and Role.MODIFIER in roles and not {Role.AND, Role.OR} & set(roles):
+        return False  # "no effusion, mild opacity in the lingula": two statements
     for index in range(left + 1, right):
         unit = units[index]
-        if unit.role in JOINERS or unit.role in FILLERS or unit.role == Role.WITH:
+        if (
+            unit.role == skipped
+            or unit.role in JOINERS
+            or unit.role in FILLERS
+            or unit.role == Role.WITH
+        ):
             continue
         if (
             unit.role == Role.RULE

@@ -50,8 +50,9 @@ def _split_coordination(units: Sequence[Unit], start: int, stop: int) -> list[Sp
         elif _is_predicate(units[index]):
             has_verb = True
         elif (
-            (role in (Role.COMMA, Role.AND))
+            role in (Role.COMMA, Role.AND)
             and has_head
+            and not units[index].term.is_slash
             and _starts_clause(units, index, stop, has_verb)
         ):
             clauses.append((begin, index))
@@ -71,9 +72,8 @@ def _goes_on(units: Sequence[Unit], start: int, index: int) -> bool:
     if role == Role.BREAK:
         if index == start or index + 1 >= len(units):
             return False
-        neighbours = {units[index - 1].role, units[index + 1].role}
-        return neighbours == {Role.MODIFIER} and all(
-            u.role not in HEADS for u in units[start:index]
+        return units[index - 1].role == Role.MODIFIER and not any(
+            unit.role in HEADS or _is_predicate(unit) for unit in units[start:index]
         )
     if role == Role.RELATIVE and index > start:
         for unit in units[index + 1 :]:

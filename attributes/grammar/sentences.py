@@ -1,44 +1,140 @@
-"""Cutting the text of a section into sentences, by character places."""
+"""`SentenceSplitter`: cuts the text of a section into sentences.
+
+A full stop may belong to an abbreviation. A single line break may end a statement ("No effusion" /
+"Left basal opacity") or wrap a line; the words around it and the length of the line decide.
+"""
 
 from __future__ import annotations
 
 import re
 
 from attributes.lexicon.entries import Lexicon
+from attributes.lexicon.tokens import fold
 
-MAX_CHARACTERS = (
-    4000  # a "sentence" beyond this is cut at a blank; the grammar cuts further by words
-)
+MAX_CHARACTERS = 4000  # longer "sentences" are cut at a blank; the grammar cuts further by words
 # Shorter pieces are item numbers ("2.") and stray marks.
-MIN_CHARACTERS = 4
+MIN_CHARACTERS = 3
+# A line of this many characters may have been wrapped, also in front of a capital.
+MIN_WRAPPED_LINE = 50
+MAX_LINE = 300  # characters of a line that are looked at
+LAST_WORD = re.compile(r"[^\W\d_]+$")
+FIRST_WORD = re.compile(r"[^\W\d_]{1,40}")
+# "1) No pneumothorax 2) Small effusion": an item inside a line.
+INNER_ITEM = re.compile(r"(?<=[ \t])\(?[0-9]{1,2}\)[ \t]+(?=[A-Z])")
+LABEL = re.compile(r"[^\W\d_][\w ,/()-]{1,40}:")
+ITEM = re.compile(r"[-*•>–]+[ \t]*(?=\w)|\(?[0-9]{1,2}[.)](?!\d)|[a-h]\)")
 
 
 class SentenceSplitter:
-    """Cuts text into sentences; a full stop after an abbreviation does not end one."""
+    """Cuts text into sentences with the abbreviations and small words of a lexicon."""
 
     def __init__(self, lexicon: Lexicon) -> None:
-        escaped = (re.escape(word) for word in lexicon.syntax.abbreviations)
-        not_abbreviated = "".join(rf"(?<!\b(?i:{word})\.)" for word in escaped)
-        # A sentence may end at an end mark before a blank, at a full stop before a capital
-        # ("effusion.Heart"), at a blank line, and before a line that begins an item ("2. ", "- ").
-        # One character class in front lets the search skip fast; all repetition is bounded, so a
-        # text of dots or blanks stays linear.
+        syntax = lexicon.syntax
+        by_length: dict[int, list[str]] = {}
+        for word in syntax.abbreviations:
+            by_length.setdefault(len(word), []).append(re.escape(word))
+        not_abbreviated = "".join(
+            rf"(?<!\b(?i:{'|'.join(words)})\.)" for words in by_length.values()
+        )
+        answers = "|".join(re.escape(word) for word in syntax.answers) or r"(?!)"
+        # A sentence may end at an end mark before a blank ("Effusion? No." is one sentence), at a
+        # full stop before a capital ("effusion.Heart"), at an item number inside a line, and at a
+        # line break. All repetition is bounded, so that time is linear in any text.
         self._boundary = re.compile(
-            rf"[.!?\n](?:(?<=[.!?])[.!?]{{0,5}}(?=[\s\"')\]]|$){not_abbreviated}"
-            rf"|(?<=[a-z]\.)(?=[A-Z])"
-            rf"|(?<=\n)(?:[ \t\r]{{0,40}}\n|(?=[ \t]{{0,8}}(?:[-*•]|[0-9]{{1,2}}[.)])[ \t])))",
+            rf"[.!?\n\r](?:(?<=[.!?])[.!?]{{0,5}}(?=[\s\"')\]*]|$)(?<!\s\?){not_abbreviated}"
+            rf"(?!(?<=\?)[ \t]{{0,3}}(?i:{answers})[ \t]{{0,3}}(?:[.,;\n\r]|$))"
+            rf"|(?<=[a-z]\.)(?=[A-Z])|(?<=\n)|(?<=\r)(?!\n))"
+        )
+        before = (
+            *syntax.prepositions,
+            *syntax.of,
+            *syntax.articles,
+            *syntax.determiners,
+            *syntax.coordinators,
+            *syntax.alternatives,
+            *syntax.companions,
+            *syntax.verbs,
+        )
+        forward = (
+            spelling
+            for rule in lexicon.rules
+            if rule.direction in ("forward", "both", "value")
+            for spelling in rule.spellings
+        )
+        # Words after which a sentence goes on: no line that ends with one is complete.
+        self._goes_on = frozenset(
+            spelling[0] for spelling in (*before, *forward) if len(spelling) == 1
         )
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Half-open character ranges of the sentences that hold more than blanks and numbers."""
         spans: list[tuple[int, int]] = []
         start = 0
+        inner_items = [m.start() for m in INNER_ITEM.finditer(text)][::-1] if ") " in text else []
+        in_lower_case: bool | None = None
         for match in self._boundary.finditer(text):
             end = match.end()
-            _add(text, start, end, spans)
-            start = end
-        _add(text, start, len(text), spans)
+            if match.group()[:1] in ("\n", "\r") and match.group():
+                if in_lower_case is None:
+                    in_lower_case = not any(
+                        line.lstrip()[:1].isupper() for line in text[:MAX_CHARACTERS].split("\n")
+                    )
+                if not self._ends_statement(text, start, match.start(), end, in_lower_case):
+                    continue
+            elif text[start:end].strip() in ("?", "¿"):
+                continue  # "? effusion"
+            start = _add_items(text, start, end, inner_items, spans)
+        _add_items(text, start, len(text), inner_items, spans)
         return spans
+
+    def _ends_statement(
+        self, text: str, start: int, stop: int, after: int, in_lower_case: bool
+    ) -> bool:
+        """Whether the line break at `stop` ends the statement that began at `start`."""
+        line_start = max(text.rfind("\n", start, stop) + 1, start, stop - MAX_LINE)
+        line = text[line_start:stop].strip()
+        following = text[after : after + MAX_LINE].lstrip(" \t")
+        if not line or following[:1] in ("\n", "\r", ""):
+            return True
+        if ITEM.match(following):
+            return True
+        last = LAST_WORD.search(line.rstrip(")]"))
+        goes_on = line[-1] in ",-/&(" or (last is not None and fold(last.group()) in self._goes_on)
+        if goes_on and not self._is_answer(line):
+            return False
+        if line[-1] == ":":
+            return bool(LABEL.match(following))
+        if LABEL.match(following):
+            return True
+        first = FIRST_WORD.match(following)
+        if first is None:
+            return False
+        word = first.group()
+        if word[0].islower():
+            return in_lower_case and len(line) < MIN_WRAPPED_LINE
+        is_long = len(line) >= MIN_WRAPPED_LINE
+        return not (is_long and len(word) > 1 and word.isupper())
+
+    def _is_answer(self, line: str) -> bool:
+        """ "Effusion: no": the line ends with a word that is an answer and no beginning."""
+        label, colon, rest = line.rpartition(":")
+        return bool(colon and label) and len(rest.split()) == 1
+
+
+def _add_items(
+    text: str, start: int, end: int, items: list[int], spans: list[tuple[int, int]]
+) -> int:
+    """Add the range, cut in front of items inside it; returns its end.
+
+    `items` are the places of all items, last first; those before `end` are taken off.
+    """
+    while items and items[-1] < end:
+        item = items.pop()
+        if item > start:
+            _add(text, start, item, spans)
+            start = item
+    _add(text, start, end, spans)
+    return end
 
 
 def _add(text: str, start: int, end: int, spans: list[tuple[int, int]]) -> None:
@@ -51,5 +147,5 @@ def _add(text: str, start: int, end: int, spans: list[tuple[int, int]]) -> None:
     piece = text[start:end]
     left = len(piece) - len(piece.lstrip())
     length = len(piece.strip())
-    if length >= MIN_CHARACTERS:
+    if length > MIN_CHARACTERS or (length == MIN_CHARACTERS and piece.strip().isalpha()):
         spans.append((start + left, start + left + length))

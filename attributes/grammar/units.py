@@ -1,19 +1,19 @@
-"""A lexicon compiled for matching: every spelling in one word trie, and a sentence as a row of
-units.
+"""`Grammar`: a lexicon compiled for matching, and a sentence as a row of units.
 
-A unit is the longest spelling found at a place, or a single unknown word. Walking a trie of words
-is linear in the sentence, whatever the lexicon holds.
+All spellings stand in one trie of words. A unit is the longest spelling at a place, or a single
+unknown word; walking the trie is linear in the sentence, whatever the lexicon holds.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
+from attributes.grammar.spelling import CorrectedWords
 from attributes.lexicon.entries import Lexicon, Rule, Spelling
-from attributes.lexicon.tokens import TOKEN, fold, words_of
+from attributes.lexicon.tokens import TOKEN, fold
 
 # A sentence longer than this is cut: it is a list or a file without line ends, not a sentence.
 # Binding is quadratic in the worst case, so the cut is also what keeps a hostile text linear.
@@ -46,18 +46,36 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """The meaning of a spelling: role, the finding it names, the attributes it says, its rule."""
+    """The meaning of a spelling: role, the finding it names, the attributes it states, its rule.
+
+    `subject` is the finding of which a noun is the subject ("heart"), `predicate_of` the findings
+    that a word states of their subjects ("enlarged"). `is_degree`: the attribute is a degree;
+    `is_adverb`: and an adverb ("slightly"); `is_change`: a change for better or worse.
+    What follows a preposition that `is_given` is there; an attribute that `is_forward` belongs to
+    the next noun ("development of"). `describes` is false for words of denials ("focal").
+    """
 
     role: int
     finding: str = ""
     means: tuple[str, ...] = ()
     rule: Rule | None = None
     is_of: bool = False
-    describes: bool = True  # false for words of denials such as "focal"
+    is_slash: bool = False
+    is_direction: bool = False
+    is_given: bool = False
+    is_forward: bool = False
+    is_determiner: bool = False
+    describes: bool = True
+    subject: str = ""
+    predicate_of: frozenset[str] = frozenset()
+    is_degree: bool = False
+    is_adverb: bool = False
+    is_size: bool = False
+    is_change: bool = False
 
 
 class Unit(NamedTuple):
-    """A term at a place: characters `start` to `end` of the sentence.
+    """A term at characters `start` to `end` of the sentence.
 
     A tuple, because half a million of them are made for a corpus and a frozen dataclass costs
     twice.
@@ -70,14 +88,22 @@ class Unit(NamedTuple):
 
 
 UNKNOWN = Term(Role.WORD)
+GLUE = Term(Role.GLUE)
 PUNCTUATION = {
     ",": Term(Role.COMMA),
     "(": Term(Role.COMMA),
     ")": Term(Role.COMMA),
     ";": Term(Role.BREAK),
+    "&": Term(Role.AND),
+    "/": Term(Role.AND, is_slash=True),
     # "Left lung: patchy opacity" reads as "the left lung shows patchy opacity".
     ":": Term(Role.VERB),
+    "<": Term(Role.GLUE),
+    "=": Term(Role.GLUE),
+    "+": Term(Role.GLUE),
 }
+# A question mark apart from the word before it asks about what follows ("?pneumonia").
+ASKS_BEFORE, ASKS_AFTER = "¿", "?"
 # Any: a trie node maps a word to the next node and None to the Term that ends here.
 Node = dict[Any, Any]
 
@@ -91,16 +117,17 @@ class Grammar:
         self.rank_of = {name: rank for rank, name in enumerate(self.axis_of)}
         self.pneumonia_like = lexicon.pneumonia_like
         self.adjectives_follow = lexicon.modifier_order == "after"
-        self.placeholders = frozenset(
-            word for text in lexicon.syntax.placeholders for word in [fold(text)]
-        )
+        self.placeholders = frozenset(fold(text) for text in lexicon.syntax.placeholders)
+        self.capitals = frozenset(fold(text) for text in lexicon.syntax.capitals)
+        self.apart = frozenset(kind.name for kind in lexicon.findings if kind.apart)
         self.location = frozenset(
             name for name, axis in self.axis_of.items() if axis in LOCATION_AXES
         )
         self.change = frozenset(name for name, axis in self.axis_of.items() if axis == "change")
-        self.finding_words = _finding_words(lexicon)
         self.root: Node = {}
         self._fill()
+        self.words = CorrectedWords(_words_of_trie(self.root), _words_to_mend(lexicon))
+        self.finding_words = _finding_words(lexicon)
 
     def _fill(self) -> None:
         lexicon, syntax = self.lexicon, self.lexicon.syntax
@@ -108,18 +135,32 @@ class Grammar:
         for word, term in PUNCTUATION.items():
             self._add([(word,)], term)
         for rule in lexicon.rules:
-            self._add(rule.spellings, Term(Role.RULE, means=rule.means, rule=rule))
+            self._add(rule.spellings, self._term(Role.RULE, rule.means, rule=rule))
+        predicates: dict[Spelling, set[str]] = {}
+        others = frozenset(lexicon.others)
         for kind in lexicon.findings:
             for item in kind.carries:
                 self._add(item.spellings, Term(Role.FINDING, kind.name, item.means))
             self._add(kind.spellings, Term(Role.FINDING, kind.name))
+            for spelling in kind.subjects:
+                role = Role.OTHER if spelling in others else Role.WORD
+                self._add([spelling], Term(role, subject=kind.name))
+            for spelling in kind.predicates:
+                predicates.setdefault(spelling, set()).add(kind.name)
+        for spelling, names in predicates.items():
+            self._add([spelling], Term(Role.WORD, predicate_of=frozenset(names)))
         self._add(lexicon.others, Term(Role.OTHER))
         for item in lexicon.compounds:
-            self._add(item.spellings, Term(Role.MODIFIER, means=item.means))
-        denied = lexicon.syntax.denied_attributes
+            self._add(item.spellings, self._term(Role.MODIFIER, item.means))
+        denied = syntax.denied_attributes
+        adverbs = frozenset(syntax.degree_adverbs)
         for name, variants in lexicon.variants_of.items():
-            term = Term(Role.MODIFIER, means=(name,), describes=name not in denied)
-            self._add(variants, term)
+            term = self._term(Role.MODIFIER, (name,), describes=name not in denied)
+            forward = frozenset(v for v in variants if len(v) > 1 and v[-1:] in syntax.of)
+            self._add([v for v in variants if v not in adverbs | forward], term)
+            self._add(forward, replace(term, is_forward=True))
+            self._add([v for v in variants if v in adverbs], replace(term, is_adverb=True))
+        self._add(syntax.degree_adverbs, Term(Role.WORD, is_degree=True, is_adverb=True))
         self._add(syntax.breakers, Term(Role.BREAK))
         self._add(syntax.relatives, Term(Role.RELATIVE))
         self._add(syntax.excluders, Term(Role.EXCLUDE))
@@ -129,10 +170,33 @@ class Grammar:
         self._add(syntax.companions, Term(Role.WITH))
         self._add(syntax.partitives, Term(Role.PARTITIVE))
         self._add(syntax.of, Term(Role.PREPOSITION, is_of=True))
+        self._add(syntax.givens, Term(Role.PREPOSITION, is_given=True))
+        self._add(syntax.directions, Term(Role.PREPOSITION, is_direction=True))
         self._add(syntax.prepositions, Term(Role.PREPOSITION))
         self._add(syntax.verbs, Term(Role.VERB))
         self._add(syntax.articles, Term(Role.ARTICLE))
-        self._add(syntax.glue, Term(Role.GLUE))
+        self._add(syntax.determiners, Term(Role.GLUE, is_determiner=True))
+        self._add(syntax.glue, GLUE)
+
+    def _term(
+        self,
+        role: int,
+        means: tuple[str, ...],
+        *,
+        rule: Rule | None = None,
+        describes: bool = True,
+    ) -> Term:
+        axes = {self.axis_of.get(name, "") for name in means}
+        is_other_change = axes == {"change"} and not {"new", "stable"} & set(means)
+        return Term(
+            role,
+            means=means,
+            rule=rule,
+            describes=describes,
+            is_degree=axes == {"severity"},
+            is_size="size" in axes or axes == {"extent", "severity"},
+            is_change=is_other_change or (rule is not None and axes == {"change"}),
+        )
 
     def _add(self, spellings: Iterable[Spelling], term: Term) -> None:
         for spelling in spellings:
@@ -141,18 +205,30 @@ class Grammar:
                 node = node.setdefault(word, {})
             node.setdefault(None, term)
 
-    def mentions_finding(self, words: Iterable[str]) -> bool:
-        """Whether a finding can be among folded words: a fast no for most sentences."""
-        return not self.finding_words.isdisjoint(words)
+    def words_of(self, text: str) -> list[str]:
+        """The folded and mended words of a text, in order."""
+        return list(map(self.words.__getitem__, TOKEN.findall(text)))
+
+    def finding_units(self, sentence: str) -> list[Unit]:
+        """The units of a sentence that may state a finding, nothing for most others."""
+        words = self.words_of(sentence)
+        return [] if self.finding_words.isdisjoint(words) else self._units(sentence, words)
 
     def units(self, sentence: str) -> list[Unit]:
         """The units of a sentence; anonymisation marks are dropped, unknown words are kept."""
-        words = words_of(sentence)
+        return self._units(sentence, self.words_of(sentence))
+
+    def _units(self, sentence: str, words: list[str]) -> list[Unit]:
         spans = [match.span() for match in TOKEN.finditer(sentence)]
         if not self.placeholders.isdisjoint(words):
-            kept = [place for place, word in enumerate(words) if word not in self.placeholders]
-            words = [words[place] for place in kept]
-            spans = [spans[place] for place in kept]
+            places = [place for place, word in enumerate(words) if word not in self.placeholders]
+            words = [words[place] for place in places]
+            spans = [spans[place] for place in places]
+        if ASKS_AFTER in words or not self.capitals.isdisjoint(words):
+            words = [
+                self._in_context(word, sentence, *span)
+                for word, span in zip(words, spans, strict=True)
+            ]
         units: list[Unit] = []
         count, place, root = len(words), 0, self.root
         while place < count:
@@ -172,6 +248,38 @@ class Grammar:
             units.append(Unit(found, found.role, start, spans[stop - 1][1]))
             place = stop
         return units
+
+    def _in_context(self, word: str, sentence: str, start: int, end: int) -> str:
+        """Question marks by their place, and "R" for right only as a capital: not "r", not "L1"."""
+        if word == ASKS_AFTER:
+            is_attached = start > 0 and not sentence[start - 1].isspace()
+            return ASKS_AFTER if is_attached and sentence[start - 1] != "(" else ASKS_BEFORE
+        if word in self.capitals:
+            is_side = sentence[start].isupper() and not sentence[end : end + 1].isdigit()
+            is_slashed = sentence[end : end + 1] == "/" or sentence[start - 1 : start] == "/"
+            return word if is_side or is_slashed else f"{word}."
+        return word
+
+
+def _words_of_trie(root: Node) -> frozenset[str]:
+    words: set[str] = set()
+    nodes = [root]
+    while nodes:
+        for word, node in nodes.pop().items():
+            if word is not None:
+                words.add(word)
+                nodes.append(node)
+    return frozenset(words)
+
+
+def _words_to_mend(lexicon: Lexicon) -> set[str]:
+    """The words of findings and attributes."""
+    spellings: list[Spelling] = [s for item in lexicon.compounds for s in item.spellings]
+    for variants in lexicon.variants_of.values():
+        spellings += variants
+    for kind in lexicon.findings:
+        spellings += (*kind.spellings, *(s for item in kind.carries for s in item.spellings))
+    return {word for spelling in spellings for word in spelling}
 
 
 def _finding_words(lexicon: Lexicon) -> frozenset[str]:
@@ -193,7 +301,11 @@ def _finding_words(lexicon: Lexicon) -> frozenset[str]:
         elsewhere.update(spelling)
     chosen: set[str] = set()
     for kind in lexicon.findings:
-        for spelling in (*kind.spellings, *(s for item in kind.carries for s in item.spellings)):
+        for spelling in (
+            *kind.spellings,
+            *kind.predicates,
+            *(s for item in kind.carries for s in item.spellings),
+        ):
             if chosen.isdisjoint(spelling):
                 chosen.add(min(spelling, key=lambda word: (elsewhere[word], -len(word))))
     return frozenset(chosen)

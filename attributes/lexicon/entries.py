@@ -1,4 +1,4 @@
-"""The parts of a lexicon as frozen dataclasses; `lexicon.py` reads them from a file."""
+"""`Lexicon` and its entries: frozen dataclasses that `load_lexicon` fills from a file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 ASSERTIONS = ("present", "absent", "uncertain", "resolved")
 KINDS = ("affirmation", "pre_uncertainty", "negation", "resolution", "uncertainty")
-DIRECTIONS = ("forward", "backward", "both", "forward_first", "backward_first")
-REACHES = ("phrase", "list", "clause")
+DIRECTIONS = ("forward", "backward", "both", "forward_first", "backward_first", "value")
+REACHES = ("phrase", "list", "clause", "comma")
 MODIFIER_ORDERS = ("before", "after")
 
 Spelling = tuple[str, ...]
@@ -48,12 +48,21 @@ class Compound:
 
 @dataclass(frozen=True)
 class FindingType:
-    """A finding, its spellings, and those spellings that say attributes with it (`carries`)."""
+    """A finding and its spellings; those in `carries` state attributes too.
+
+    Those `apart` take no place from joined nouns. A finding may also be a predicate of certain
+    subjects ("the heart is enlarged"). The `extended` ones are left out of the tables unless they
+    are asked for.
+    """
 
     name: str
     spellings: tuple[Spelling, ...]
     carries: tuple[Compound, ...]
     pneumonia_like: bool
+    extended: bool = False
+    apart: bool = False
+    subjects: tuple[Spelling, ...] = ()
+    predicates: tuple[Spelling, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,17 +80,21 @@ class Rule:
     likely: bool = False
     links: bool = False
     former: bool = False
+    lifts: bool = False
+    spares: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Syntax:
-    """The words that hold a sentence together, one tuple of spellings a role."""
+    """The small words of a language, one tuple of spellings for each role in a sentence."""
 
     coordinators: tuple[Spelling, ...]
     alternatives: tuple[Spelling, ...]
     companions: tuple[Spelling, ...]
     of: tuple[Spelling, ...]
     prepositions: tuple[Spelling, ...]
+    directions: tuple[Spelling, ...]
+    givens: tuple[Spelling, ...]
     partitives: tuple[Spelling, ...]
     articles: tuple[Spelling, ...]
     glue: tuple[Spelling, ...]
@@ -90,9 +103,25 @@ class Syntax:
     relatives: tuple[Spelling, ...]
     breakers: tuple[Spelling, ...]
     excluders: tuple[Spelling, ...]
+    determiners: tuple[Spelling, ...]
+    degree_adverbs: tuple[Spelling, ...]
     denied_attributes: tuple[str, ...]
     abbreviations: tuple[str, ...]
+    answers: tuple[str, ...]
+    capitals: tuple[str, ...]
     placeholders: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SectionHeadings:
+    """The headings of reports; see the comments in `languages/en.yaml`."""
+
+    read: tuple[Spelling, ...]
+    impression: tuple[Spelling, ...]
+    skip: tuple[Spelling, ...]
+    brief: tuple[Spelling, ...] = ()
+    labels: tuple[Spelling, ...] = ()
+    views: tuple[Spelling, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,8 +136,7 @@ class Lexicon:
     findings: tuple[FindingType, ...]
     others: tuple[Spelling, ...]
     syntax: Syntax
-    read_sections: tuple[str, ...]
-    skip_sections: tuple[str, ...]
+    sections: SectionHeadings
     rules: tuple[Rule, ...]
     source: Path = field(compare=False)
     sha256: str = ""

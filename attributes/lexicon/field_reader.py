@@ -93,10 +93,10 @@ class FieldReader:
                 self.problems.append(problem)
         return found
 
-    def phrases(self, name: str) -> tuple[tuple[str, ...], ...]:
+    def phrases(self, name: str, *, optional: bool = False) -> tuple[tuple[str, ...], ...]:
         """A list of phrases, expanded to their spellings."""
         spellings: dict[tuple[str, ...], None] = {}
-        for phrase in self.texts(name):
+        for phrase in self.texts(name, optional=optional):
             try:
                 spellings.update(dict.fromkeys(expand_phrase(phrase)))
             except PhraseError as error:

@@ -6,7 +6,7 @@ annotated example. The code contains no word of any language.
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from attributes.lexicon.checks import check_meanings
@@ -21,6 +21,7 @@ from attributes.lexicon.entries import (
     Lexicon,
     Modifier,
     Rule,
+    SectionHeadings,
     Syntax,
 )
 from attributes.lexicon.field_reader import FieldReader
@@ -51,11 +52,26 @@ def load_lexicon(path_or_language: str | Path = "en") -> Lexicon:
             f"{name}: expected a lexicon file or one of {languages}, got no such file"
         )
     top = FieldReader(read_located_yaml(path), str(path))
+    if "of" in top.table:
+        return _stemmed(top, path)
     lexicon = _build(top, path)
     check_meanings(lexicon, top)
     if top.problems:
         raise ConfigError(str(DataError.from_problems(top.problems)))
     return lexicon
+
+
+def _stemmed(top: FieldReader, path: Path) -> Lexicon:
+    """The stems of another lexicon: the fields of `languages/es_stemmed.yaml`."""
+    from attributes.lexicon.stemmed import dropped_words, snowball, stem_lexicon
+
+    top.only("language", "of", "stemmer", "dropped")
+    language, of, stemmer = top.text("language"), top.text("of"), top.text("stemmer")
+    dropped = dropped_words(top.texts("dropped"))
+    if top.problems:
+        raise ConfigError(str(DataError.from_problems(top.problems)))
+    stemmed = stem_lexicon(load_lexicon(of), snowball(stemmer), dropped, language)
+    return replace(stemmed, source=path)
 
 
 def _build(top: FieldReader, path: Path) -> Lexicon:
@@ -76,8 +92,6 @@ def _build(top: FieldReader, path: Path) -> Lexicon:
     if version not in (FORMAT_VERSION, 0):  # 0: missing, already reported
         top.complain("version", str(FORMAT_VERSION), str(version), "use a lexicon of this version")
     compounds = tuple(_compound(entry) for entry in top.entries("compounds"))
-    sections = top.child("sections")
-    sections.only("read", "skip")
     return Lexicon(
         language=top.text("language"),
         modifier_order=top.choice("modifier_order", MODIFIER_ORDERS),
@@ -87,11 +101,22 @@ def _build(top: FieldReader, path: Path) -> Lexicon:
         findings=tuple(_finding(entry) for entry in top.entries("findings")),
         others=top.phrases("others"),
         syntax=_syntax(top.child("syntax")),
-        read_sections=tuple(sections.texts("read")),
-        skip_sections=tuple(sections.texts("skip")),
+        sections=_sections(top.child("sections")),
         rules=tuple(_rule(entry) for entry in top.entries("rules")),
         source=path,
         sha256=file_sha256(path),
+    )
+
+
+def _sections(entry: FieldReader) -> SectionHeadings:
+    entry.only(*(kind.name for kind in fields(SectionHeadings)))
+    return SectionHeadings(
+        read=entry.phrases("read"),
+        impression=entry.phrases("impression", optional=True),
+        skip=entry.phrases("skip"),
+        brief=entry.phrases("brief", optional=True),
+        labels=entry.phrases("labels", optional=True),
+        views=entry.phrases("views", optional=True),
     )
 
 
@@ -103,6 +128,8 @@ def _syntax(entry: FieldReader) -> Syntax:
         companions=entry.phrases("companions"),
         of=entry.phrases("of"),
         prepositions=entry.phrases("prepositions"),
+        directions=entry.phrases("directions", optional=True),
+        givens=entry.phrases("givens", optional=True),
         partitives=entry.phrases("partitives"),
         articles=entry.phrases("articles"),
         glue=entry.phrases("glue"),
@@ -111,8 +138,12 @@ def _syntax(entry: FieldReader) -> Syntax:
         relatives=entry.phrases("relatives"),
         breakers=entry.phrases("breakers"),
         excluders=entry.phrases("excluders"),
+        determiners=entry.phrases("determiners", optional=True),
+        degree_adverbs=entry.phrases("degree_adverbs", optional=True),
         denied_attributes=tuple(entry.texts("denied_attributes", optional=True)),
         abbreviations=tuple(entry.texts("abbreviations")),
+        answers=tuple(entry.texts("answers", optional=True)),
+        capitals=tuple(entry.texts("capitals", optional=True)),
         placeholders=tuple(entry.texts("placeholders")),
     )
 
@@ -120,13 +151,13 @@ def _syntax(entry: FieldReader) -> Syntax:
 def _keyword(entry: FieldReader, compounds: tuple[Compound, ...]) -> Keyword:
     entry.only("name", "axis", "variants", "negative", "overlaps")
     name = entry.text("name")
-    said = [spelling for item in compounds if name in item.means for spelling in item.spellings]
+    shared = [spelling for item in compounds if name in item.means for spelling in item.spellings]
     return Keyword(
         name=name,
         axis=entry.text("axis"),
         variants=entry.phrases("variants"),
         negative=entry.text("negative"),
-        compounds=tuple(said),
+        compounds=tuple(shared),
         overlaps=tuple(entry.texts("overlaps", optional=True)),
     )
 
@@ -142,10 +173,25 @@ def _compound(entry: FieldReader) -> Compound:
 
 
 def _finding(entry: FieldReader) -> FindingType:
-    entry.only("name", "phrases", "carries", "pneumonia_like")
-    carries = tuple(_compound(child) for child in entry.entries("carries", optional=True))
+    entry.only(
+        "name",
+        "phrases",
+        "carries",
+        "pneumonia_like",
+        "extended",
+        "apart",
+        "subjects",
+        "predicates",
+    )
     return FindingType(
-        entry.text("name"), entry.phrases("phrases"), carries, entry.flag("pneumonia_like")
+        name=entry.text("name"),
+        spellings=entry.phrases("phrases"),
+        carries=tuple(_compound(child) for child in entry.entries("carries", optional=True)),
+        pneumonia_like=entry.flag("pneumonia_like"),
+        extended=entry.flag("extended"),
+        apart=entry.flag("apart"),
+        subjects=entry.phrases("subjects", optional=True),
+        predicates=entry.phrases("predicates", optional=True),
     )
 
 
@@ -160,6 +206,8 @@ def _rule(entry: FieldReader) -> Rule:
         "likely",
         "links",
         "former",
+        "lifts",
+        "spares",
         "fires",
         "silent",
     )
@@ -175,4 +223,6 @@ def _rule(entry: FieldReader) -> Rule:
         likely=entry.flag("likely"),
         links=entry.flag("links"),
         former=entry.flag("former"),
+        lifts=entry.flag("lifts"),
+        spares=tuple(entry.texts("spares", optional=True)),
     )

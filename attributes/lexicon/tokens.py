@@ -1,6 +1,6 @@
 """Words of a text with their places.
 
-A hyphen separates words ("ground-glass" is two), accents and case are folded, so that a lexicon
+A hyphen separates words ("ground-glass" is two); accents and case are folded, so that a lexicon
 entry has one form. Anonymisation marks ("XXXX", "___") are ordinary words here; the grammar drops
 them.
 """
@@ -11,30 +11,32 @@ import re
 import unicodedata
 
 # Latin letters with their accents (also as combining marks), digits with a decimal part, and the
-# punctuation that means something to the grammar. Everything else separates.
-TOKEN = re.compile(r"[A-Za-z_À-ɏ\u0300-\u036f]+|[0-9]+(?:\.[0-9]+)?|[,;:/()>]")
+# punctuation that the grammar reads. Everything else separates.
+TOKEN = re.compile(r"[A-Za-z_À-ɏ\u0300-\u036f]+|[0-9]+(?:\.[0-9]+)?|[,;:/()<>=?¿&+]")
 MAX_WORD = 64  # no word of a language is longer; longer runs are noise and need not be folded whole
 MAX_REMEMBERED = 200_000
+# Control characters would break terminals and line-based readers of tables; offsets stay right.
+CONTROL_AS_BLANK = {code: " " for code in [*range(32), 127]}
 
 
-class _Folded(dict[str, str]):
+class FoldedWords(dict[str, str]):
     """Word -> folded word, filled on demand; several times faster than an lru_cache."""
 
     def __missing__(self, word: str) -> str:
         if len(self) >= MAX_REMEMBERED:
             self.clear()
-        folded = self[word] = _fold(word[:MAX_WORD])
+        folded = self[word] = self.fold(word[:MAX_WORD])
         return folded
 
+    def fold(self, word: str) -> str:
+        """`word` in lower case without accents."""
+        if word.isascii():
+            return word.lower()
+        decomposed = unicodedata.normalize("NFKD", word.lower())
+        return "".join(c for c in decomposed if not unicodedata.combining(c))
 
-def _fold(word: str) -> str:
-    if word.isascii():
-        return word.lower()
-    decomposed = unicodedata.normalize("NFKD", word.lower())
-    return "".join(character for character in decomposed if not unicodedata.combining(character))
 
-
-_FOLDED = _Folded()
+_FOLDED = FoldedWords()
 _folded = _FOLDED.__getitem__
 
 

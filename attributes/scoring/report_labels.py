@@ -173,9 +173,7 @@ def _sentences_about(found: Sequence[SentenceFindings], findings: Sequence[str])
 def _read_text(report: Report, structurer: Structurer) -> str:
     """The text of the sections that count, for the baselines."""
     parts = [
-        part.text
-        for name, text in report.sections
-        for part in structurer.sections.split(text, name)
+        part.text for name, text in report.sections for part in structurer.read_parts(text, name)
     ]
     return " . ".join(parts)
 

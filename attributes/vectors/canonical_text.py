@@ -59,7 +59,7 @@ def write_canonical_corpus(
     with path.open("w", encoding="utf-8", newline="\n") as handle:
         for report in reports:
             for section, text in report.sections:
-                for part in structurer.sections.split(text, section):
+                for part in structurer.read_parts(text, section):
                     for start, end in structurer.sentences.spans(part.text):
                         found = canonical_words(part.text[start:end], structurer.grammar)
                         if len(found) < 2:  # a word alone has no context to learn from

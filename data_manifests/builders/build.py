@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from data_manifests.builders.film_headers import FilmHeader, film_headers
 from data_manifests.builders.sources import source_checksums
-from data_manifests.films.read_film import film_size, is_dicom, read_film
-from data_manifests.support.atomic import file_sha256
+from data_manifests.support.choices import OnError
 from data_manifests.support.errors import ConfigError, DataError, Problem
 from data_manifests.support.membership import is_member
-from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.columns import CORNERS
 from data_manifests.tables.manifest import Manifest, ManifestInfo, Option, make_manifest
 
 logger = logging.getLogger(__name__)
 
-THREADS = 8  # waiting for disks and network shares, not for cores
 FRONTAL_VIEWS = ("PA", "AP", "AP SUPINE", "AP ERECT")
 
 
@@ -35,14 +32,14 @@ class BuildOptions:
     SHA-256 of every film. `scale_boxes` brings boxes drawn on films of another size to the film's.
     """
 
-    on_error: str = "fail"
+    on_error: OnError = OnError.FAIL
     read_films: bool = False
     checksums: bool = False
     scale_boxes: bool = False
 
     def __post_init__(self) -> None:
-        if self.on_error not in ("fail", "skip"):
-            raise ConfigError(f"on_error must be fail or skip, got {self.on_error!r}")
+        if self.on_error not in tuple(OnError):
+            raise ConfigError(f"on_error: expected fail or skip, got {self.on_error!r}")
 
 
 @dataclass(frozen=True)
@@ -71,17 +68,6 @@ class Build:
     skipped: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Header:
-    width: int = 0
-    height: int = 0
-    view: str = ""
-    sex: str = ""
-    age: str = ""
-    sha256: str = ""
-    problem: Problem | None = None
-
-
 def finish_build(
     builder: str,
     tables: SourceTables,
@@ -99,9 +85,15 @@ def finish_build(
             set's own files and lines.
     """
     images = tables.images.reset_index(drop=True)
-    headers = _film_headers(tables, images, options)
-    skipped = [header.problem for header in headers if header.problem is not None]
-    if skipped and options.on_error == "fail":
+    headers = film_headers(
+        images, tables.root, read_films=options.read_films, checksums=options.checksums
+    )
+    skipped = [
+        _named_by_source(header.problem, tables, row, options)
+        for header, row in zip(headers, images["row"], strict=True)
+        if header.problem is not None
+    ]
+    if skipped and options.on_error == OnError.FAIL:
         raise DataError.from_problems(skipped)
     keep = np.array([header.problem is None for header in headers], dtype=bool)
     kept = [header for header in headers if header.problem is None]
@@ -125,7 +117,7 @@ def finish_build(
         image_root=str(tables.root.resolve()),
         options={
             **(recorded or {}),
-            "on_error": options.on_error,
+            "on_error": str(options.on_error),
             "scale_boxes": options.scale_boxes,
             "skipped_films": len(skipped),
         },
@@ -170,52 +162,18 @@ def film_paths_by_stem(
     return paths
 
 
-def _film_headers(
-    tables: SourceTables, images: pd.DataFrame, options: BuildOptions
-) -> list[_Header]:
-    def look(item: tuple[str | Sequence[str], str, int]) -> _Header:
-        return _look_at_film(tables, *item, options)
-
-    items = list(zip(images["path"], images["image_id"], images["row"], strict=True))
-    with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        return list(
-            progress_bar(pool.map(look, items), total=len(items), desc="films", unit="film")
-        )
-
-
-def _look_at_film(
-    tables: SourceTables, path: str | Sequence[str], image_id: str, row: int, options: BuildOptions
-) -> _Header:
-    if not isinstance(path, str) or not path:
-        got = f"{image_id}: no film" if not path else f"{image_id}: {', '.join(path[:3])}"
-        fix = f"copy it below {tables.root}, or --on-error skip"
-        return _Header(problem=Problem(tables.images_file, "one film", got, row or None, "", fix))
-    film = tables.root / path
-    try:
-        view = sex = age = ""
-        if film.is_file() and film.stat().st_size and is_dicom(film):
-            from data_manifests.films.dicom import dicom_header
-
-            header = dicom_header(film)
-            width, height = header.width, header.height
-            view, sex, age = header.view, header.sex, header.age
-        else:
-            width, height = film_size(film)
-        if options.read_films:
-            read_film(film)
-        digest = file_sha256(film) if options.checksums else ""
-        return _Header(width, height, view, sex, age, digest)
-    except DataError as error:
-        bad = error.problems[0]
-        got = f"{path}: {bad.got}"
-        fix = bad.fix or ("" if options.on_error == "skip" else "--on-error skip leaves it out")
-        return _Header(
-            problem=Problem(tables.images_file, bad.expected, got, row or None, bad.field, fix)
-        )
+def _named_by_source(
+    problem: Problem, tables: SourceTables, row: int, options: BuildOptions
+) -> Problem:
+    """The problem of a film at its line in the data set's own table."""
+    fix = problem.fix
+    if not fix and options.on_error == OnError.FAIL:
+        fix = "--on-error skip leaves it out"
+    return replace(problem, file=tables.images_file, row=int(row) or None, fix=fix)
 
 
 def _labels(
-    labels: pd.DataFrame | None, images: pd.DataFrame, headers: Sequence[_Header]
+    labels: pd.DataFrame | None, images: pd.DataFrame, headers: Sequence[FilmHeader]
 ) -> pd.DataFrame | None:
     table = pd.DataFrame({"image_id": images["image_id"]})
     if labels is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 
-from data_manifests.films.read_film import FILM_SUFFIXES
+from data_manifests.films.find_films import film_stem, find_films
 from data_manifests.support.atomic import file_sha256
 from data_manifests.support.errors import ConfigError, DataError, Problem
 
@@ -71,18 +70,13 @@ def first_existing(folder: Path, names: Sequence[str]) -> Path:
     )
 
 
-def index_films(root: Path, suffixes: Sequence[str] = FILM_SUFFIXES) -> dict[str, list[str]]:
+def index_films(root: Path) -> dict[str, list[str]]:
     """File name without extension -> paths relative to `root`, of all films below it."""
     if not root.is_dir():
         raise source_error(root, "a folder of films", "no such folder")
     found: dict[str, list[str]] = {}
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted(names):
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in suffixes:
-                relative = Path(folder, name).relative_to(root).as_posix()
-                found.setdefault(stem, []).append(relative)
+    for film in find_films(root):
+        found.setdefault(film_stem(film.name), []).append(film.relative_to(root).as_posix())
     return found
 
 

@@ -1,4 +1,4 @@
-"""`read_film`: a PNG, JPEG or DICOM file to grey levels in [0, 1], or a precise refusal.
+"""`read_film`: a PNG, JPEG, TIFF, BMP, WebP or DICOM file to grey levels in [0, 1].
 
 Files come from strangers: sizes are checked before anything is decoded, and truncated data is an
 error, never a grey area. OpenCV is not used to read: it returns truncated JPEGs without an error.
@@ -17,10 +17,25 @@ from data_manifests.support.arrays import Floats32
 from data_manifests.support.errors import DataError, Problem
 
 MAX_PIXELS = 64_000_000  # a 43 x 43 cm detector at 0.1 mm has 18 million
-MIN_SIDE = 16
-RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
+MIN_SIDE = 32
+RASTER_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+RASTER_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic")
 FILM_SUFFIXES = (*RASTER_SUFFIXES, *DICOM_SUFFIXES)
+FILM_DATA = "PNG, JPEG, TIFF, BMP, WebP or DICOM data"
+# What people give instead, by its first bytes.
+OTHER_KINDS = {
+    b"GIF8": ("a GIF image", "save it as PNG"),
+    b"PK\x03\x04": ("a ZIP archive", "unpack it"),
+    b"\x1f\x8b": ("a gzip archive", "unpack it"),
+    b"%PDF": ("a PDF document", "export its film as DICOM or PNG"),
+    b"\x00\x00\x00\x0cjP  ": ("a JPEG 2000 image", "save it as PNG"),
+    b"\xff\x4f\xff\x51": ("a JPEG 2000 image", "save it as PNG"),
+    b"\x93NUMPY": ("a numpy array", "save it as 16-bit PNG"),
+    b"<": ("a text in HTML or XML", "this may be an error page of a download"),
+}
+PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # tags and values of TIFF 6.0, and of EXIF
+ORIENTATION, UPRIGHT, ON_ITS_SIDE = 274, 1, (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,7 @@ def read_film(path: Path) -> Film:
     if not path.is_file():
         raise film_error(path, "a film file", "no such file")
     if path.stat().st_size == 0:
-        raise film_error(path, "PNG, JPEG or DICOM data", "an empty file (0 bytes)")
+        raise film_error(path, FILM_DATA, "an empty file (0 bytes)")
     if is_dicom(path):
         from data_manifests.films.dicom import read_dicom_film  # pydicom takes 0.2 s to import
 
@@ -76,10 +91,11 @@ def film_size(path: Path) -> tuple[int, int]:
         return dicom_size(path)
     with _opened(path) as image:
         width, height = image.size
-        if image.format == "PNG" and not _has_png_metadata(path):
+        is_plain_png = image.format == "PNG" and not _has_png_metadata(path)
+        if is_plain_png or image.format == "TIFF":  # see `_opened`
             return width, height
         try:
-            swap = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # EXIF orientation: on its side
+            swap = image.getexif().get(ORIENTATION, UPRIGHT) in ON_ITS_SIDE
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise film_error(path, "complete image data", f"truncated ({error})") from error
     return (height, width) if swap else (width, height)
@@ -97,10 +113,14 @@ def _has_png_metadata(path: Path) -> bool:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether the file has the DICOM preamble (PS3.10, 7.1), or the extension where it has none."""
+    """Whether the file has the DICOM preamble, or the extension where it has none."""
+    return has_dicom_preamble(path) or path.suffix.lower() in DICOM_SUFFIXES
+
+
+def has_dicom_preamble(path: Path) -> bool:
+    """Whether the file begins as PS3.10, 7.1 says."""
     with path.open("rb") as handle:
-        head = handle.read(132)
-    return head[128:] == b"DICM" or path.suffix.lower() in DICOM_SUFFIXES
+        return handle.read(132)[128:] == b"DICM"
 
 
 def film_error(path: Path, expected: str, got: str, fix: str = "", field: str = "") -> DataError:
@@ -127,17 +147,29 @@ def _opened(path: Path) -> Image.Image:
         with warnings.catch_warnings():
             # Pillow only warns of images of 89 to 178 million pixels; our own cap is lower.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path, formats=("PNG", "JPEG"))
+            image = Image.open(path, formats=RASTER_FORMATS)
     except FileNotFoundError as error:
         raise film_error(path, "a film file", "no such file") from error
     except Image.DecompressionBombError as error:
         raise film_error(path, f"at most {MAX_PIXELS:,} pixels", "a decompression bomb") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise film_error(
-            path, "PNG, JPEG or DICOM data", "another format or a damaged header"
-        ) from error
+        raise _not_a_film(path) from error
     check_size(path, *image.size)
+    if (frames := getattr(image, "n_frames", 1)) != 1:
+        raise film_error(path, "one picture", f"{frames} pages or frames", "save the film alone")
+    if image.format == "TIFF" and image.getexif().get(ORIENTATION, UPRIGHT) != UPRIGHT:
+        # Pillow 13 turns some of them twice.
+        raise film_error(path, "an upright film", "a turned TIFF", "save it upright, or as PNG")
     return image
+
+
+def _not_a_film(path: Path) -> DataError:
+    with path.open("rb") as handle:
+        head = handle.read(16)
+    for start, (kind, fix) in OTHER_KINDS.items():
+        if head.lstrip().startswith(start) if start == b"<" else head.startswith(start):
+            return film_error(path, FILM_DATA, kind, fix)
+    return film_error(path, FILM_DATA, "another format or a damaged header")
 
 
 def _read_raster(path: Path) -> Film:
@@ -151,7 +183,8 @@ def _read_raster(path: Path) -> Film:
     with _opened(path) as image:
         try:
             image.load()
-            image = ImageOps.exif_transpose(image)
+            if image.format != "TIFF":  # see `_opened`
+                image = ImageOps.exif_transpose(image)
         except (OSError, SyntaxError, ValueError, EOFError) as error:
             raise film_error(
                 path, "complete image data", f"truncated or damaged data ({error})"
@@ -171,6 +204,8 @@ def grey_film(path: Path, image: Image.Image) -> Film:
         if levels.min() < 0 or levels.max() > 65535:
             raise film_error(path, "levels of 0 to 65535", f"{levels.min():g} to {levels.max():g}")
         # 12-bit detectors are often saved in 16 bits without scaling; the film is then very dark.
+        if image.format == "TIFF" and image.getexif().get(PHOTOMETRIC) == WHITE_IS_ZERO:
+            levels = np.float32(65535) - levels  # Pillow does this for 8 bits only
         dark = 0 < levels.max() < 4096
         note = f"16-bit file whose highest level is {levels.max():g}: unscaled 12-bit data?"
         return Film(levels / np.float32(65535), (note,) if dark else ())

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data_manifests.phantom.anatomy import Anatomy, Body, draw_anatomy, place_body
+from data_manifests.phantom.anatomy import Anatomy, draw_anatomy
+from data_manifests.phantom.body import Body, place_body
 from data_manifests.phantom.distractors import draw_distractors
 from data_manifests.phantom.domains import DOMAIN_NAMES, Domain, domain_at
 from data_manifests.phantom.exposure import Exposure, GreyLevels, draw_exposure, expose, quantize
@@ -60,7 +61,7 @@ class PhantomOptions:
         if not MIN_SIZE <= self.size <= MAX_SIZE:
             problems.append(f"size: expected {MIN_SIZE}..{MAX_SIZE} pixels, got {self.size}")
         if self.domain not in DOMAIN_NAMES:
-            problems.append(f"domain: expected one of {DOMAIN_NAMES}, got {self.domain!r}")
+            problems.append(f"domain: expected A or B, got {self.domain!r}")
         if not 0.0 <= self.shift <= 1.0:
             problems.append(f"shift: expected 0..1, got {self.shift}")
         if self.seed < 0:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from data_manifests.phantom.anatomy import AIR_DEPTH, Body, dome_heights
+from data_manifests.phantom.anatomy import dome_heights
+from data_manifests.phantom.body import AIR_DEPTH, Body
 from data_manifests.phantom.fields import blur, smooth_step
 from data_manifests.phantom.lesions import lung_point
 from data_manifests.phantom.plan import Distractors

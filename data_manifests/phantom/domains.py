@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import TypeAlias
 
 from data_manifests.support.errors import ConfigError
 
 Weights: TypeAlias = tuple[float, ...]
 
-DOMAIN_NAMES = ("A", "B")
 ZONES = ("apical", "upper", "middle", "perihilar", "lingular", "lower", "basal", "retrocardiac")
 TEXTURES = ("dense", "patchy", "interstitial", "streaky", "nodular", "hazy")
 EXTENTS = ("focal", "multifocal", "diffuse")
+
+
+class DomainName(StrEnum):
+    """The two simulated hospitals."""
+
+    A = "A"
+    B = "B"
+
+
+DOMAIN_NAMES = tuple(DomainName)
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,7 @@ def domain_at(name: str, shift: float) -> Domain:
         ConfigError: another name, or a shift outside [0, 1].
     """
     if name not in DOMAIN_NAMES:
-        raise ConfigError(f"phantom domain: expected one of {DOMAIN_NAMES}, got {name!r}")
+        raise ConfigError(f"phantom domain: expected A or B, got {name!r}")
     if not 0.0 <= shift <= 1.0:
         raise ConfigError(f"phantom shift: expected a number from 0 to 1, got {shift!r}")
     if name == "A" or shift == 0.0:

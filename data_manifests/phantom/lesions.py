@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data_manifests.phantom.anatomy import Body, dome_heights, wall_distance
+from data_manifests.phantom.anatomy import dome_heights, wall_distance
+from data_manifests.phantom.body import Body
 from data_manifests.phantom.fields import blur, lattice_noise, smooth_step
 from data_manifests.phantom.plan import Blob, OpacityPlan
 from data_manifests.phantom.pose import SUBPIXEL_BITS, FloatField

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data_manifests.phantom.anatomy import Anatomy, Body, dome_heights, spine_line, wall_distance
+from data_manifests.phantom.anatomy import Anatomy, dome_heights, spine_line, wall_distance
+from data_manifests.phantom.body import Body
 from data_manifests.phantom.fields import blur, smooth_step
 from data_manifests.phantom.pose import SUBPIXEL_BITS, FloatField, Pose
 from data_manifests.support.arrays import Floats

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_manifests.laterality import SIDES_ACROSS_FILM
-from data_manifests.phantom.anatomy import Body, hilum
+from data_manifests.phantom.anatomy import hilum
+from data_manifests.phantom.body import Body
 from data_manifests.phantom.lesions import Opacity, Region, smooth_ramp_share
 from data_manifests.phantom.plan import LEFT
 

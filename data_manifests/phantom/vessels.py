@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from data_manifests.phantom.anatomy import Body, hilum
+from data_manifests.phantom.anatomy import hilum
+from data_manifests.phantom.body import Body
 from data_manifests.phantom.fields import blur, lattice_noise, smooth_step
 from data_manifests.phantom.pose import SUBPIXEL_BITS, FloatField
 from data_manifests.support.arrays import Bytes

@@ -13,8 +13,9 @@ from data_manifests.films.duplicates import duplicate_contents
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.support.membership import is_member
 from data_manifests.tables.leaks import overlap_inside, split_leaks
-from data_manifests.tables.manifest import read_tables, typed_tables
+from data_manifests.tables.manifest import read_tables
 from data_manifests.tables.row_checks import table_problems
+from data_manifests.tables.typed_tables import typed_tables
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 IMAGE_COLUMNS = (
     "image_id",
     "patient_id",
@@ -19,3 +21,10 @@ CORNERS = ("x1", "y1", "x2", "y2")
 BOX_COLUMNS = ("image_id", *CORNERS, "label", "annotator")
 REPORT_COLUMNS = ("study_id", "section", "text")
 SPLITS = ("train", "val", "test", "")
+TABLE_COLUMNS: Mapping[str, Sequence[str]] = {
+    "images": IMAGE_COLUMNS,
+    "boxes": BOX_COLUMNS,
+    "reports": REPORT_COLUMNS,
+    "labels": ("image_id",),
+}
+BOX_LABEL = "opacity"  # of boxes that the toolkit makes

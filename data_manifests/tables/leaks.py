@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from data_manifests.support.choices import LeakName
 from data_manifests.support.errors import ConfigError, DataError, Problem
 from data_manifests.support.membership import is_member
 from data_manifests.tables.manifest import Manifest
@@ -16,12 +17,6 @@ from data_manifests.tables.nih_rsna_overlap import (
     is_unmapped_rsna,
     nih_pneumonia_films,
 )
-
-# Names to give as `allow`.
-SHARED_PATIENTS = "shared-patients"
-SHARED_FILMS = "shared-films"
-NIH_RSNA = "nih-rsna"
-LEAK_NAMES = (SHARED_PATIENTS, SHARED_FILMS, NIH_RSNA)
 
 
 def find_overlap_leaks(
@@ -85,46 +80,43 @@ def overlap_inside(images: pd.DataFrame, allow: Sequence[str] = ()) -> list[Prob
     heldout = images[images["split"].isin(("val", "test"))]
     if train.empty or heldout.empty:
         return []
-    return _overlap(train, heldout, (*allow, SHARED_PATIENTS, SHARED_FILMS))
+    return _overlap(train, heldout, (*allow, LeakName.SHARED_PATIENTS, LeakName.SHARED_FILMS))
 
 
-def check_leak_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, if all of them are names of leaks.
-
-    Raises:
-        ConfigError: an unknown name.
-    """
-    unknown = sorted(set(names) - set(LEAK_NAMES))
-    if unknown:
-        raise ConfigError(f"no leak is called {unknown[0]!r}; there are {', '.join(LEAK_NAMES)}")
-    return tuple(names)
+def _leak_names(names: Sequence[str]) -> set[LeakName]:
+    try:
+        return {LeakName(name) for name in names}
+    except ValueError as error:
+        raise ConfigError(
+            f"allow: expected {', '.join(LeakName)}, got {', '.join(map(repr, names))}"
+        ) from error
 
 
 def _overlap(train: pd.DataFrame, test: pd.DataFrame, allow: Sequence[str]) -> list[Problem]:
-    allow = check_leak_names(allow)
+    accepted = _leak_names(allow)
     problems = []
-    if SHARED_PATIENTS not in allow:
-        problems += _shared(train, test, "patient_id", SHARED_PATIENTS, allow)
-    if SHARED_FILMS not in allow:
-        problems += _shared(train, test, "sha256", SHARED_FILMS, allow)
-    if NIH_RSNA not in allow:
+    if LeakName.SHARED_PATIENTS not in accepted:
+        problems += _shared(train, test, "patient_id", LeakName.SHARED_PATIENTS, accepted)
+    if LeakName.SHARED_FILMS not in accepted:
+        problems += _shared(train, test, "sha256", LeakName.SHARED_FILMS, accepted)
+    if LeakName.NIH_RSNA not in accepted:
         problems += _nih_rsna(train, test)
         problems += _nih_rsna(test, train, is_reversed=True)
     return problems
 
 
 def _shared(
-    train: pd.DataFrame, test: pd.DataFrame, column: str, name: str, allow: Sequence[str]
+    train: pd.DataFrame, test: pd.DataFrame, column: str, name: LeakName, accepted: set[LeakName]
 ) -> list[Problem]:
     """Test films whose `column` training films have too: one problem for each value."""
     leaking = test[is_member(test[column], train[column]) & (test[column] != "").to_numpy(bool)]
     leaking = leaking.drop_duplicates(column)
-    if NIH_RSNA in allow and column == "patient_id":
+    if LeakName.NIH_RSNA in accepted and column == "patient_id":
         # Accepted by name: a patient known through the mapping, under the other data set's film.
         is_rsna = is_rsna_film(train["image_id"])
         only_rsna = set(train.loc[is_rsna, column]) - set(train.loc[~is_rsna, column])
-        accepted = leaking[column].isin(only_rsna) & is_nih_film(leaking["image_id"])
-        leaking = leaking[~accepted]
+        is_known = leaking[column].isin(only_rsna) & is_nih_film(leaking["image_id"])
+        leaking = leaking[~is_known]
     what = {"patient_id": "a patient", "sha256": "a film file"}[column]
     return [
         Problem(
@@ -152,7 +144,7 @@ def _nih_rsna(
     is_known = nih["image_id"].isin(known.index).to_numpy(bool)
     fix = (
         "build `rsna` with its mapping to NIH and split around, "
-        f"or allow {NIH_RSNA} and say so beside the numbers"
+        f"or allow {LeakName.NIH_RSNA} and say so beside the numbers"
     )
     problems = [
         Problem(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,26 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from data_manifests.boxes import Boxes
 from data_manifests.films.paths import locate_films
-from data_manifests.support.atomic import atomic_path, write_json
-from data_manifests.support.csv_file import read_text_csv, write_csv
+from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.support.membership import is_member
-from data_manifests.tables.columns import BOX_COLUMNS, CORNERS, IMAGE_COLUMNS, REPORT_COLUMNS
+from data_manifests.tables.columns import CORNERS, TABLE_COLUMNS
 from data_manifests.tables.row_checks import table_problems
+from data_manifests.tables.table_file import read_table, table_file_error, write_table
+from data_manifests.tables.typed_tables import numeric_if_all_numbers, typed_tables
 
 FORMAT_VERSION = 1
-PARQUET_ROWS = 100_000  # larger tables are written as parquet: such a CSV is slow to parse
-TABLE_COLUMNS: Mapping[str, Sequence[str]] = {
-    "images": IMAGE_COLUMNS,
-    "boxes": BOX_COLUMNS,
-    "reports": REPORT_COLUMNS,
-    "labels": ("image_id",),
-}
 
 Option = str | int | float | bool | None
 
@@ -185,13 +176,13 @@ def read_tables(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise _file_error(folder, "a manifest folder", "no such folder")
+        raise table_file_error(folder, "a manifest folder", "no such folder")
     info = _read_info(folder / "manifest.json")
     tables = {}
     for name, columns in TABLE_COLUMNS.items():
-        table = _read_table(folder, name) if name in names else None
+        table = read_table(folder, name) if name in names else None
         if table is None and name == "images":
-            raise _file_error(folder / "images.csv", "a table of films", "no such file")
+            raise table_file_error(folder / "images.csv", "a table of films", "no such file")
         tables[name] = pd.DataFrame(columns=list(columns)) if table is None else table
     return tables, info
 
@@ -209,12 +200,14 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=aside, prefix=f".{folder.name}.") as name:
         staged = Path(name) / folder.name
         staged.mkdir()
-        _write_tables(manifest, staged)
+        for table in TABLE_COLUMNS:
+            write_table(getattr(manifest, table), staged, table)
+        _write_info(manifest.info, staged)
         if not folder.exists():
             os.replace(staged, folder)
             return
         if not folder.is_dir():
-            raise _file_error(folder, "a folder to write a manifest to", "a file")
+            raise table_file_error(folder, "a folder to write a manifest to", "a file")
         kept = {path.name for path in staged.iterdir()}
         # manifest.json comes last: it tells a reader that the rest is there.
         for path in sorted(staged.iterdir(), key=lambda path: path.suffix == ".json"):
@@ -225,22 +218,15 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
                     (folder / (table + suffix)).unlink(missing_ok=True)
 
 
-def _write_tables(manifest: Manifest, folder: Path) -> None:
-    for name in TABLE_COLUMNS:
-        table: pd.DataFrame = getattr(manifest, name)
-        if len(table) > PARQUET_ROWS:
-            with atomic_path(folder / f"{name}.parquet") as temporary:
-                table.to_parquet(temporary, index=False)
-        else:
-            write_csv(folder / f"{name}.csv", table)
+def _write_info(info: ManifestInfo, folder: Path) -> None:
     write_json(
         folder / "manifest.json",
         {
             "format_version": FORMAT_VERSION,
-            "builder": manifest.info.builder,
-            "image_root": manifest.info.image_root,
-            "options": dict(manifest.info.options),
-            "sources": dict(manifest.info.sources),
+            "builder": info.builder,
+            "image_root": info.image_root,
+            "options": dict(info.options),
+            "sources": dict(info.sources),
         },
     )
 
@@ -252,34 +238,15 @@ def _read_info(path: Path) -> ManifestInfo:
         content = json.loads(path.read_text("utf-8"))
         version = content["format_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _file_error(path, "JSON with format_version", f"{error!r}") from error
+        raise table_file_error(path, "JSON with format_version", f"{error!r}") from error
     if version != FORMAT_VERSION:
-        raise _file_error(path, f"format_version {FORMAT_VERSION}", str(version))
+        raise table_file_error(path, f"format_version {FORMAT_VERSION}", str(version))
     return ManifestInfo(
         builder=str(content.get("builder", "csv")),
         image_root=str(content.get("image_root", ".")),
         options=content.get("options", {}),
         sources=content.get("sources", {}),
     )
-
-
-def _read_table(folder: Path, name: str) -> pd.DataFrame | None:
-    """A table as text columns (CSV) or as stored (parquet); None where there is no file."""
-    csv, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
-    if parquet.exists() and csv.exists():
-        raise _file_error(folder, f"one of {name}.csv and {name}.parquet", "both")
-    try:
-        if parquet.exists():
-            return pd.read_parquet(parquet)
-        if csv.exists():
-            return read_text_csv(csv)
-    except UnicodeDecodeError as error:
-        raise _file_error(csv, "UTF-8 text", f"{error.reason} at byte {error.start}") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise _file_error(csv, "a CSV table with a header", str(error).strip()) from error
-    except (OSError, ValueError) as error:
-        raise _file_error(parquet, "a parquet table", str(error)) from error
-    return None
 
 
 def _validated(tables: dict[str, pd.DataFrame], info: ManifestInfo, root: Path) -> Manifest:
@@ -291,66 +258,10 @@ def _validated(tables: dict[str, pd.DataFrame], info: ManifestInfo, root: Path) 
         typed["images"][column] = typed["images"][column].astype("Int64")
     for name in ("boxes", "labels"):
         for column in typed[name].columns.difference(list(TABLE_COLUMNS[name])):
-            typed[name][column] = _numeric_if_all_numbers(typed[name][column])
+            typed[name][column] = numeric_if_all_numbers(typed[name][column])
     return Manifest(**typed, info=info, root=root)
-
-
-def typed_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The tables with known columns filled in and typed; text that is no number becomes NaN."""
-    return {
-        "images": _fill(tables["images"], IMAGE_COLUMNS, ("width", "height")),
-        "boxes": _fill(tables["boxes"], BOX_COLUMNS, CORNERS),
-        "reports": _fill(tables["reports"], REPORT_COLUMNS, ()),
-        "labels": _fill(tables["labels"], ("image_id",), ()),
-    }
-
-
-def _fill(table: pd.DataFrame, columns: Sequence[str], numeric: Sequence[str]) -> pd.DataFrame:
-    """Known columns first and typed, unknown ones kept; text that is no number becomes NaN."""
-    filled: dict[str, pd.Series] = {}
-    for name in columns:
-        if name not in table:
-            blank: float | str = np.nan if name in numeric else ""
-            filled[name] = pd.Series([blank] * len(table), dtype=None if name in numeric else "str")
-        elif name in numeric:
-            filled[name] = _as_numbers(table[name])
-        else:
-            filled[name] = table[name].astype("str").fillna("")
-        filled[name] = filled[name].reset_index(drop=True)
-    for column in table.columns:
-        if column not in filled:
-            filled[str(column)] = table[column].reset_index(drop=True)
-    return pd.DataFrame(filled)
-
-
-def _as_numbers(column: pd.Series) -> pd.Series:
-    """float64; blank, and what is no number, is NaN."""
-    if not pd.api.types.is_numeric_dtype(column) and len(column):
-        try:  # arrow parses clean text ten times faster than pandas
-            text = pa.array(column.astype("str"), type=pa.large_string())
-            text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.large_string()), text)
-            numbers = pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
-            return pd.Series(numbers, index=column.index, dtype="float64")
-        except pa.ArrowInvalid:
-            pass
-    return pd.to_numeric(column, errors="coerce").astype("float64")
-
-
-def _numeric_if_all_numbers(column: pd.Series) -> pd.Series:
-    """Numbers where every non-blank value is one, text otherwise (`007` stays a number)."""
-    if pd.api.types.is_numeric_dtype(column):
-        return column.astype("float64")
-    text = column.astype("str").fillna("")
-    numbers = _as_numbers(text)
-    return numbers if bool((numbers.notna() | (text == "")).all()) else text
 
 
 def _table_error(field: str, expected: str, got: str, fix: str = "") -> DataError:
     problem = Problem(file="images.csv", field=field, expected=expected, got=got, fix=fix)
     return DataError.from_problems([problem])
-
-
-def _file_error(path: Path, expected: str, got: str) -> DataError:
-    # A parser's message may quote a line of the file; only its first line is shown.
-    got = re.split(r"[\r\n]", got, maxsplit=1)[0][:200]
-    return DataError.from_problems([Problem(file=str(path), expected=expected, got=got)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from experiments.benchmark.scan_loops import backward_with_all_films, loop_losse
 from experiments.benchmark.sizes import Bench, BenchmarkSize
 from localize.network.config import LocalizerConfig, LocalizeTrainConfig
 from localize.network.localizer import Localizer, Regions, build_localizer
-from localize.training.objective import Objective, make_objective
+from localize.training.objective import Objective, build_objective
+from localize.training.pair_batch import PairBatch, make_pair_batch
 from localize.training.pairs import Pairs
 from localize.training.train_localizer import train_localizer
+from localize.training.training_data import TrainingData
 
 KEYWORDS = 22  # the paper's
 EPOCH_GOAL_S, MEMORY_GOAL_MIB = 60.0, 1024
@@ -78,8 +81,17 @@ def random_regions(films: int, size: BenchmarkSize, seed: int) -> Regions:
     )
 
 
-def make_step(size: BenchmarkSize) -> tuple[Localizer, Objective, Pairs]:
-    """The default localizer without dropout, its objective, and one batch of pairs."""
+@dataclass(frozen=True)
+class AttentionStep:
+    """A localizer, its objective and one batch of pairs."""
+
+    model: Localizer
+    objective: Objective
+    batch: PairBatch
+
+
+def make_step(size: BenchmarkSize) -> AttentionStep:
+    """The default localizer without dropout on one batch of noise."""
     words, pairs = random_words(size), random_pairs(size.attention_batch)
     config, training = LocalizerConfig(dropout=0.0), LocalizeTrainConfig()
     with torch.random.fork_rng(devices=[]):
@@ -90,38 +102,43 @@ def make_step(size: BenchmarkSize) -> tuple[Localizer, Objective, Pairs]:
             word_width=size.word_width,
             keywords=KEYWORDS,
         )
-    return model, make_objective(words, pairs, config, training, CPU), pairs
+    batch = make_pair_batch(
+        random_regions(len(pairs), size, seed=0),
+        random_regions(len(pairs), size, seed=1),
+        pairs,
+        np.arange(len(pairs)),
+        CPU,
+    )
+    return AttentionStep(model, build_objective(config, training, words, pairs, CPU), batch)
 
 
 def _step_rows(bench: Bench) -> Iterator[BenchmarkRow]:
     size = bench.size
-    model, objective, pairs = make_step(size)
-    regions = random_regions(len(pairs), size, seed=0)
-    lowest = random_regions(len(pairs), size, seed=1)
-    batch = np.arange(len(pairs))
+    step = make_step(size)
+    model, objective, batch = step.model, step.objective, step.batch
 
     def backward(losses: dict[str, Tensor]) -> None:
         model.zero_grad(set_to_none=True)
         objective.total(losses).mean().backward()  # type: ignore[no-untyped-call] # as in training
 
     def ours() -> None:
-        backward(objective.losses(model, regions, lowest, pairs, batch))
+        backward(objective.parts(model, batch))
 
     def loops() -> None:
-        backward(loop_losses(objective, model, regions, lowest, pairs, batch))
+        backward(loop_losses(objective, model, batch))
 
     def all_films() -> None:
         model.zero_grad(set_to_none=True)
-        backward_with_all_films(objective, model, regions, lowest, pairs, batch)
+        backward_with_all_films(objective, model, batch)
 
     def forward() -> None:
         with torch.no_grad():
-            objective.losses(model, regions, lowest, pairs, batch)
+            objective.parts(model, batch)
 
     whole, own_film, only_forward, all_pairs = alternately(
         [ours, loops, forward, all_films], bench.runs
     )
-    sizes = f"batch {len(pairs)}, {size.regions} regions, {KEYWORDS} attributes"
+    sizes = f"batch {len(batch)}, {size.regions} regions, {KEYWORDS} attributes"
     row = BenchmarkRow(
         name="attention_vs_loops",
         group="attention",
@@ -215,16 +232,20 @@ def _random_rois(size: BenchmarkSize, seed: int) -> FilmRois:
 
 def train_one_epoch(store: Path, size: BenchmarkSize) -> None:
     """`train_localizer` for one epoch, into a folder that is thrown away."""
+    config = LocalizerConfig()
     training = LocalizeTrainConfig(epochs=1, batch_size=size.attention_batch)
     with tempfile.TemporaryDirectory(dir=store.parent) as out, RoiStore(store) as opened:
-        train_localizer(
+        data = TrainingData(
             opened,
             random_pairs(size.pairs),
-            opened,
             random_pairs(VALIDATION_PAIRS, first_row=size.pairs),
             random_words(size),
+        )
+        train_localizer(
+            build_localizer(config, **data.sizes),
+            build_objective(config, training, data.words, data.train, CPU),
+            data,
             Path(out),
-            config=LocalizerConfig(),
             training=training,
             device=CPU,
         )

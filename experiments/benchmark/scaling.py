@@ -73,14 +73,15 @@ def _run(asked: str) -> None:
     settings = json.loads(asked)
     config = DetectorConfig.model_validate(settings["config"])
     training = DetectorTrainConfig(batch_size=settings["batch"])
-    with process_group(CPU) as place:
+    with process_group(CPU) as process:
         torch.manual_seed(0)
-        model = build_detector(config).to(memory_format=training_memory_format(config, CPU)).train()
+        model = build_detector(config).train()
+        model = model.to(memory_format=training_memory_format(model, CPU))
         parallel: nn.Module = model
-        if place.world_size > 1:
+        if process.world_size > 1:
             parallel = DistributedDataParallel(model)
         optimizer = build_optimizer(model, training)
-        share = max(1, training.batch_size // place.world_size)
+        share = max(1, training.batch_size // process.world_size)
         side = config.image_size
         film = TrainingFilm(
             torch.rand(3, side, side),
@@ -101,8 +102,8 @@ def _run(asked: str) -> None:
 
         step()
         seconds = median(seconds_of(step) for _ in range(settings["runs"]))
-        if place.rank == 0:
-            sys.stdout.write(f"{share * place.world_size / seconds}\n")
+        if process.rank == 0:
+            sys.stdout.write(f"{share * process.world_size / seconds}\n")
 
 
 if __name__ == "__main__":

@@ -10,90 +10,67 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from data_manifests.support.arrays import Ints
-from localize.network.config import LocalizerConfig
-from localize.network.localizer import Localizer, LocalizerOutput, Regions
-from localize.training.losses import attribute_loss, detector_divergence
-from localize.training.objective import Objective
-from localize.training.pairs import Pairs
+from localize.network.localizer import Localizer, LocalizerOutput
+from localize.training.objective import LowestTriplet, Objective
+from localize.training.pair_batch import PairBatch
+from localize.training.pair_similarity import PairSimilarity
 
 CHUNK = 16  # reports differentiated at a time: the score matrix of a batch at once takes 10 GB
 
 
-def loop_losses(
-    objective: Objective,
-    model: Localizer,
-    regions: Regions,
-    lowest: Regions,
-    pairs: Pairs,
-    batch: Ints,
-) -> dict[str, Tensor]:
-    """The parts of `Objective.losses` with `negatives: lowest`, each (B,).
+def loop_losses(objective: Objective, model: Localizer, batch: PairBatch) -> dict[str, Tensor]:
+    """The losses of `Objective.parts` with `negatives: lowest`, each (B,).
 
     Each report meets its own film only. Every film must have all of its regions.
     """
-    output, low = model(regions), model.fuse(lowest)
-    words = torch.from_numpy(pairs.words[batch])
+    output, low, words = model(batch.regions), model.fuse(batch.lowest), batch.words
     triplet = _triplet(
-        objective, output.fused, output.alpha, low, words, range(len(words)), all_films=False
-    )
-    return {"triplet": triplet, **_other_losses(objective, output, regions, pairs, batch)}
+        _printed(objective), output.fused, output.alpha, low, words, range(len(words)),
+        all_films=False,
+    )  # fmt: skip
+    return {"triplet": triplet, **_other_losses(objective, model, output, batch)}
 
 
-def backward_with_all_films(
-    objective: Objective,
-    model: Localizer,
-    regions: Regions,
-    lowest: Regions,
-    pairs: Pairs,
-    batch: Ints,
-) -> Tensor:
+def backward_with_all_films(objective: Objective, model: Localizer, batch: PairBatch) -> Tensor:
     """Gradients of the same mean loss, added to the model's, as SCAN computes it; returns the loss.
 
     Each report meets every film of the batch: SCAN's score matrix has all pairs, and the printed
     loss takes its diagonal. Reports are differentiated a few at a time.
     """
-    output, low = model(regions), model.fuse(lowest)
-    words = torch.from_numpy(pairs.words[batch])
+    output, low, words = model(batch.regions), model.fuse(batch.lowest), batch.words
     ends = (output.fused, output.alpha, low)
     fused, alpha, lows = (end.detach().requires_grad_() for end in ends)
     value = torch.zeros(())
     for first in range(0, len(words), CHUNK):
         numbers = range(first, min(first + CHUNK, len(words)))
-        one = _triplet(objective, fused, alpha, lows, words, numbers, all_films=True)
+        one = _triplet(_printed(objective), fused, alpha, lows, words, numbers, all_films=True)
         part = one.sum() / len(words)
-        part = objective.training.triplet_weight * part
+        part = objective.weights["triplet"] * part
         part.backward()  # type: ignore[no-untyped-call] # torch leaves Tensor.backward untyped
         value = value + part.detach()
-    others = _other_losses(objective, output, regions, pairs, batch)
+    others = _other_losses(objective, model, output, batch)
     rest = objective.total({"triplet": torch.zeros(len(words)), **others}).mean()
     torch.autograd.backward([rest, *ends], [torch.ones(()), fused.grad, alpha.grad, lows.grad])
     return value + rest.detach()
 
 
+def _printed(objective: Objective) -> LowestTriplet:
+    triplet = objective.losses["triplet"]
+    if not isinstance(triplet, LowestTriplet):
+        raise TypeError(f"the triplet loss must be LowestTriplet, but got {type(triplet).__name__}")
+    return triplet
+
+
 def _other_losses(
-    objective: Objective,
-    output: LocalizerOutput,
-    regions: Regions,
-    pairs: Pairs,
-    batch: Ints,
+    objective: Objective, model: Localizer, output: LocalizerOutput, batch: PairBatch
 ) -> dict[str, Tensor]:
-    """The parts without attention, which have no loop to compare with."""
-    return {
-        "bce": attribute_loss(
-            output.attribute_logits,
-            torch.from_numpy(pairs.targets[batch]),
-            torch.from_numpy(pairs.mask[batch]),
-            objective.positive_weight,
-        ),
-        "detector": detector_divergence(
-            output.alpha, objective.config.sharpness * regions.score_logits(), regions.mask
-        ),
-    }
+    """The losses without attention, which have no loop to compare with."""
+    names = ("bce", "detector")
+    return {name: objective.losses[name](model, output, batch) for name in names}
 
 
 def _triplet(
-    objective: Objective,
+    printed: LowestTriplet,
     fused: Tensor,
     alpha: Tensor,
     low: Tensor,
@@ -103,27 +80,25 @@ def _triplet(
     all_films: bool,
 ) -> Tensor:
     """The triplet loss of the pairs `numbers`, one report after the other."""
-    margin = objective.training.margin
+    margin, similarity = printed.margin, printed.similarity
     losses = []
     for k in numbers:
         present = [int(j) for j in torch.nonzero(words[k]).flatten()]
-        contrast = [j for j in present if int(objective.negative_index[j]) not in present]
+        contrast = [j for j in present if int(printed.negative_index[j]) not in present]
         if not present:
             losses.append(alpha.new_zeros(()))
             continue
         films = slice(None) if all_films else slice(k, k + 1)
         own = k if all_films else 0
         text, roi = caption_scores(
-            fused[films], alpha[films], objective.vectors[present], objective.config
+            fused[films], alpha[films], similarity.vectors[present], similarity
         )
         nothing = torch.zeros_like(alpha[films])
-        _, roi_low = caption_scores(
-            low[films], nothing, objective.vectors[present], objective.config
-        )
+        _, roi_low = caption_scores(low[films], nothing, similarity.vectors[present], similarity)
         text_other = torch.zeros_like(text)
         if contrast:
             text_other, _ = caption_scores(
-                fused[films], alpha[films], objective.negatives[contrast], objective.config
+                fused[films], alpha[films], printed.negatives[contrast], similarity
             )
         by_rois = (margin - roi[own] + roi_low[own]).clamp(min=0)
         by_words = (margin - text[own] + text_other[own]).clamp(min=0)
@@ -132,7 +107,7 @@ def _triplet(
 
 
 def caption_scores(
-    fused: Tensor, alpha: Tensor, words: Tensor, config: LocalizerConfig
+    fused: Tensor, alpha: Tensor, words: Tensor, similarity: PairSimilarity
 ) -> tuple[Tensor, Tensor]:
     """S_text and S_roi of one report with F films, (F,) each.
 
@@ -142,8 +117,8 @@ def caption_scores(
     caption = words.expand(len(fused), -1, -1)  # SCAN repeats the caption for every film
     cosines = functional.normalize(fused, dim=2) @ functional.normalize(caption, dim=2).mT
     clipped = functional.leaky_relu(cosines, 0.1)
-    to_regions = torch.softmax(config.lambda_a * functional.normalize(clipped, dim=2), dim=1)
-    to_words = torch.softmax(config.lambda_b * functional.normalize(clipped, dim=1), dim=2)
+    to_regions = torch.softmax(similarity.lambda_a * functional.normalize(clipped, dim=2), dim=1)
+    to_words = torch.softmax(similarity.lambda_b * functional.normalize(clipped, dim=1), dim=2)
     attended = to_regions.mT @ (alpha[:, :, None] * fused)  # A_j
     text = functional.cosine_similarity(attended, caption, dim=2)
     roi = functional.cosine_similarity(to_words @ caption, fused, dim=2)  # B_i and phi_i

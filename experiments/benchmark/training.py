@@ -100,8 +100,9 @@ class OurLoop(_Loop):
         super().__init__(bench.size.train_steps)
         size = bench.size
         self._training = DetectorTrainConfig(epochs=EPOCHS, batch_size=size.train_batch)
-        memory_format = training_memory_format(config, CPU)
-        self._model = _random_detector(config).to(memory_format=memory_format)
+        self._model = _random_detector(config)
+        memory_format = training_memory_format(self._model, CPU)
+        self._model = self._model.to(memory_format=memory_format)
         self._averaged = _random_detector(config).to(memory_format=memory_format)
         self._optimizer = build_optimizer(self._model, self._training)
         self._step = 0

@@ -1,25 +1,34 @@
-"""Options and small steps that the commands of the tables share."""
+"""Options and steps that several commands share."""
 
 from __future__ import annotations
 
 import os
 import shlex
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from experiments.core.phantom_run import PhantomResult
     from experiments.core.presets import PhantomPreset
 
-Preset = Annotated[
-    str, typer.Option("--preset", help="phantom or open; table1 also dictation or paper.")
-]
-Out = Annotated[Path, typer.Option("--out", help="Work folder; finished parts are kept.")]
+
+class FilmSet(StrEnum):
+    """Presets with a table 2 and figures."""
+
+    phantom = "phantom"
+    open = "open"
+
+
+Out = Annotated[Path, typer.Option("--out", help="Output folder; finished parts are reused.")]
 Results = Annotated[
     Path | None, typer.Option("--results", help="Write the results here; default: --out.")
 ]
-Seeds = Annotated[list[int] | None, typer.Option("--seed", help="Phantoms; default: the preset's.")]
+Seeds = Annotated[
+    list[int] | None, typer.Option("--seed", help="Phantom seeds; default: the preset's.")
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Preset setting, such as size.films_a=60.")
 ]
@@ -40,61 +49,48 @@ Processes = Annotated[
 ]
 
 
-def last(steps: Any) -> Any:  # Any: each run yields lines and, last, a result of its own type
-    """Lines go to stderr; returns the result."""
-    result = None
-    for step in steps:
-        if isinstance(step, str):
-            typer.echo(step, err=True)
-        else:
-            result = step
-    return result
+def show_progress(line: str) -> None:
+    """Progress goes to stderr, results to stdout."""
+    typer.echo(line, err=True)
 
 
 def phantom_preset(
     name: str, seeds: list[int] | None, set_: list[str] | None, only: str | None = None
 ) -> PhantomPreset:
+    """A phantom preset with overrides; `only` names one of its methods."""
     from data_manifests.support.errors import ConfigError
     from experiments.core.presets import PhantomPreset, read_preset
 
     preset = read_preset(PhantomPreset, name, overrides(seeds, set_))
     if only is None:
         return preset
-    kept = tuple(spec for spec in preset.methods if spec.name == only)
-    if not kept:
-        known = ", ".join(spec.name for spec in preset.methods)
+    methods = tuple(method for method in preset.methods if method.name == only)
+    if not methods:
+        known = ", ".join(method.name for method in preset.methods)
         raise ConfigError(f"--method: expected one of {known}, got {only!r}")
-    return preset.model_copy(update={"methods": kept})
+    return preset.model_copy(update={"methods": methods})
 
 
-def phantom_steps(out: Path, preset: PhantomPreset, processes: int | None) -> Any:
-    """`run_phantom` of a preset; for `last`."""
+def run_preset(out: Path, preset: PhantomPreset, processes: int | None) -> PhantomResult:
+    """`run_phantom` of a preset."""
     from experiments.core.phantom_run import run_phantom
-    from experiments.methods.method import build_method
 
     return run_phantom(
-        out,
-        seeds=preset.seeds,
-        size=preset.size,
-        methods=[build_method(spec) for spec in preset.methods],
-        classifier=preset.classifier,
-        processes=seeds_at_a_time(processes, len(preset.seeds)),
+        preset.run(out),
+        preset.methods,
+        preset.seeds,
+        processes=process_count(processes, len(preset.seeds)),
+        progress=show_progress,
     )
 
 
-def seeds_at_a_time(processes: int | None, seeds: int) -> int:
-    """As asked for, or one a core."""
+def process_count(processes: int | None, seeds: int) -> int:
+    """As given, or one a core; at most one a seed."""
     return min(processes or os.cpu_count() or 1, seeds)
 
 
-def check_preset(preset: str, *known: str) -> None:
-    from data_manifests.support.errors import ConfigError
-
-    if preset not in known:
-        raise ConfigError(f"--preset: expected {' or '.join(known)}, got {preset!r}")
-
-
-def needed(path: Path | None, option: str) -> Path:
+def required(path: Path | None, option: str) -> Path:
+    """The path of an option that this preset needs."""
     from data_manifests.support.errors import ConfigError
 
     if path is None:
@@ -103,10 +99,15 @@ def needed(path: Path | None, option: str) -> Path:
 
 
 def overrides(seeds: list[int] | None, set_: list[str] | None) -> list[str]:
+    """`--seed` and `--set` as overrides of a preset."""
     return [*(set_ or []), *([f"seeds={list(seeds)}"] if seeds else [])]
 
 
-def as_said(seeds: list[int] | None, set_: list[str] | None) -> str:
-    """What was said on the command line beside the preset."""
-    words = [f" --seed {seed}" for seed in seeds or []]
-    return "".join(words + [f" --set {shlex.quote(setting)}" for setting in set_ or []])
+def command_line(
+    name: str, preset: str, seeds: list[int] | None, set_: list[str] | None, rest: str = ""
+) -> str:
+    """The command line that a result names."""
+    words = [f"pneumoloc experiment {name} --preset {preset}"]
+    words += [f"--seed {seed}" for seed in seeds or []]
+    words += [f"--set {shlex.quote(setting)}" for setting in set_ or []]
+    return " ".join(words) + f"{rest} --out WORK"

@@ -1,7 +1,8 @@
-"""Commands that ask the phantom alone: the controlled question, its curves, the ablation."""
+"""Commands on phantom films alone: controls, curves, ablation, corrections."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,65 +10,59 @@ import typer
 
 from experiments.cli.options import (
     Out,
-    Preset,
     Processes,
     Results,
     Seeds,
     Set,
-    as_said,
-    check_preset,
-    last,
+    command_line,
     overrides,
     phantom_preset,
-    phantom_steps,
-    seeds_at_a_time,
+    process_count,
+    run_preset,
+    show_progress,
 )
 
 
+class ControlledPreset(StrEnum):
+    """Presets of the controls."""
+
+    phantom = "phantom"
+    finished = "finished"
+    many_pairs = "many-pairs"
+
+
 def controlled(
+    out: Out,
     preset: Annotated[
-        str, typer.Option("--preset", help="phantom, finished or many-pairs.")
-    ] = "phantom",
-    out: Out = Path("work"),
+        ControlledPreset,
+        typer.Option(
+            "--preset",
+            help="phantom: detector and output folder of table 1; finished: detector trained until "
+            "its validation AP stops rising; many-pairs: also more films of hospital B.",
+        ),
+    ] = ControlledPreset.phantom,
     results: Results = None,
     seed: Seeds = None,
     set_: Set = None,
     processes: Processes = None,
 ) -> None:
-    """Does text from hospital B move the boxes of a detector trained at hospital A, or the films?
-
-    phantom trains the detector as table 1, whose work folder serves it.
-
-    finished trains it until its validation AP stops rising; many-pairs too, with more films of B.
-    """
+    """Is it the text of hospital B that moves the boxes, or more training on its films?"""
     from dataclasses import replace
 
-    from experiments.core.phantom_work import phantom_road
-    from experiments.methods.chosen_boxes import chosen_boxes
+    from experiments.methods.pseudo_label_quality import pseudo_label_quality
     from experiments.tables.table1 import phantom_table, write_table1
 
-    check_preset(preset, "phantom", "finished", "many-pairs")
     stem = f"controlled-{preset}"
     chosen = phantom_preset(stem, seed, set_)
-    result = last(phantom_steps(out, chosen, processes))
-    places = [(number, out / f"seed_{number}") for number in chosen.seeds]
-    boxes = chosen_boxes([phantom_road(place, place, seed=number) for number, place in places])
-    table = phantom_table(result, chosen.model_dump(mode="json"))
-    told = as_said(seed, set_)
-    typer.echo(
-        write_table1(
-            replace(table, chosen=boxes),
-            results or out,
-            stem,
-            title="The controlled question: does text from hospital B move the boxes?",
-            command=f"pneumoloc experiment controlled --preset {preset}{told} --out WORK",
-        )
-    )
+    command = command_line("controlled", preset, seed, set_)
+    table = phantom_table(run_preset(out, chosen, processes), chosen, command)
+    run = chosen.run(out)
+    quality = pseudo_label_quality([run.inputs(number) for number in chosen.seeds])
+    typer.echo(write_table1(replace(table, pseudo_labels=quality), results or out, stem))
 
 
 def ablation(
-    preset: Preset = "phantom",
-    out: Out = Path("work"),
+    out: Out,
     results: Results = None,
     seed: Seeds = None,
     set_: Set = None,
@@ -75,21 +70,24 @@ def ablation(
         list[str] | None, typer.Option(help="Names of variations; default: all.")
     ] = None,
 ) -> None:
-    """One choice at a time: what each decision of the method is worth."""
+    """What each choice of the method is worth: one change at a time."""
     from experiments.core.presets import AblationPreset, read_preset
     from experiments.tables.ablation import run_ablation, write_ablation
 
-    check_preset(preset, "phantom")
-    chosen = read_preset(AblationPreset, f"ablation-{preset}", overrides(seed, set_))
-    result = last(run_ablation(out, chosen, only=only))
-    told = as_said(seed, set_) + "".join(f" --only '{name}'" for name in only or [])
-    command = f"pneumoloc experiment ablation --preset {preset}{told} --out WORK"
-    typer.echo(write_ablation(result, results or out, f"ablation-{preset}", command=command))
+    chosen = read_preset(AblationPreset, "ablation-phantom", overrides(seed, set_))
+    names = "".join(f" --only '{name}'" for name in only or [])
+    found = run_ablation(
+        out,
+        chosen,
+        command=command_line("ablation", "phantom", seed, set_, names),
+        only=only,
+        progress=show_progress,
+    )
+    typer.echo(write_ablation(found, results or out, "ablation-phantom"))
 
 
 def curves(
-    preset: Preset = "phantom",
-    out: Out = Path("work"),
+    out: Out,
     results: Results = None,
     seed: Seeds = None,
     set_: Set = None,
@@ -99,8 +97,40 @@ def curves(
     from experiments.core.presets import CurvesPreset, read_preset
     from experiments.tables.curves import run_curves, write_curves
 
-    check_preset(preset, "phantom")
-    chosen = read_preset(CurvesPreset, f"curves-{preset}", overrides(seed, set_))
-    result = last(run_curves(out, chosen, seeds_at_a_time(processes, len(chosen.seeds))))
-    command = f"pneumoloc experiment curves --preset {preset}{as_said(seed, set_)} --out WORK"
-    typer.echo(write_curves(result, results or out, f"curves-{preset}", command=command))
+    chosen = read_preset(CurvesPreset, "curves-phantom", overrides(seed, set_))
+    found = run_curves(
+        out,
+        chosen,
+        command=command_line("curves", "phantom", seed, set_),
+        processes=process_count(processes, len(chosen.seeds)),
+        progress=show_progress,
+    )
+    typer.echo(write_curves(found, results or out, "curves-phantom"))
+
+
+def corrections(
+    out: Out,
+    quickstart: Annotated[
+        list[Path] | None,
+        typer.Option(help="A finished quickstart whose model is corrected; default: make one."),
+    ] = None,
+    results: Results = None,
+    films_review: Annotated[int, typer.Option(min=10, help="Films of B to correct.")] = 240,
+    films_test: Annotated[int, typer.Option(min=10, help="Films of B to test on.")] = 400,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of fine-tuning.")] = 4,
+) -> None:
+    """Predict, correct, fine-tune: what do an annotator's corrections at hospital B gain?"""
+    from experiments.data.annotator import AnnotatorHabits
+    from experiments.tables.corrections import CorrectionsSize, run_corrections
+    from experiments.tables.corrections_report import write_corrections
+    from localize.pipeline.quickstart import run_quickstart
+
+    if not quickstart:
+        quickstart = [out / "quickstart"]
+        for line in run_quickstart(quickstart[0], seed=0):
+            show_progress(line)
+    habits = AnnotatorHabits()
+    size = CorrectionsSize(films_review=films_review, films_test=films_test, epochs=epochs)
+    found = run_corrections(quickstart, out, size=size, habits=habits, progress=show_progress)
+    models = len(quickstart)
+    typer.echo(write_corrections(found, results or out, size, habits, models=models))

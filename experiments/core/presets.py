@@ -1,9 +1,10 @@
-"""Presets of the experiments: what is run, as YAML under `experiments/presets`."""
+"""Presets of the experiments: YAML files under `experiments/presets`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field
@@ -11,16 +12,20 @@ from pydantic import Field
 from data_manifests.support.errors import ConfigError
 from data_manifests.support.settings import load_settings
 from detector.config import DetectorConfig, DetectorTrainConfig, Frozen
-from detector.proposals import FeatureKind
+from detector.feature_kind import FeatureKind
+from experiments.core.phantom_seed import PhantomRun
+from experiments.methods.all_methods import AnyMethod
 from experiments.methods.classifier import ClassifierSettings
-from experiments.methods.method import MethodSpec
+from experiments.methods.method import Method
+from experiments.methods.proposed import Proposed
+from localize.adaptation.adapt_detector import Adaptation
 from localize.pipeline.phantom_stages import PhantomSize
 
 PRESETS = ("phantom", "open", "dictation", "paper")
 
 
 class Vectors(Frozen):
-    """Word2Vec of one run."""
+    """Word vectors of a run."""
 
     dim: int = Field(128, ge=2)
     epochs: int = Field(0, ge=0, description="0: by the size of the corpus")
@@ -32,30 +37,42 @@ class PhantomPreset(Frozen):
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     size: PhantomSize = PhantomSize()
     classifier: ClassifierSettings = ClassifierSettings()
-    methods: tuple[MethodSpec, ...]
+    adaptation: Adaptation = Adaptation()
+    methods: tuple[AnyMethod, ...]
+
+    def run(self, out: Path, *, shift: float | None = None, pairs: int | None = None) -> PhantomRun:
+        """The run of this preset in an output folder."""
+        return PhantomRun(out, self.size, self.classifier, self.adaptation, shift, pairs)
 
 
-class FilmsPreset(Frozen):
+class ManifestPreset(Frozen):
     """Films from manifests: one seed, one detector."""
 
     seed: int = 0
     trainings: int = Field(
         1,
         ge=1,
-        description="of every adaptation (and its attention), each with a seed of its own and from "
-        "the one detector; their numbers are the mean",
+        description="repeats of each method that trains the detector further, each with its seed",
     )
     detector: DetectorConfig
     detector_training: DetectorTrainConfig
     vectors: Vectors = Vectors()
     classifier: ClassifierSettings = ClassifierSettings()
-    methods: tuple[MethodSpec, ...]
+    adaptation: Adaptation = Adaptation()
+    methods: tuple[AnyMethod, ...]
+
+    def repeated_methods(self) -> tuple[Method, ...]:
+        """The methods; those that train the detector further repeat `trainings` times."""
+        return tuple(
+            one.model_copy(update={"repeats": self.trainings}) if one.trains_detector else one
+            for one in self.methods
+        )
 
 
 class Variation(Frozen):
-    """One row of the ablation: what differs from the reference, which is the row without anything.
+    """One row of the ablation: how it differs from the reference.
 
-    `set` changes the localizer; `count` (the paper's N) and `feature` the regions; `dim` the word
+    `set` changes the attention, `count` (the paper's N) and `feature` the ROIs, `dim` the word
     vectors.
     """
 
@@ -67,25 +84,22 @@ class Variation(Frozen):
 
 
 class AblationPreset(Frozen):
-    """References, each with its variations."""
+    """A reference method and its variations."""
 
     seeds: tuple[int, ...] = (0, 1)
     size: PhantomSize = PhantomSize()
-    reference: MethodSpec
+    reference: Proposed
     variations: tuple[Variation, ...]
 
 
-class CurvesPreset(Frozen):
-    """The two curves of the controlled question, each over the same methods."""
+class CurvesPreset(PhantomPreset):
+    """Two curves over the same methods: against the shift, and against the number of pairs."""
 
-    seeds: tuple[int, ...] = (0, 1)
-    size: PhantomSize = PhantomSize()
     shifts: tuple[float, ...]
     pairs: tuple[int, ...]
-    methods: tuple[MethodSpec, ...]
 
 
-Preset = TypeVar("Preset", PhantomPreset, FilmsPreset, AblationPreset, CurvesPreset)
+Preset = TypeVar("Preset", PhantomPreset, ManifestPreset, AblationPreset, CurvesPreset)
 
 
 def read_preset(model: type[Preset], name: str, overrides: Sequence[str] = ()) -> Preset:

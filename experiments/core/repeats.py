@@ -1,7 +1,8 @@
-"""Several draws of a method on the same films: copies of the films under ids such as `draw-0:film`.
+"""Several repeats or seeds as one set of films, under ids such as `repeat-0:3:film`.
 
-Each number is then the mean of the draws (where it is a mean over films or boxes; AP and AUC rank
-the boxes and films of all draws together), and a bootstrap draws all copies of a patient together.
+Metrics that are means over films or boxes become the mean of the repeats; AP and AUC rank the boxes
+and films of all repeats together. Patients keep their ids over repeats, so a bootstrap draws all
+copies of a patient together; each seed has patients of its own.
 """
 
 from __future__ import annotations
@@ -13,37 +14,72 @@ import pandas as pd
 from data_manifests.tables.manifest import Manifest, make_manifest
 from localize.prediction.tables import Prediction
 
-
-def repeated_manifest(manifest: Manifest, draws: int) -> Manifest:
-    """The films `draws` times under new ids; patients stay."""
-    images, boxes, labels = (
-        _joined([getattr(manifest, name)] * draws) for name in ("images", "boxes", "labels")
-    )
-    return make_manifest(images, boxes, None, labels, info=manifest.info, root=manifest.root)
+TABLES = ("images", "boxes", "reports", "labels")
+PREDICTED = ("images", "boxes", "attributes")
 
 
-def repeated_prediction(prediction: Prediction, draws: int) -> Prediction:
-    """The same prediction for each copy of `repeated_manifest`."""
-    return joined_draws([prediction] * draws)
+def repeat_films(manifest: Manifest, repeats: int) -> Manifest:
+    """The films once for each repeat; patients stay. One repeat returns the manifest itself."""
+    if repeats == 1:
+        return manifest
+    tables = {
+        name: _joined([(f"repeat-{k}", getattr(manifest, name)) for k in range(repeats)])
+        for name in ("images", "boxes", "labels")
+    }
+    return make_manifest(**tables, info=manifest.info, root=manifest.root)
 
 
-def joined_draws(predictions: Sequence[Prediction]) -> Prediction:
-    """A prediction of each copy of `repeated_manifest`, in order."""
-    images, boxes, attributes = (
-        _joined([getattr(one, name) for one in predictions])
-        for name in ("images", "boxes", "attributes")
-    )
-    return Prediction(images, boxes, attributes, predictions[0].info)
+def join_repeats(predictions: Sequence[Prediction]) -> Prediction:
+    """One prediction of the films of `repeat_films`; a single one is returned as it is."""
+    if len(predictions) == 1:
+        return predictions[0]
+    return _joined_predictions([(f"repeat-{k}", one) for k, one in enumerate(predictions)])
 
 
-def drawn_id(draw: int, image_id: str) -> str:
-    """The id of a film's copy."""
-    return f"draw-{draw}:{image_id}"
+def pool_films(parts: Sequence[tuple[int, Manifest]]) -> Manifest:
+    """The films of all (seed, manifest); films, patients and studies are those of their seed.
+
+    Films cannot be read from it: they lie in several folders, and its root is the first one's.
+    """
+    tables = {
+        name: _joined(
+            [(str(seed), getattr(manifest, name)) for seed, manifest in parts],
+            columns=("image_id", "patient_id", "study_id"),
+        )
+        for name in TABLES
+    }
+    return make_manifest(**tables, info=parts[0][1].info, root=parts[0][1].root)
 
 
-def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    parts = [
-        table.assign(image_id=[drawn_id(draw, str(image_id)) for image_id in table["image_id"]])
-        for draw, table in enumerate(tables)
+def pool_predictions(parts: Sequence[tuple[int, Prediction]]) -> Prediction:
+    """The predictions of all (seed, prediction), for the films of `pool_films`."""
+    return _joined_predictions([(str(seed), one) for seed, one in parts])
+
+
+def concatenated(predictions: Sequence[Prediction]) -> Prediction:
+    """The predictions of films whose ids differ already."""
+    tables = {
+        name: pd.concat([getattr(one, name) for one in predictions], ignore_index=True)
+        for name in PREDICTED
+    }
+    return Prediction(**tables, info=predictions[0].info)
+
+
+def _joined_predictions(parts: Sequence[tuple[str, Prediction]]) -> Prediction:
+    tables = {
+        name: _joined([(prefix, getattr(one, name)) for prefix, one in parts]) for name in PREDICTED
+    }
+    return Prediction(**tables, info=parts[0][1].info)
+
+
+def _joined(
+    parts: Sequence[tuple[str, pd.DataFrame]], columns: Sequence[str] = ("image_id",)
+) -> pd.DataFrame:
+    """The tables below each other, with their prefix before the ids in `columns`."""
+    renamed = [
+        table.assign(
+            **{name: f"{prefix}:" + table[name].astype("str") for name in columns if name in table}
+        )
+        for prefix, table in parts
     ]
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(renamed, ignore_index=True)

@@ -1,8 +1,7 @@
-"""`dictation_input`: real films and boxes, half of which are known by simulated words alone.
+"""`dictation_input`: real films and boxes; for half of the patients only simulated reports.
 
-Half of the RSNA patients give boxes; the other half's boxes are turned into a dictated report
-(side, zone, extent) and hidden. This stands between real notes, which are few, and the phantom,
-whose films are simulated.
+Half of the RSNA patients give boxes. The boxes of the others are hidden and replaced by a report
+dictated from them (side, zone, extent).
 """
 
 from __future__ import annotations
@@ -17,27 +16,27 @@ import pandas as pd
 from data_manifests.laterality import SIDES, Place, places_of
 from data_manifests.tables.manifest import Manifest, make_manifest, write_manifest
 from data_manifests.tables.split import split_manifest
-from experiments.core.films_run import FilmsInput
-from experiments.core.open_run import open_tests
+from experiments.data.manifest_input import ManifestInput
 from experiments.data.open_films import open_manifests
+from experiments.data.open_input import open_tests
 from localize.viewing.gallery.cards import Corners
 
 STRATA = ("has_box", "pneumonia", "source")
 MODERATE_SHARE, SEVERE_SHARE = 0.06, 0.14  # of the film's area under boxes: thirds of RSNA's films
 NORMAL = "The lungs are clear. No opacity."
 NEGATIVE = "No focal opacity. No consolidation."
-TEXT: tuple[str, ...] = (
-    "Films and boxes are real, **all text of the pairs is simulated**: half of the RSNA patients "
-    "give their boxes to the detector, of the other half only a report dictated from their boxes "
-    "(side, zone, extent) is known. No text is read at test.",
+NOTES = (
+    "Films and boxes are real; **all text of the pairs is simulated**. Half of the RSNA patients "
+    "give their boxes to the detector. The boxes of the other half are hidden; only a report "
+    "dictated from them (side, zone, extent) is used. No text is read at test.",
 )
 
 
-def dictation_input(data: Path, reports: Path, out: Path, *, seed: int) -> FilmsInput:
+def dictation_input(data: Path, reports: Path, out: Path, *, seed: int) -> ManifestInput:
     """Half of the RSNA training patients with boxes, half with dictated reports.
 
-    The pairs are written to `out/dictated`; they keep their boxes, which only the control
-    `adapted_by_truth` reads. `reports` teaches the word vectors.
+    The pairs are written to `out/dictated`; they keep their boxes, which only the oracle `truth`
+    reads. `reports` trains the word vectors.
 
     Raises:
         DataError: a missing table or a bad row.
@@ -49,22 +48,23 @@ def dictation_input(data: Path, reports: Path, out: Path, *, seed: int) -> Films
         rsna.images["image_id"].isin(set(halves.split("train").images["image_id"]))
         | (rsna.images["split"] == "val")
     )
-    told = split_manifest(
+    dictated = split_manifest(
         with_dictation(halves.split("val")), {"train": 0.85, "val": 0.15}, STRATA, seed=seed
     )
-    write_manifest(told, out / "dictated")
-    return FilmsInput(
+    write_manifest(dictated, out / "dictated")
+    return ManifestInput(
         boxed=boxed,
-        pairs=told,
+        pairs=dictated,
         pairs_folder=out / "dictated",
         reports=reports,
         tests=open_tests(manifests),
         training_data="RSNA boxes of half the patients, reports dictated from the others' boxes",
+        notes=NOTES,
     )
 
 
 def with_dictation(films: Manifest) -> Manifest:
-    """The films with a dictated report each; films whose label says nothing of opacity get none."""
+    """The films with a dictated report each, except films without a label for opacity."""
     boxes: dict[str, list[Corners]] = {}
     corners = films.boxes[["x1", "y1", "x2", "y2"]].to_numpy(np.float64).tolist()
     for image_id, (x1, y1, x2, y2) in zip(films.boxes["image_id"], corners, strict=True):
@@ -95,7 +95,7 @@ def with_dictation(films: Manifest) -> Manifest:
 
 
 def dictate(boxes: Sequence[Corners], width: int, height: int) -> str:
-    """What a reader would say of opacities in these boxes: extent, side and zone of each.
+    """A report of opacities in these boxes: extent, then side and zone of each.
 
     >>> dictate([(300, 300, 420, 480)], 512, 512)
     'Mild focal opacity in the left lower zone.'

@@ -19,10 +19,20 @@ from data_manifests.support.csv_file import read_text_csv
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest
 from data_manifests.tables.split import split_around, split_manifest
-from experiments.tables.zones import ZONE_COLUMNS
 
 MIN_VISIBLE = 0.45  # share of a box that the lung mask must leave, else the opacity is cut away
 OPACITY_KIND = "per_lung_opacity"
+# Borghesi & Maroldi 2020: zones A to C are the right lung from above, D to F the left; 0 to 3 each.
+BRIXIA_ZONES = {
+    "A": "right upper",
+    "B": "right middle",
+    "C": "right lower",
+    "D": "left upper",
+    "E": "left middle",
+    "F": "left lower",
+}
+SENIOR, JUNIOR = "brixia_S_", "brixia_J_"
+ZONE_COLUMNS = tuple(f"{reader}{zone}" for reader in (SENIOR, JUNIOR) for zone in BRIXIA_ZONES)
 # Further scores of the same films, and days since the first symptom or admission.
 MORE_SCORES = (
     "covidnet_geographic",
@@ -105,7 +115,7 @@ def _rsna_label(film: pd.Series) -> str:
         return "1"
     if film["rsna_class"] in NEGATIVE_CLASSES or film["nih_labels"] == "No Finding":
         return "0"
-    return ""  # a text-mined label of something else says nothing about opacity
+    return ""  # a text-mined label of another finding tells nothing about opacity
 
 
 def _is_normal(film: pd.Series) -> str:
@@ -124,9 +134,9 @@ def visible_boxes(manifest: Manifest) -> Manifest:
 def _with_fixed_split(manifest: Manifest) -> Manifest:
     """The full frames with the split that ships as a table.
 
-    Thirds by patient, stratified by boxes and label; films whose label says nothing of opacity are
-    in none. It is a table so that a detector of one version is never tested on its training films
-    by another.
+    Thirds by patient, stratified by boxes and label; films without a label for opacity are in
+    none. It is a table so that a detector of one version is never tested on its training films by
+    another version.
     """
     table = resources.files("experiments.presets") / SPLIT_TABLE
     with resources.as_file(table) as path:

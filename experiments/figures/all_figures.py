@@ -8,33 +8,37 @@ import torch
 
 from data_manifests.support.errors import ConfigError
 from data_manifests.tables.manifest import Manifest
-from experiments.core.open_run import COVID, open_input
-from experiments.core.phantom_work import phantom_test
-from experiments.core.presets import FilmsPreset, PhantomPreset
+from experiments.core.phantom_seed import phantom_test
+from experiments.core.presets import ManifestPreset, PhantomPreset
+from experiments.data.open_input import COVID, open_input
 from experiments.figures.attention_maps import draw_attention
 from experiments.figures.examples import draw_examples
 from experiments.figures.series import draw_series
 from experiments.figures.source import FigureSource
-from experiments.methods.method import BASELINE
+from experiments.methods.names import BASELINE
 from experiments.tables.severity_figure import draw_severity, severity_points
-from experiments.tables.table2_runs import COHEN, OPEN_TARGETS, PHANTOM_TARGET, expert_points
+from experiments.tables.table2 import COHEN, TARGETS
+from experiments.tables.table2 import COVID as COVID_FILMS
+from experiments.tables.table2_runs import expert_points
 from localize.prediction.tables import Prediction, read_prediction
 
-COMPARED = ("cam", BASELINE)  # above our own row
+COMPARED = ("cam", BASELINE)  # rows above our own
 
 
 def phantom_source(
     work: Path, preset: PhantomPreset, seed: int | None, method: str
 ) -> FigureSource:
-    """Of one seed of a finished `table1 --preset phantom`.
+    """Predictions of one seed of a finished `table1 --preset phantom`.
 
     Raises:
         DataError: a prediction is not there.
     """
-    folder = work / f"seed_{preset.seeds[0] if seed is None else seed}"
+    seed = preset.seeds[0] if seed is None else seed
+    folder = work / f"seed_{seed}"
     test = phantom_test(folder)
     found = _predictions(folder / "methods", test.folder, method)
-    points = severity_points(found[method], test.films, PHANTOM_TARGET.column, PHANTOM_TARGET.name)
+    (target,) = TARGETS[test.name]
+    points = severity_points(found[method], test.films, target.column, target.name)
     return FigureSource(
         truth=test.films,
         predictions=found,
@@ -49,20 +53,20 @@ def phantom_source(
 
 
 def open_source(
-    data: Path, reports: Path, work: Path, preset: FilmsPreset, method: str
+    data: Path, reports: Path, work: Path, preset: ManifestPreset, method: str
 ) -> FigureSource:
-    """Of a finished `table1` and `table2 --preset open`: COVID films.
+    """Predictions of COVID films of a finished `table1` and `table2 --preset open`.
 
     Raises:
         DataError: a prediction is not there.
         ConfigError: the preset has no such method.
     """
-    if method not in {spec.name for spec in preset.methods}:
+    if method not in {one.name for one in preset.methods}:
         raise ConfigError(f"--method: expected a method of the preset, got {method!r}")
     given = open_input(data, reports, work)
     test = next(one for one in given.films.tests if one.name == COVID)
-    whole = read_prediction(work / method / "covid_all")
-    targets = sorted(OPEN_TARGETS, key=lambda target: target is COHEN)  # more films are scored
+    whole = read_prediction(work / method / given.all_covid().folder)
+    targets = sorted(TARGETS[COVID_FILMS], key=lambda target: target is COHEN)  # fewest films last
     return FigureSource(
         truth=test.films,
         predictions=_predictions(work, test.folder, method),
@@ -90,19 +94,19 @@ def write_figures(source: FigureSource, out: Path, device: torch.device) -> list
     return [*paths.values(), attention]
 
 
-def _predictions(place: Path, folder: str, method: str) -> dict[str, Prediction]:
+def _predictions(methods: Path, folder: str, method: str) -> dict[str, Prediction]:
     """Predictions of the compared methods that are there, and of our own."""
     found = {
-        name: read_prediction(place / name / folder)
+        name: read_prediction(methods / name / folder)
         for name in COMPARED
-        if (place / name / folder / "prediction.json").exists()
+        if (methods / name / folder / "prediction.json").exists()
     }
-    found[method] = read_prediction(place / method / folder)
+    found[method] = read_prediction(methods / method / folder)
     return found
 
 
 def _offsets(manifest: Manifest) -> dict[str, float]:
-    """Days since the first symptom or admission, where they are known."""
+    """Days since the first symptom or admission, where known."""
     labels = manifest.labels.dropna(subset=["offset_days"])
     return {
         str(image_id): float(days)

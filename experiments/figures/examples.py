@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.figures.drawing import figure_at
+from experiments.core.drawing import figure_at
 from experiments.figures.film_panel import draw_film
 from experiments.figures.source import (
     FigureSource,
@@ -22,7 +22,7 @@ NO_BOXES = np.zeros((0, 4))
 
 
 def draw_examples(source: FigureSource, path: Path) -> None:
-    """Write a PNG: true boxes green, as many of each method red, and the words it found."""
+    """Write a PNG: true boxes green, as many of each method red, and our attributes below."""
     films, files = chosen_films(source, QUANTILES), film_paths(source.truth)
     true = source.truth.boxes_by_image()
     names = list(source.predictions)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.figures.drawing import figure_at
+from experiments.core.drawing import figure_at
 from experiments.figures.film_panel import draw_film
 from experiments.figures.source import FigureSource, best_boxes, film_paths
 
@@ -27,8 +27,8 @@ def chosen_pairs(source: FigureSource) -> list[tuple[str, str]]:
         if len(known) > 1 and source.time[known[0]] < source.time[known[-1]]:
             pairs.append((truth[known[-1]] - truth[known[0]], known[0], known[-1]))
     pairs.sort()
-    places = dict.fromkeys((len(pairs) - 1, len(pairs) // 2, 0)) if pairs else {}
-    return [pairs[place][1:] for place in places]
+    chosen = dict.fromkeys((len(pairs) - 1, len(pairs) // 2, 0)) if pairs else {}
+    return [pairs[number][1:] for number in chosen]
 
 
 def draw_series(source: FigureSource, path: Path) -> bool:
@@ -38,7 +38,7 @@ def draw_series(source: FigureSource, path: Path) -> bool:
         return False
     files, true = film_paths(source.series), source.series.boxes_by_image()
     points = source.severity[0]
-    place = {image_id: k for k, image_id in enumerate(points.image_ids)}
+    row_of = {image_id: k for k, image_id in enumerate(points.image_ids)}
     with figure_at(path, 2.2 * len(pairs), 5.2) as figure:
         panels = figure.subplots(2, len(pairs), squeeze=False)
         for column, pair in enumerate(pairs):
@@ -50,7 +50,7 @@ def draw_series(source: FigureSource, path: Path) -> bool:
                     true.get(image_id, NO_BOXES),
                     best_boxes(source.series_prediction, image_id, MAX_BOXES),
                 )
-                k = place[image_id]
+                k = row_of[image_id]
                 panel.set_xlabel(f"severity {points.predicted[k]:.1f}, true {points.truth[k]:.1f}")
         panels[0, 0].set_ylabel("earlier")
         panels[1, 0].set_ylabel("later")

@@ -16,17 +16,22 @@ from data_manifests.tables.manifest import Manifest
 from experiments.tables.severity_figure import SeverityPoints
 from localize.prediction.tables import Prediction
 
-NAMED = 0.5  # attribute probability from which a keyword is told
+NAMED = 0.5  # attribute probability from which a keyword is shown
 
 
 @dataclass(frozen=True)
 class FigureSource:
-    """What is drawn.
+    """Everything that the figures show.
 
-    `predictions` of the films of `truth` by method, `method` being ours; `series` has films of one
-    patient at several times, ordered by `time` (image_id to a number that grows with time),
-    `series_prediction` its boxes; `severity` the points of each target, the first of which names
-    the scores shown beside the series. `bundle` is the model.
+    Args:
+        truth: test films with true boxes.
+        predictions: of these films, by method.
+        method: our method among them.
+        series: films of patients at several times.
+        series_prediction: our boxes on them.
+        time: a number for each image_id that grows with time.
+        severity: the points of each target; those of the first stand beside the series.
+        bundle: our model.
     """
 
     truth: Manifest
@@ -75,5 +80,5 @@ def chosen_films(source: FigureSource, quantiles: tuple[float, ...]) -> list[str
     if not ranked:
         raise DataError("figures: expected test films with boxes, got none")
     ranked.sort()
-    places = dict.fromkeys(round(quantile * (len(ranked) - 1)) for quantile in quantiles)
-    return [ranked[place][1] for place in places]
+    chosen = dict.fromkeys(round(quantile * (len(ranked) - 1)) for quantile in quantiles)
+    return [ranked[number][1] for number in chosen]

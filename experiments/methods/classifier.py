@@ -28,7 +28,7 @@ WEIGHTS = "classifier.safetensors"
 
 
 class ClassifierConfig(Frozen):
-    """What the network is."""
+    """The network."""
 
     backbone: BackboneName = Field("resnet50", description="the paper's; lite0 trains on a CPU")
     image_size: int = Field(512, ge=64, le=2048, description="side of the padded square film, px")
@@ -39,7 +39,7 @@ class ClassifierConfig(Frozen):
 
 
 class ClassifierTrainConfig(Frozen):
-    """How the network is trained; the epoch with the highest validation AUC is kept."""
+    """Training of the network; the epoch with the highest validation AUC is saved."""
 
     seed: int = Field(0, ge=0)
     epochs: int = Field(12, ge=1)
@@ -54,10 +54,19 @@ class ClassifierTrainConfig(Frozen):
 
 
 class ClassifierSettings(Frozen):
-    """Everything about the classifier."""
+    """Network and training of the classifier."""
 
     classifier: ClassifierConfig = ClassifierConfig()
     training: ClassifierTrainConfig = ClassifierTrainConfig()
+
+    def with_seed(self, seed: int) -> ClassifierSettings:
+        """The settings of one training."""
+        return self.model_copy(update={"training": self.training.model_copy(update={"seed": seed})})
+
+    def with_pretrained(self, is_pretrained: bool) -> ClassifierSettings:
+        """The settings of a network that is built for ImageNet weights, or not."""
+        network = self.classifier.model_copy(update={"is_pretrained": is_pretrained})
+        return self.model_copy(update={"classifier": network})
 
 
 class FilmClassifier(nn.Module):

@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_manifests.tables.manifest import Manifest
-from experiments.methods.film_guesses import FilmGuess, guess_prediction
+from experiments.methods.box_prediction import box_prediction, found_boxes, scored_film
 from experiments.methods.heat_maps import FilmHeat, Heat
-from localize.evaluation.evaluate import evaluate
 from localize.prediction.tables import Prediction
 
 Floats = NDArray[np.float64]
 ScoreKind = Literal["max", "mean"]
-MIN_AREA = 0.002  # share of the film: smaller components are specks of the threshold
+MIN_AREA = 0.002  # share of the film; smaller components are ignored
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(2, 20))  # .1 ... .95 of the film's range
 SCORES: tuple[ScoreKind, ...] = ("max", "mean")
 
@@ -35,7 +34,7 @@ class HeatRule:
 def heat_boxes(heat: Heat, rule: HeatRule) -> tuple[Floats, Floats]:
     """Boxes (K, 4) around the components of heat (h, w), in heat pixels, and their scores (K,).
 
-    Pixels touch at corners, too. A box spans its pixels' outer edges.
+    Components are 8-connected. A box spans its pixels' outer edges.
     """
     hot = (heat >= rule.threshold).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(hot, connectivity=8)
@@ -50,32 +49,30 @@ def heat_boxes(heat: Heat, rule: HeatRule) -> tuple[Floats, Floats]:
     return np.array(boxes, np.float64).reshape(-1, 4), np.array(scores, np.float64)
 
 
-def heat_prediction(
-    films: Sequence[FilmHeat], rule: HeatRule, method: str, extra: dict[str, float] | None = None
-) -> Prediction:
+def heat_prediction(films: Sequence[FilmHeat], rule: HeatRule, method: str) -> Prediction:
     """Boxes of heat maps in film pixels; a box's score is its heat times the film's P(opacity)."""
-    guesses = []
+    found = []
     for film in films:
         xyxy, scores = heat_boxes(film.heat, rule)
         scale = np.array([film.scale_x, film.scale_y] * 2)
         limits = np.array([film.width, film.height] * 2, np.float64)
-        guesses.append(
-            FilmGuess(
-                image_id=film.image_id,
-                width=film.width,
-                height=film.height,
-                xyxy=np.minimum(xyxy / scale, limits),
-                scores=scores * film.probability,
+        found.append(
+            scored_film(
+                film.image_id,
+                film.width,
+                film.height,
+                np.minimum(xyxy / scale, limits),
+                scores * film.probability,
                 probability=film.probability,
             )
         )
-    return guess_prediction(guesses, method, {**asdict(rule), **(extra or {})})
+    return box_prediction(found, method, asdict(rule))
 
 
 def choose_heat_rule(films: Sequence[FilmHeat], manifest: Manifest) -> HeatRule:
     """The rule with the highest IoU@.5, then IoU@.25, on validation films with boxes.
 
-    Of equal ones the first, lowest threshold.
+    Of equal rules the one with the lowest threshold.
 
     Raises:
         DataError: no film has a box.
@@ -85,8 +82,7 @@ def choose_heat_rule(films: Sequence[FilmHeat], manifest: Manifest) -> HeatRule:
     chosen = [film for film in films if film.image_id in boxed]
     rules = [HeatRule(threshold, score) for threshold, score in product(THRESHOLDS, SCORES)]
 
-    def worth(rule: HeatRule) -> tuple[float, float]:
-        found = evaluate(heat_prediction(chosen, rule, "heat"), part, replicates=0)
-        return found.value("iou_at_0.5") or 0.0, found.value("iou_at_0.25") or 0.0
+    def found(rule: HeatRule) -> tuple[float, float]:
+        return found_boxes(heat_prediction(chosen, rule, "heat"), part)
 
-    return max(rules, key=worth)
+    return max(rules, key=found)

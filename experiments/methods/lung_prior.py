@@ -1,8 +1,10 @@
-"""The sceptic's prior: the same two boxes on every film, from training boxes and no pixel."""
+"""`LungPriorBoxes`: the same two boxes on every film, from training boxes; no pixel is read."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Literal
 
 import numpy as np
 
@@ -11,9 +13,22 @@ from data_manifests.laterality import is_on_side
 from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError
 from data_manifests.tables.manifest import Manifest
+from experiments.methods.box_prediction import box_prediction, scored_film
 from experiments.methods.classifier import film_labels
-from experiments.methods.film_guesses import FilmGuess, guess_prediction
+from experiments.methods.inputs import ExperimentInput, TestSet
+from experiments.methods.method import Method, TrainedMethod
 from localize.prediction.tables import Prediction
+
+
+class LungPriorBoxes(Method):
+    """The median training box of each half of the film."""
+
+    kind: Literal["lung_prior"] = "lung_prior"
+
+    def train(self, inputs: ExperimentInput) -> TrainedMethod:
+        """Fit the boxes."""
+        prior = fit_lung_prior(inputs.boxed.split("train"))
+        return TrainedMethod(partial(_predict, prior))
 
 
 @dataclass(frozen=True)
@@ -54,26 +69,27 @@ def fit_lung_prior(train: Manifest) -> LungPrior:
     return LungPrior(np.array(boxes), np.array(scores), float(np.nanmean(labels)))
 
 
+def _predict(prior: LungPrior, test: TestSet) -> Prediction:
+    return prior_prediction(prior, test.films)
+
+
 def prior_prediction(prior: LungPrior, manifest: Manifest) -> Prediction:
     """The prior's boxes on every film."""
-    sizes = _sizes(manifest)
-    guesses = [
-        FilmGuess(
-            image_id=image_id,
-            width=int(sizes[image_id][0]),
-            height=int(sizes[image_id][1]),
-            xyxy=prior.xyxy * np.tile(sizes[image_id], 2),
-            scores=prior.scores,
-            probability=prior.prevalence,
+    films = []
+    for image_id, (width, height) in _sizes(manifest).items():
+        xyxy = prior.xyxy * (width, height, width, height)
+        probability = prior.prevalence
+        films.append(
+            scored_film(
+                image_id, int(width), int(height), xyxy, prior.scores, probability=probability
+            )
         )
-        for image_id in manifest.images["image_id"]
-    ]
     options = {name: np.asarray(value).tolist() for name, value in asdict(prior).items()}
-    return guess_prediction(guesses, "lung_prior", options)
+    return box_prediction(films, "lung_prior", options)
 
 
 def _sizes(manifest: Manifest) -> dict[str, Floats]:
-    """Width and height of every film, from its file where the manifest does not say them."""
+    """Width and height of every film, from its file where the manifest has none."""
     images = manifest.images
     known = images[["width", "height"]].to_numpy(np.float64, na_value=np.nan)
     return {

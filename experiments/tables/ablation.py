@@ -1,40 +1,35 @@
-"""`run_ablation`: one choice of the method changed at a time, on the phantom."""
+"""`run_ablation`: the attention with one choice changed at a time, on the phantom."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from attributes.lexicon.load import load_lexicon
-from attributes.reports import ReportReader
-from attributes.vectors.word_vectors import VectorOptions, train_word_vectors, write_word_vectors
+from attributes.vectors.word_vectors import VectorOptions
 from data_manifests.support.atomic import write_json, write_text
 from data_manifests.support.errors import ConfigError
 from detector.proposals import ProposalOptions
 from detector.run.provenance import manifest_sha256, provenance
-from experiments.core.judge import judge_methods
-from experiments.core.phantom_run import planted_attributes
-from experiments.core.phantom_work import DATASET, phantom_road, phantom_test, prepare_seed
-from experiments.core.pooling import pooled_manifest, pooled_prediction
+from experiments.core.drawing import COLOURS, figure_at
+from experiments.core.evaluate_methods import Predictions, evaluate_methods
+from experiments.core.phantom_run import planted_attributes, pool_seeds
+from experiments.core.phantom_seed import DATASET, PhantomRun
 from experiments.core.presets import AblationPreset, Variation
-from experiments.core.road import Road
-from experiments.figures.drawing import COLOURS, figure_at
-from experiments.methods.method import (
-    BASELINE,
-    Method,
-    MethodSpec,
-    attention_method,
-    build_method,
-    method_prediction,
-)
+from experiments.core.repeats import pool_films
+from experiments.methods.inputs import ExperimentInput, Progress, no_progress
+from experiments.methods.method import method_predictions
+from experiments.methods.names import BASELINE
+from experiments.methods.proposed import Proposed
+from experiments.methods.retinanet import RetinaNet
+from experiments.tables.differences import read_estimate
 from experiments.tables.rows import NOTHING, TableRow, estimate_cell, estimate_json, table_row
 from localize.evaluation.bootstrap import Estimate
-from localize.pipeline.stages import propose_stage
-from localize.prediction.tables import Prediction
-from localize.training.settings import localizer_settings
+from localize.evaluation.report import Evaluation
+from localize.pipeline.stages import propose_stage, word_vectors_stage
 
-PLACE = "ablation"  # beside `methods` in the folder of a seed
+FOLDER = "ablation"  # beside `methods` in the folder of a seed
 WORD_EPOCHS = 30  # as the quickstart trains its vectors
 
 
@@ -44,75 +39,23 @@ class AblationRow:
 
     variation: Variation
     row: TableRow
-    against_reference: Estimate  # nothing for the reference itself
+    against_reference: Estimate  # NOTHING for RetinaNet and the reference itself
 
 
 @dataclass(frozen=True)
-class AblationResult:
-    """The reference first, then its variations; and what they were made from."""
+class Ablation:
+    """RetinaNet, the reference and its variations; and what they were made with."""
 
-    rows: list[AblationRow]
-    preset: AblationPreset
-    films_sha256: str
+    command: str
+    rows: Sequence[AblationRow]
+    provenance: Mapping[str, Any]
+    data: Mapping[str, str]
 
-
-def run_ablation(
-    out: Path, preset: AblationPreset, *, only: Sequence[str] | None = None
-) -> Iterator[str | AblationResult]:
-    """Train and judge the reference and every variation on every seed; lines, then the result.
-
-    `only` names the variations wanted. Work folders are those of `run_phantom`; finished parts are
-    not done again.
-
-    Raises:
-        ConfigError: an unknown name in `only`, two variations of one name, or a bad setting.
-    """
-    reference = Variation(name=preset.reference.name)
-    variations = [reference, *_chosen(preset, only)]
-    methods = [_method(preset.reference, variation) for variation in variations]
-    baseline = build_method(MethodSpec(name=BASELINE, kind="detector"))
-    found: dict[str, list[tuple[int, Prediction]]] = {}
-    tests = []
-    for seed in preset.seeds:
-        yield f"seed {seed}"
-        folder = prepare_seed(out / f"seed_{seed}", seed=seed, size=preset.size, shift=None)
-        road, test = phantom_road(folder, folder, seed=seed), phantom_test(folder)
-        tests.append((seed, test.films))
-        found.setdefault(BASELINE, []).append((seed, method_prediction(baseline, road, test)))
-        for variation, method in zip(variations, methods, strict=True):
-            yield f"seed {seed}: {variation.name}"
-            varied = _varied(road, folder, variation)
-            prediction = method_prediction(method, varied, test)
-            found.setdefault(method.name, []).append((seed, prediction))
-    truth = pooled_manifest(tests)
-    pooled = {name: pooled_prediction(parts) for name, parts in found.items()}
-    targets = planted_attributes(truth)
-    judged = judge_methods(pooled, [baseline, *methods], truth, targets)
-    # The same again with the reference in the detector's place: its paired difference is wanted.
-    rivals = {**pooled, BASELINE: pooled[methods[0].name]}
-    against = judge_methods(rivals, methods[1:], truth)
-    alone = table_row(DATASET, baseline, judged[BASELINE])
-    rows = [AblationRow(Variation(name=BASELINE), alone, NOTHING)]
-    for variation, method in zip(variations, methods, strict=True):
-        difference = NOTHING
-        if method.name in against:
-            difference = against[method.name].row("iou_at_0.5").difference or NOTHING
-        row = table_row(DATASET, method, judged[method.name])
-        rows.append(AblationRow(variation, row, difference))
-    yield AblationResult(rows, preset, manifest_sha256(truth))
-
-
-def write_ablation(result: AblationResult, folder: Path, stem: str, *, command: str) -> str:
-    """Write `STEM.json`, `STEM.md` and `STEM.png`; returns the Markdown."""
-    write_json(
-        folder / f"{stem}.json",
-        {
-            "command": command,
-            "provenance": {
-                **provenance(),
-                **result.preset.model_dump(mode="json"),
-                "data_sha256": {DATASET: result.films_sha256},
-            },
+    def as_json(self) -> dict[str, Any]:
+        """The content of `ablation-*.json`."""
+        return {
+            "command": self.command,
+            "provenance": {**provenance(), **self.provenance, "data_sha256": dict(self.data)},
             "rows": [
                 {
                     **one.row.as_json(),
@@ -120,32 +63,98 @@ def write_ablation(result: AblationResult, folder: Path, stem: str, *, command: 
                     "changed": one.variation.model_dump(mode="json", exclude_defaults=True),
                     "diff_iou_50_reference": estimate_json(one.against_reference),
                 }
-                for one in result.rows
+                for one in self.rows
             ],
-        },
-    )
-    _draw(result, folder / f"{stem}.png")
-    first = result.rows[0].row
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Ablation:
+        """A written ablation."""
+        rows = [
+            AblationRow(
+                Variation.model_validate(row["changed"]),
+                TableRow.from_json(row),
+                read_estimate(row["diff_iou_50_reference"]),
+            )
+            for row in content["rows"]
+        ]
+        settings = content["provenance"]
+        return cls(content["command"], rows, settings, settings["data_sha256"])
+
+
+def run_ablation(
+    out: Path,
+    preset: AblationPreset,
+    *,
+    command: str,
+    only: Sequence[str] | None = None,
+    progress: Progress = no_progress,
+) -> Ablation:
+    """Train and evaluate the reference and every variation on every seed.
+
+    `only` names the variations wanted. Output folders are those of `run_phantom`.
+
+    Raises:
+        ConfigError: an unknown name in `only`, two variations of one name, or a bad setting.
+    """
+    variations = [Variation(name=preset.reference.name), *chosen_variations(preset, only)]
+    methods = [varied_method(preset.reference, variation) for variation in variations]
+    baseline, run = RetinaNet(name=BASELINE), PhantomRun(out, preset.size)
+    by_seed: dict[int, Predictions] = {}
+    tests = []
+    for seed in preset.seeds:
+        progress(f"seed {seed}")
+        inputs, test = run.inputs(seed), run.test_set(seed)
+        tests.append((seed, test.films))
+        found = {BASELINE: method_predictions(baseline, inputs, test)}
+        for variation, method in zip(variations, methods, strict=True):
+            progress(f"seed {seed}: {variation.name}")
+            found[method.name] = method_predictions(method, _varied(inputs, variation), test)
+        by_seed[seed] = found
+    truth, pooled = pool_films(tests), pool_seeds(by_seed)
+    targets, reference = planted_attributes(truth), methods[0].name
+    evaluated = evaluate_methods(pooled, [baseline, *methods], truth, targets=targets)
+    against = evaluate_methods(pooled, methods[1:], truth, baseline=reference)
+    rows = [AblationRow(Variation(name=BASELINE), _row(BASELINE, evaluated), NOTHING)]
+    for variation, method in zip(variations, methods, strict=True):
+        difference = None
+        if method.name in against:
+            difference = against[method.name].row("iou_at_0.5").difference
+        rows.append(AblationRow(variation, _row(method.name, evaluated), difference or NOTHING))
+    data = {DATASET: manifest_sha256(truth)}
+    return Ablation(command, rows, preset.model_dump(mode="json"), data)
+
+
+def write_ablation(ablation: Ablation, folder: Path, stem: str) -> str:
+    """Write `STEM.json`, `STEM.md` and `STEM.png`; returns the Markdown."""
+    write_json(folder / f"{stem}.json", ablation.as_json())
+    return write_page(ablation, folder, stem)
+
+
+def write_page(ablation: Ablation, folder: Path, stem: str) -> str:
+    """Write `STEM.md` and `STEM.png`; returns the Markdown."""
+    _draw(ablation, folder / f"{stem}.png")
+    first, seeds = ablation.rows[0].row, ablation.provenance["seeds"]
     lines = [
         "# Ablation: one choice at a time",
         "",
-        f"`{command}`",
+        f"`{ablation.command}`",
         "",
-        f"{first.dataset}: {first.films} films, {first.boxes} true boxes, the films of all seeds "
-        f"({', '.join(map(str, result.preset.seeds))}) together. Brackets: 95 % bootstrap over "
+        f"{first.dataset}: {first.films} films, {first.boxes} true boxes of seeds "
+        f"{', '.join(map(str, seeds))} together. Brackets: 95 % bootstrap intervals over "
         "patients; differences are paired.",
         "",
         "| variation | IoU@.25 | IoU@.5 | IoU@.75 | IoU@.5 minus RetinaNet | minus reference "
         "| AP@.5 | attribute AUC | pooled |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for one in result.rows:
+    for one in ablation.rows:
         cells = [
             estimate_cell(one.row.number(f"iou_at_{threshold}"))
             for threshold in ("0.25", "0.5", "0.75")
         ]
-        has_difference = one.row.method != BASELINE
-        gained = one.row.differences.get("iou_at_0.5", NOTHING) if has_difference else NOTHING
+        is_baseline = one.variation.name == BASELINE
+        gained = NOTHING if is_baseline else one.row.differences.get("iou_at_0.5", NOTHING)
         cells += [estimate_cell(gained), estimate_cell(one.against_reference)]
         cells += [
             estimate_cell(one.row.number(key))
@@ -157,7 +166,16 @@ def write_ablation(result: AblationResult, folder: Path, stem: str, *, command: 
     return text
 
 
-def _chosen(preset: AblationPreset, only: Sequence[str] | None) -> list[Variation]:
+def _row(name: str, evaluated: Mapping[str, Evaluation]) -> TableRow:
+    return table_row(DATASET, name, evaluated[name])
+
+
+def chosen_variations(preset: AblationPreset, only: Sequence[str] | None) -> list[Variation]:
+    """The preset's variations, or those named in `only`.
+
+    Raises:
+        ConfigError: an unknown name in `only`, or two variations of one name.
+    """
     names = [variation.name for variation in preset.variations]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -168,34 +186,36 @@ def _chosen(preset: AblationPreset, only: Sequence[str] | None) -> list[Variatio
     return [one for one in preset.variations if only is None or one.name in only]
 
 
-def _method(reference: MethodSpec, variation: Variation) -> Method:
-    """The reference's settings with the variation's on top; its name is that of its folder."""
-    settings = localizer_settings(reference.preset, None, [*reference.set, *variation.set])
-    return attention_method(variation.name.replace(" ", "_"), settings)
+def varied_method(reference: Proposed, variation: Variation) -> Proposed:
+    """The reference with the variation's settings on top; its name is that of its folder."""
+    settings = reference.attention
+    settings = settings.model_copy(update={"set": (*settings.set, *variation.set)})
+    settings.with_seed(0)  # refuses a bad setting of the variation
+    changed = {"name": variation.name.replace(" ", "_"), "attention": settings}
+    return reference.model_copy(update=changed)
 
 
-def _varied(road: Road, folder: Path, variation: Variation) -> Road:
-    """The road with the variation's regions and words, made where they are not there yet."""
-    parts, proposals = road.parts, road.proposals
+def _varied(inputs: ExperimentInput, variation: Variation) -> ExperimentInput:
+    """The input with the variation's ROIs and word vectors, made where they are not there yet."""
+    parts, proposals = inputs.parts, inputs.proposals
+    folder = inputs.out.parent / FOLDER
     if variation.count is not None or variation.feature is not None:
         proposals = ProposalOptions(
             count=variation.count or proposals.count,
             feature=variation.feature or proposals.feature,
         )
-        rois = folder / PLACE / f"rois_{proposals.count}_{proposals.feature}"
-        propose_stage(parts.detector, parts.pairs, rois, options=proposals, device=road.device)
+        rois = folder / f"rois_{proposals.count}_{proposals.feature}"
+        propose_stage(parts.detector, parts.pairs, rois, options=proposals, device=inputs.device)
         parts = replace(parts, rois=rois)
     if variation.dim is not None:
-        words = folder / PLACE / f"words_{variation.dim}"
-        if not words.exists():
-            options = VectorOptions(dim=variation.dim, epochs=WORD_EPOCHS, seed=road.seed)
-            reports = ReportReader(folder / "hospital_b")
-            write_word_vectors(train_word_vectors(reports, load_lexicon("en"), options), words)
+        options = VectorOptions(dim=variation.dim, epochs=WORD_EPOCHS, seed=inputs.seed)
+        reports = inputs.out.parent / "hospital_b"
+        words = word_vectors_stage(reports, folder / f"words_{variation.dim}", options)
         parts = replace(parts, words=words)
-    return replace(road, parts=parts, proposals=proposals, place=folder / PLACE)
+    return replace(inputs, parts=parts, proposals=proposals, out=folder)
 
 
-def _draw(result: AblationResult, path: Path) -> None:
+def _draw(result: Ablation, path: Path) -> None:
     """IoU@.5 with its interval, a line for each variation; RetinaNet dotted."""
     rows = result.rows[::-1]
     numbers = [one.row.number("iou_at_0.5") for one in rows]
@@ -204,7 +224,7 @@ def _draw(result: AblationResult, path: Path) -> None:
         for place, (one, number) in enumerate(zip(rows, numbers, strict=True)):
             if number.value is None:
                 continue
-            is_reference = one.variation.name in (BASELINE, result.preset.reference.name)
+            is_reference = one in result.rows[:2]  # RetinaNet and the reference
             colour = COLOURS[1] if is_reference else COLOURS[0]
             if number.low is not None and number.high is not None:
                 panel.plot([number.low, number.high], [place, place], color=colour, lw=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,10 +22,10 @@ METRICS = ("accuracy", "auc", "ap", "ece")
 
 @dataclass(frozen=True)
 class AttributeRow:
-    """One keyword, the mean over keywords (`all`), or all pairs of film and keyword together (`all,
-    pooled`); of the last two films and positives are sums.
+    """One keyword; or the mean over keywords (`all`), or all pairs of film and keyword together
+    (`all, pooled`), whose films and positives are sums.
 
-    `always_no` is the accuracy of never answering with the keyword.
+    `always_no` is the accuracy of never predicting the keyword.
     """
 
     keyword: str
@@ -34,6 +36,11 @@ class AttributeRow:
     ap: Estimate
     ece: Estimate
     always_no: float | None
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> AttributeRow:
+        """The inverse of `asdict`."""
+        return cls(**{**content, **{name: Estimate(**content[name]) for name in METRICS}})
 
 
 def attribute_rows(
@@ -64,7 +71,7 @@ def attribute_rows(
 
 @dataclass(frozen=True)
 class AttributeReference:
-    """The rows of who knows how often each keyword is said and, of a film, no more than `knows`."""
+    """The rows of a baseline that uses no attribute of a film, only what `knows` names."""
 
     knows: str
     rows: list[AttributeRow]
@@ -73,10 +80,10 @@ class AttributeReference:
 def attribute_references(
     prediction: Prediction, manifest: Manifest, targets: pd.DataFrame
 ) -> list[AttributeReference]:
-    """What remains without any attribute of a film: the answer to every keyword is its mean answer
-    times P(pneumonia), or times whether the film truly has any keyword at all.
+    """Baselines: each keyword's mean probability times the film's P(pneumonia), or times whether
+    the film truly has any keyword.
 
-    A method below the first reads no attribute; one below the second may lack the finding only.
+    A method that is not better than the first has learned no attribute beyond the finding.
     """
     keywords = prediction.keywords()
     known = target_matrix(targets, manifest, keywords)
@@ -89,11 +96,11 @@ def attribute_references(
         "the finding": ids.map(has_any).to_numpy(np.float64),
     }
     usual = answers[list(keywords)].mean().to_numpy(np.float64)
-    no_boxes = prediction.boxes.iloc[:0]  # attributes alone are asked for: boxes cost time
+    no_boxes = prediction.boxes.iloc[:0]  # matching boxes costs time and is not used here
     references = []
-    for knows, worth in knowledge.items():
+    for knows, known_share in knowledge.items():
         table = answers.copy()
-        table[list(keywords)] = worth[:, None] * usual
+        table[list(keywords)] = known_share[:, None] * usual
         one = replace(prediction, boxes=no_boxes, attributes=table)
         found = attribute_rows(one, manifest, targets)
         references.append(AttributeReference(knows, found))

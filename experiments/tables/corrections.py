@@ -1,17 +1,16 @@
-"""`run_corrections`: predict, correct, train again: what do an annotator's corrections gain?
+"""`run_corrections`: predict, correct, fine-tune: what do an annotator's corrections gain?
 
-On phantom films. The true boxes of hospital B's films here are seen by the simulated annotator and
-by the final test alone; no training and no choice of weights looks at them.
+On phantom films. Hospital B's true boxes are used by the simulated annotator and by the final test
+only, not in training and not to choose weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 from data_manifests.phantom.case import PhantomOptions
@@ -22,8 +21,9 @@ from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, make_manifest, read_manifest, write_manifest
 from detector.config import DetectorTrainConfig
 from detector.detector import load_detector, read_detector_config
-from detector.train import train_detector
+from experiments.core.repeats import concatenated
 from experiments.data.annotator import AnnotatorHabits, correct_film
+from experiments.methods.inputs import Progress, no_progress
 from localize.bundle.bundle import Bundle, load_bundle
 from localize.evaluation.evaluate import evaluate
 from localize.evaluation.report import Evaluation
@@ -42,23 +42,21 @@ from localize.formats.registry import read_annotations
 from localize.inference.film_list import manifest_films
 from localize.inference.options import PredictOptions
 from localize.inference.predict_films import predict_films
+from localize.pipeline.cached import cached
+from localize.pipeline.stages import train_detector_stage
 from localize.prediction.tables import Prediction, read_prediction, write_prediction
 
 CPU = torch.device("cpu")
 FORMAT = "cvat"
-# Films of other phantom series than the quickstart's own: nobody has seen them.
+# Other phantom series than the quickstart's own: films that no training has seen.
 REVIEW_SERIES, TEST_SERIES = 1000, 2000
 ARMS = ("source", "uncorrected", "corrected")
-FINISHED = "finished"
 
 
 @dataclass(frozen=True)
 class CorrectionsSize:
-    """How many films of hospital B are reviewed and tested, which boxes the annotator gets, and how
-    long detectors are tuned.
-
-    `min_score` and `max_boxes` are those of the export.
-    """
+    """Films of hospital B to review and to test on, the export's selection of boxes, and the length
+    of each detector's fine-tuning."""
 
     films_review: int = 240
     films_test: int = 400
@@ -68,11 +66,11 @@ class CorrectionsSize:
     epoch_films: int = 160
 
     def selection(self) -> Selection:
-        """The boxes that go out."""
+        """The boxes that the annotator gets."""
         return Selection(min_score=self.min_score, max_boxes=self.max_boxes)
 
     def training(self, seed: int) -> DetectorTrainConfig:
-        """How the first model's detector is tuned: the same number of steps for all arms."""
+        """Fine-tuning of the first model's detector: the same number of steps for all arms."""
         return DetectorTrainConfig(
             seed=seed,
             epochs=self.epochs,
@@ -86,10 +84,10 @@ class CorrectionsSize:
 
 @dataclass(frozen=True)
 class CorrectionsResult:
-    """Who changed what (by first model), and each arm on the test films of all first models.
+    """The annotator's changes (by first model), and each arm on the test films of all first models.
 
-    Arms, each tuned from the first model's detector: `source` on A's boxes, `uncorrected` on A's
-    and the boxes that went to the annotator, `corrected` on A's and what came back.
+    Arms, each fine-tuned from the first model's detector: `source` on A's boxes, `uncorrected` on
+    A's and the boxes as predicted, `corrected` on A's and the boxes as corrected.
     """
 
     changes: Sequence[ChangeSummary]
@@ -103,15 +101,17 @@ def run_corrections(
     *,
     size: CorrectionsSize,
     habits: AnnotatorHabits,
-) -> Iterator[str | CorrectionsResult]:
-    """Yields progress lines and at the end the result; finished parts in `out` are kept.
+    progress: Progress = no_progress,
+) -> CorrectionsResult:
+    """Run the loop for each first model; finished parts in `out` are not redone.
 
     Args:
-        first_models: folders that `pneumoloc quickstart` has written; each is corrected and tested
-            on films of its own.
-        out: work folder.
-        size: how much is done.
+        first_models: output folders of `pneumoloc quickstart`; each is corrected and tested on
+            films of its own.
+        out: output folder.
+        size: number of films and length of fine-tuning.
         habits: the annotator's.
+        progress: gets a line for each step.
     """
     changes, tests = [], []
     predictions: dict[str, list[Prediction]] = {arm: [] for arm in ARMS}
@@ -125,19 +125,19 @@ def run_corrections(
                 ("test", TEST_SERIES, size.films_test, 0.0),
             )
         )
-        yield f"{first}: prediction of {len(review.images)} films of B, and corrections"
+        progress(f"{first}: prediction of {len(review.images)} films of B, and corrections")
         bundle = load_bundle(first / "bundle")
         summary = _correct(bundle, folder, review, size, habits, seed=number)
-        yield summary.to_markdown()
+        progress(summary.to_markdown())
         changes.append(summary)
         tests.append(test)
         for arm in ARMS:
-            yield f"{first}: detector '{arm}'"
+            progress(f"{first}: detector '{arm}'")
             run = _tuned(first, folder, arm, size.training(seed=number))
             predictions[arm].append(_detector_alone(bundle, run, test))
     truth = tests[0] if len(tests) == 1 else join_manifests(tests)
-    pooled = {arm: _pooled(parts) for arm, parts in predictions.items()}
-    yield CorrectionsResult(
+    pooled = {arm: concatenated(parts) for arm, parts in predictions.items()}
+    return CorrectionsResult(
         changes=changes,
         evaluations={
             arm: evaluate(found, truth, baseline=None if arm == "source" else pooled["source"])
@@ -148,11 +148,12 @@ def run_corrections(
 
 
 def _films_of_b(folder: Path, px: int, series: int, films: int, val: float) -> Manifest:
-    """Fresh films of hospital B."""
-    if (folder / "manifest.json").exists():
-        return read_manifest(folder)
+    """New films of hospital B."""
     options = PhantomOptions(size=px, domain="B", seed=series)
-    return build_phantom(folder, options, films=films, shares=SplitShares(val=val, test=0.0))
+    shares = SplitShares(val=val, test=0.0)
+    settings = {"px": px, "series": series, "films": films, "val": val}
+    cached(folder, settings, lambda out: build_phantom(out, options, films=films, shares=shares))
+    return read_manifest(folder)
 
 
 def _correct(
@@ -165,9 +166,13 @@ def _correct(
     seed: int,
 ) -> ChangeSummary:
     """Predict, export, let the annotator correct, import; writes the manifests of both arms."""
-    if not (folder / "prediction" / "prediction.json").exists():
-        found = predict_films(bundle, manifest_films(review), PredictOptions(), CPU)
-        write_prediction(found, folder / "prediction")
+    cached(
+        folder / "prediction",
+        {"bundle_id": bundle.bundle_id},
+        lambda out: write_prediction(
+            predict_films(bundle, manifest_films(review), PredictOptions(), CPU), out
+        ),
+    )
     prediction = read_prediction(folder / "prediction")
     sent = annotations_from_prediction(prediction, size.selection())
     export(sent, FORMAT, folder / "sent.xml")
@@ -196,24 +201,18 @@ def _correct(
 
 
 def _tuned(first: Path, folder: Path, arm: str, training: DetectorTrainConfig) -> Path:
-    """The detector of an arm; its validation films come from where its training films do."""
-    run = folder / f"detector_{arm}"
-    if (run / FINISHED).exists():
-        return run
+    """The detector of an arm; its validation films come from the same source as its training."""
     films = read_manifest(first / "hospital_a")
     if arm != "source":
         films = join_manifests([films, read_manifest(folder / f"review_{arm}")])
-    train_detector(
-        films.split("train"),
-        films.split("val"),
-        run,
+    return train_detector_stage(
+        films,
+        folder / f"detector_{arm}",
         config=read_detector_config(first / "detector"),
         training=training,
         initial=first / "detector",
         device=CPU,
     )
-    write_text(run / FINISHED, "")
-    return run
 
 
 def _detector_alone(bundle: Bundle, run: Path, films: Manifest) -> Prediction:
@@ -221,13 +220,3 @@ def _detector_alone(bundle: Bundle, run: Path, films: Manifest) -> Prediction:
     detector = load_detector(run)
     swapped = replace(bundle, detector=detector.model, detector_config=detector.config)
     return predict_films(swapped, manifest_films(films), PredictOptions(ranking="detector"), CPU)
-
-
-def _pooled(parts: Sequence[Prediction]) -> Prediction:
-    """The predictions of all seeds; phantom film ids are unique over seeds."""
-    return Prediction(
-        pd.concat([part.images for part in parts], ignore_index=True),
-        pd.concat([part.boxes for part in parts], ignore_index=True),
-        pd.concat([part.attributes for part in parts], ignore_index=True),
-        parts[0].info,
-    )

@@ -1,8 +1,8 @@
-"""`write_corrections`: the loop of corrections as JSON and as Markdown tables."""
+"""`write_corrections`: the loop of corrections as JSON and Markdown page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,11 @@ from data_manifests.support.atomic import write_json, write_text
 from detector.run.provenance import provenance
 from experiments.data.annotator import AnnotatorHabits
 from experiments.tables.corrections import CorrectionsResult, CorrectionsSize
+from experiments.tables.rows import KEYS, estimate_cell
 from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.report import Evaluation
 from localize.formats.changes import KINDS, ChangeSummary
 
-KEYS = {
-    "iou_25": "iou_at_0.25",
-    "iou_50": "iou_at_0.5",
-    "iou_75": "iou_at_0.75",
-    "ap_50": "ap_at_0.5",
-}
 ARMS = {
     "source": "A's boxes alone",
     "uncorrected": "A + boxes of B as predicted",
@@ -54,7 +49,6 @@ def write_corrections(
     )
     rows = [_row(arm, evaluation) for arm, evaluation in result.evaluations.items()]
     against = {key: _difference(result.against_uncorrected, KEYS[key]) for key in KEYS}
-    changes = _changes(result.changes)
     content = {
         "command": command,
         "provenance": {
@@ -63,20 +57,26 @@ def write_corrections(
             "annotator": asdict(habits),
             "models": models,
         },
-        "changes": changes,
+        "changes": _changes(result.changes),
         "rows": rows,
         "corrected_minus_uncorrected": against,
     }
     write_json(folder / "corrections.json", content)
+    return write_page(content, folder)
+
+
+def write_page(content: Mapping[str, Any], folder: Path) -> str:
+    """Write `corrections.md` from the content of `corrections.json`; returns the Markdown."""
+    settings = content["provenance"]
     text = _markdown(
-        command, changes, rows, against, size, habits, result.against_uncorrected.replicates
+        content, CorrectionsSize(**settings["size"]), AnnotatorHabits(**settings["annotator"])
     )
     write_text(folder / "corrections.md", text)
     return text
 
 
 def _changes(summaries: Sequence[ChangeSummary]) -> dict[str, Any]:
-    """The counts of all seeds together."""
+    """The counts of all first models together."""
     total: dict[str, Any] = {
         name: sum(getattr(summary.total, name) for summary in summaries)
         for name in ("films", "films_unchanged", *KINDS)
@@ -110,33 +110,26 @@ def _difference(evaluation: Evaluation, key: str) -> dict[str, Any] | None:
     return None if difference is None else asdict(difference)
 
 
-def _markdown(
-    command: str,
-    changes: dict[str, Any],
-    rows: list[dict[str, Any]],
-    against: dict[str, Any],
-    size: CorrectionsSize,
-    habits: AnnotatorHabits,
-    replicates: int,
-) -> str:
-    films, boxes = rows[0]["films"], rows[0]["boxes"]
+def _markdown(content: Mapping[str, Any], size: CorrectionsSize, habits: AnnotatorHabits) -> str:
+    changes, rows = content["changes"], content["rows"]
+    against = content["corrected_minus_uncorrected"]
     share, iou = changes["accepted_share"], changes["mean_iou_moved"]
     lines = [
-        "# The loop: predict, correct, train again",
+        "# Predict, correct, fine-tune",
         "",
-        f"`{command}`",
+        f"`{content['command']}`",
         "",
-        "Phantom films. A model trained at hospital A (boxes) and B (reports) predicts fresh films "
-        f"of hospital B. Boxes from a score of {size.min_score} on, at most {size.max_boxes} a "
-        "film, go out as CVAT XML; a simulated annotator corrects them; the XML comes back through "
-        "the importer. The model's detector is then tuned on A's boxes and these; for comparison "
-        "on A's boxes alone, and on A's and the boxes as they went out. Each takes "
-        f"{size.epochs * (size.epoch_films // 8)} steps, and its weights are chosen on validation "
-        "films of the same kind as its training films.",
+        "Phantom films. A model trained at hospital A (boxes) and B (reports) predicts new films "
+        f"of hospital B. Boxes with a score of at least {size.min_score}, at most {size.max_boxes} "
+        "a film, are exported as CVAT XML; a simulated annotator corrects them; the XML is "
+        "imported. The model's detector is fine-tuned on A's boxes and these. Controls: A's boxes "
+        "alone, and A's with the boxes as predicted. Each takes "
+        f"{size.epochs * (size.epoch_films // 8)} steps. Validation films come from the same "
+        "source as the training films.",
         "",
-        f"The annotator is a rule, not a person: it leaves boxes of IoU ≥ {habits.accept_iou} with "
-        f"an opacity as they are, moves those of IoU ≥ {habits.move_iou}, deletes the others, "
-        f"overlooks {habits.overlooked:.0%} of the opacities without a box, and its edges are off "
+        f"The annotator is a rule, not a person. It leaves boxes of IoU ≥ {habits.accept_iou} with "
+        f"an opacity as they are, moves those of IoU ≥ {habits.move_iou}, and deletes the others. "
+        f"It overlooks {habits.overlooked:.0%} of the opacities without a box. Its edges are off "
         f"by {habits.hand:.0%} of the side (standard deviation).",
         "",
         "| films | unchanged films | accepted | moved (mean IoU) | deleted | added "
@@ -146,28 +139,23 @@ def _markdown(
         f"{changes['moved']} ({'-' if iou is None else f'{iou:.2f}'}) | {changes['deleted']} | "
         f"{changes['added']} | {'-' if share is None else f'{share:.1%}'} |",
         "",
-        f"Detectors alone, on {films} other films of hospital B with {boxes} true boxes, which "
-        f"nobody corrected. 95 % intervals: bootstrap over patients, {replicates} resamples.",
+        f"Detectors alone, on {rows[0]['films']} other films of hospital B with "
+        f"{rows[0]['boxes']} true boxes. Brackets: 95 % bootstrap intervals over patients.",
         "",
         "| trained on | IoU@.25 | IoU@.5 | IoU@.75 | AP@.5 | IoU@.5 minus A alone |",
         "|---" * 6 + "|",
     ]
     for row in rows:
-        cells = [_text(row[short]) for short in KEYS]
-        cells.append(_text(row["iou_50_minus_source"]))
+        cells = [_cell(row[short]) for short in KEYS]
+        cells.append(_cell(row["iou_50_minus_source"]))
         lines.append(f"| {ARMS[row['arm']]} | {' | '.join(cells)} |")
     lines += [
         "",
-        f"Corrected minus as predicted: IoU@.25 {_text(against['iou_25'])}, IoU@.5 "
-        f"{_text(against['iou_50'])}, AP@.5 {_text(against['ap_50'])}.",
+        f"Corrected minus as predicted: IoU@.25 {_cell(against['iou_25'])}, IoU@.5 "
+        f"{_cell(against['iou_50'])}, AP@.5 {_cell(against['ap_50'])}.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _text(values: dict[str, Any] | None) -> str:
-    if values is None:
-        return "-"
-    estimate = Estimate(**values)
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return "-"
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+def _cell(values: dict[str, float | None] | None) -> str:
+    return "-" if values is None else estimate_cell(Estimate(**values))

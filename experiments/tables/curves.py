@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from data_manifests.support.atomic import write_json, write_text
 from detector.run.provenance import manifest_sha256, provenance
-from experiments.core.phantom_run import PhantomResult, run_phantom
-from experiments.core.phantom_work import DATASET
+from experiments.core.drawing import COLOURS, figure_at
+from experiments.core.phantom_run import run_phantom
+from experiments.core.phantom_seed import DATASET
 from experiments.core.presets import CurvesPreset
-from experiments.figures.drawing import COLOURS, figure_at
-from experiments.methods.method import BASELINE, build_method
+from experiments.methods.inputs import Progress, no_progress
+from experiments.methods.names import BASELINE
+from experiments.tables.differences import read_estimate
 from experiments.tables.rows import NOTHING, TableRow, estimate_cell, estimate_json, table_row
+from experiments.tables.table1 import FORMAT_VERSION
 from localize.evaluation.bootstrap import Estimate
 
+OURS = "report_adapted_proposed"
 Axis = Literal["shift", "pairs"]
 AXES: tuple[Axis, ...] = ("shift", "pairs")
 METRIC = "iou_at_0.5"
@@ -28,97 +32,114 @@ LABELS = {
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A method at one value of one axis; `proposed_minus`: how far `proposed` is ahead of it, IoU
-    at .5, paired, where it is one of its controls."""
+    """A method at one value of one axis; `ours_minus` is the paired difference in IoU@.5 of the
+    report-adapted method to it, where it is a control."""
 
     axis: Axis
     value: float
     row: TableRow
-    proposed_minus: Estimate
+    ours_minus: Estimate
 
 
 @dataclass(frozen=True)
-class CurvesResult:
-    """Points of both curves in order, and what they were made from."""
+class Curves:
+    """Points of both curves in order, and what they were made with."""
 
-    points: list[CurvePoint]
-    preset: CurvesPreset
-    data: dict[str, str]
+    command: str
+    points: Sequence[CurvePoint]
+    provenance: Mapping[str, Any]
+    data: Mapping[str, str]
 
-
-def run_curves(out: Path, preset: CurvesPreset, processes: int = 1) -> Iterator[str | CurvesResult]:
-    """Both curves, on the work folders of `run_phantom`; lines, then the result.
-
-    Along the shift hospital B changes and hospital A with its detector stays; along the pairs only
-    the number of training films of hospital B changes, up to all of them.
-    """
-    methods = [build_method(spec) for spec in preset.methods]
-    steps: list[tuple[Axis, float | None]] = [("shift", value) for value in preset.shifts]
-    steps += [("pairs", value) for value in (*preset.pairs, None)]
-    points, data = [], {}
-    for axis, value in steps:
-        yield f"{axis} {'all' if value is None else format(value, 'g')}"
-        result: PhantomResult | None = None
-        for step in run_phantom(
-            out,
-            seeds=preset.seeds,
-            size=preset.size,
-            methods=methods,
-            shift=value if axis == "shift" else None,
-            pairs=int(value) if axis == "pairs" and value is not None else None,
-            processes=processes,
-        ):
-            if isinstance(step, str):
-                yield f"  {step}"
-            else:
-                result = step
-        if result is not None:
-            if value is None:
-                value = round(result.pairs)
-            data[f"{axis} {value:g}"] = manifest_sha256(result.truth)
-            ahead = {one.control: one.differences.get(METRIC, NOTHING) for one in result.controls}
-            points += [
-                CurvePoint(
-                    axis,
-                    value,
-                    table_row(DATASET, method, result.evaluations[method.name]),
-                    ahead.get(method.name, NOTHING),
-                )
-                for method in methods
-            ]
-    yield CurvesResult(points, preset, data)
-
-
-def write_curves(result: CurvesResult, folder: Path, stem: str, *, command: str) -> str:
-    """Write `STEM.json`, `STEM.md` and `STEM.png`; returns the Markdown."""
-    write_json(
-        folder / f"{stem}.json",
-        {
-            "command": command,
-            "provenance": {
-                **provenance(),
-                **result.preset.model_dump(mode="json"),
-                "data_sha256": result.data,
-            },
+    def as_json(self) -> dict[str, Any]:
+        """The content of `curves-*.json`."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "command": self.command,
+            "provenance": {**provenance(), **self.provenance, "data_sha256": dict(self.data)},
             "rows": [
                 {
                     "axis": point.axis,
                     "value": point.value,
                     **point.row.as_json(),
-                    "proposed_minus_iou_50": estimate_json(point.proposed_minus),
+                    "proposed_minus_iou_50": estimate_json(point.ours_minus),
                 }
-                for point in result.points
+                for point in self.points
             ],
-        },
-    )
-    _draw(result, folder / f"{stem}.png")
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Curves:
+        """Written curves."""
+        points = [
+            CurvePoint(
+                row["axis"],
+                row["value"],
+                TableRow.from_json(row),
+                read_estimate(row["proposed_minus_iou_50"]),
+            )
+            for row in content["rows"]
+        ]
+        settings = content["provenance"]
+        return cls(content["command"], points, settings, settings["data_sha256"])
+
+
+def run_curves(
+    out: Path,
+    preset: CurvesPreset,
+    *,
+    command: str,
+    processes: int = 1,
+    progress: Progress = no_progress,
+) -> Curves:
+    """Both curves, in the output folders of `run_phantom`.
+
+    Along the shift hospital B changes and hospital A with its detector stays; along the pairs only
+    the number of training films of hospital B changes, up to all of them.
+    """
+    steps: list[tuple[Axis, float | None]] = [("shift", value) for value in preset.shifts]
+    steps += [("pairs", value) for value in (*preset.pairs, None)]
+    points, data = [], {}
+    for axis, value in steps:
+        progress(f"{axis} {'all' if value is None else format(value, 'g')}")
+        count = int(value) if axis == "pairs" and value is not None else None
+        run = preset.run(out, shift=value if axis == "shift" else None, pairs=count)
+        result = run_phantom(
+            run, preset.methods, preset.seeds, processes=processes, progress=progress
+        )
+        at = round(result.pairs) if value is None else value
+        data[f"{axis} {at:g}"] = manifest_sha256(result.truth)
+        ours_minus = {
+            one.b: one.by_metric.get(METRIC, NOTHING) for one in result.differences if one.a == OURS
+        }
+        points += [
+            CurvePoint(
+                axis,
+                at,
+                table_row(DATASET, one.name, result.evaluations[one.name], one.repeats),
+                ours_minus.get(one.name, NOTHING),
+            )
+            for one in result.methods
+        ]
+    return Curves(command, points, preset.model_dump(mode="json"), data)
+
+
+def write_curves(curves: Curves, folder: Path, stem: str) -> str:
+    """Write `STEM.json`, `STEM.md` and `STEM.png`; returns the Markdown."""
+    write_json(folder / f"{stem}.json", curves.as_json())
+    return write_page(curves, folder, stem)
+
+
+def write_page(curves: Curves, folder: Path, stem: str) -> str:
+    """Write `STEM.md` and `STEM.png`; returns the Markdown."""
+    _draw(curves, folder / f"{stem}.png")
     lines = [
         "# When do reports move boxes? Gain over RetinaNet",
         "",
-        f"`{command}`",
+        f"`{curves.command}`",
         "",
-        f"Phantom, hospital B's test films, seeds {', '.join(map(str, result.preset.seeds))} "
-        "pooled. Brackets: 95 % bootstrap over patients; differences are paired.",
+        f"Phantom, test films of hospital B, seeds "
+        f"{', '.join(map(str, curves.provenance['seeds']))} together. Brackets: 95 % bootstrap "
+        "intervals over patients; differences are paired.",
     ]
     for axis in AXES:
         lines += [
@@ -126,10 +147,10 @@ def write_curves(result: CurvesResult, folder: Path, stem: str, *, command: str)
             f"**Against the {LABELS[axis]}**",
             "",
             f"| {axis} | method | films | boxes | IoU@.5 | IoU@.5 minus RetinaNet "
-            "| proposed minus it | AP@.5 | film AUC |",
+            "| adapted by reports minus this | AP@.5 | film AUC |",
             "|---|---|---|---|---|---|---|---|---|",
         ]
-        for point in result.points:
+        for point in curves.points:
             if point.axis == axis:
                 row = point.row
                 gain = "-" if row.method == BASELINE else estimate_cell(_gain(row))
@@ -138,7 +159,7 @@ def write_curves(result: CurvesResult, folder: Path, stem: str, *, command: str)
                 )
                 lines.append(
                     f"| {point.value:g} | {row.method} | {row.films} | {row.boxes} | {number} "
-                    f"| {gain} | {estimate_cell(point.proposed_minus)} | {precision} | {auc} |"
+                    f"| {gain} | {estimate_cell(point.ours_minus)} | {precision} | {auc} |"
                 )
     text = "\n".join([*lines, "", f"![Gain against shift and pairs]({stem}.png)"]) + "\n"
     write_text(folder / f"{stem}.md", text)
@@ -149,9 +170,9 @@ def _gain(row: TableRow) -> Estimate:
     return row.differences.get(METRIC, NOTHING)
 
 
-def _draw(result: CurvesResult, path: Path) -> None:
+def _draw(result: Curves, path: Path) -> None:
     """A panel for each axis: the paired gain of each method with its interval."""
-    names = [spec.name for spec in result.preset.methods if spec.name != BASELINE]
+    names = dict.fromkeys(p.row.method for p in result.points if p.row.method != BASELINE)
     with figure_at(path, 7.0, 3.0) as figure:
         for panel, axis in zip(figure.subplots(1, 2, sharey=True), AXES, strict=True):
             panel.axhline(0, color="#888888", lw=0.8, ls=":")

@@ -1,4 +1,4 @@
-"""`write_model_card`: what the shipped bundle is, was measured to do, and is not for."""
+"""`write_model_card`: the card of the bundle that ships with the package."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from jinja2 import Environment, StrictUndefined
 
 from data_manifests.support.atomic import write_json, write_text
 from detector.run.provenance import manifest_sha256, provenance
-from experiments.core.open_run import FULL_FRAMES
-from experiments.core.ship import MIN_GROUP, ShippedResult
-from experiments.figures.drawing import COLOURS, figure_at
+from experiments.core.drawing import COLOURS, figure_at
+from experiments.data.open_input import FULL_FRAMES
+from experiments.tables.bundle_results import MIN_GROUP, BundleResult
 from experiments.tables.rows import estimate_cell
 from localize.evaluation.report import Evaluation
 from localize.severity.fit import SeverityFit
 
 COMMAND = (
-    "pneumoloc experiment ship --data DATA --reports REPORTS --out WORK --results docs/results"
+    "pneumoloc experiment package-bundle --data DATA --reports REPORTS --out WORK "
+    "--results docs/results"
 )
 ROWS = (
     ("iou_at_0.25", "IoU@.25 (top k)"),
@@ -39,7 +40,7 @@ BINS = 10
 TEMPLATE = "model_card.md.j2"
 
 
-def write_model_card(result: ShippedResult, results: Path, images: Path, bundle: Path) -> str:
+def write_model_card(result: BundleResult, results: Path, images: Path, bundle: Path) -> str:
     """Write `model-card.md`, `model-card.json` and the reliability diagram; returns the card."""
     tests = list(result.evaluations)
     description = result.bundle.description
@@ -91,7 +92,7 @@ def write_model_card(result: ShippedResult, results: Path, images: Path, bundle:
     return card
 
 
-def _as_json(result: ShippedResult) -> dict[str, object]:
+def _as_json(result: BundleResult) -> dict[str, object]:
     return {
         "command": COMMAND,
         "provenance": {
@@ -144,7 +145,7 @@ def _severity_rows(fits: Sequence[SeverityFit]) -> list[list[object]]:
     ]
 
 
-def _draw_reliability(result: ShippedResult, path: Path) -> None:
+def _draw_reliability(result: BundleResult, path: Path) -> None:
     """Observed against predicted shares in bins of equal width, with the number of films."""
     prediction, films = result.predictions[FULL_FRAMES], result.truths[FULL_FRAMES]
     joined = prediction.images.merge(films.labels[["image_id", "pneumonia"]], on="image_id")

@@ -1,11 +1,12 @@
-"""`TableRow`: one method on one test set, as the tables under docs/results hold it."""
+"""`TableRow`: one method on one test set, as the tables under docs/results have it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from experiments.methods.method import BASELINE, Method
+from experiments.methods.names import BASELINE
 from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.report import HUMAN_AGREEMENT, Evaluation
 
@@ -17,7 +18,7 @@ KEYS = {
     "ap_50": "ap_at_0.5",
 }
 HEADS = ("IoU@.25", "IoU@.5", "IoU@.75", "AP@.5")
-# Beside the four: metrics that need no score threshold. What a method has no opinion on is missing.
+# Further metrics, which need no score threshold. Those that a method does not predict are missing.
 FURTHER = (
     "ap_at_0.25",
     "ap_at_0.75",
@@ -55,7 +56,7 @@ class TableRow:
     boxes: int
     numbers: dict[str, Estimate]
     differences: dict[str, Estimate]
-    draws: int = 1
+    repeats: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """The row of `table1-*.json`."""
@@ -71,34 +72,52 @@ class TableRow:
                 short: [self.number(key).low, self.number(key).high] for short, key in KEYS.items()
             },
             "metrics": {key: asdict(self.numbers[key]) for key in FURTHER if key in self.numbers},
-            "draws": self.draws,
+            "draws": self.repeats,
         }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> TableRow:
+        """The row of a `table1-*.json`."""
+        numbers = {
+            key: Estimate(content[short], *content["intervals"][short])
+            for short, key in KEYS.items()
+        }
+        numbers |= {key: Estimate(**value) for key, value in content["metrics"].items()}
+        gain = content["diff_iou_50"]
+        return cls(
+            dataset=content["dataset"],
+            method=content["method"],
+            films=content["films"],
+            boxes=content["boxes"],
+            numbers=numbers,
+            differences={KEYS["iou_50"]: Estimate(gain["mean"], gain["low"], gain["high"])},
+            repeats=content["draws"],
+        )
 
     def number(self, key: str) -> Estimate:
         """A metric with its interval; nothing where it was not computed."""
         return self.numbers.get(key, NOTHING)
 
 
-def table_row(dataset: str, method: Method, evaluation: Evaluation) -> TableRow:
-    """The row of one evaluation."""
+def table_row(dataset: str, method: str, evaluation: Evaluation, repeats: int = 1) -> TableRow:
+    """The row of one evaluation of `repeats` copies of the films."""
     numbers = {row.key: row.estimate for row in evaluation.rows}
-    differences = {
-        row.key: Estimate(0.0, 0.0, 0.0) if method.name == BASELINE else row.difference
-        for row in evaluation.rows
-        if method.name == BASELINE or row.difference is not None
-    }
+    if method == BASELINE:
+        differences = dict.fromkeys(numbers, Estimate(0.0, 0.0, 0.0))
+    else:
+        differences = {row.key: row.difference for row in evaluation.rows if row.difference}
     return TableRow(
         dataset=dataset,
-        method=method.name,
-        films=evaluation.films.evaluated // method.draws,
-        boxes=evaluation.films.true_boxes // method.draws,
+        method=method,
+        films=evaluation.films.evaluated // repeats,
+        boxes=evaluation.films.true_boxes // repeats,
         numbers={key: numbers[key] for key in (*KEYS.values(), *FURTHER) if key in numbers},
-        differences={key: value for key, value in differences.items() if value is not None},
-        draws=method.draws,
+        differences=differences,
+        repeats=repeats,
     )
 
 
-def rows_markdown(rows: list[TableRow]) -> list[str]:
+def rows_markdown(rows: Sequence[TableRow]) -> list[str]:
     """A table a test set: boxes, the difference and films, with 95 % intervals."""
     lines: list[str] = []
     for dataset in dict.fromkeys(row.dataset for row in rows):

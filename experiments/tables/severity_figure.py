@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_manifests.tables.manifest import Manifest
-from experiments.figures.drawing import COLOURS, figure_at
+from experiments.core.drawing import COLOURS, figure_at
 from localize.prediction.tables import Prediction
 from localize.severity.fit import out_of_fold, scored_films
 
@@ -18,7 +19,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SeverityPoints:
-    """True and `predicted` scores (S,) of the films of one target (an expert's, or the planted)."""
+    """True and `predicted` scores (S,) of the films with one target, expert or planted."""
 
     name: str
     image_ids: tuple[str, ...]
@@ -29,7 +30,7 @@ class SeverityPoints:
 def severity_points(
     prediction: Prediction, manifest: Manifest, column: str, name: str
 ) -> SeverityPoints:
-    """Every scored film with the score of the model that has not seen its patient.
+    """Every scored film with its out-of-fold score.
 
     Raises:
         DataError: see `scored_films`.
@@ -46,7 +47,7 @@ def severity_points(
     )
 
 
-def draw_severity(points: list[SeverityPoints], path: Path) -> None:
+def draw_severity(points: Sequence[SeverityPoints], path: Path) -> None:
     """Write a PNG with a panel for each target: points, the line of agreement, r."""
     with figure_at(path, 3.2 * len(points), 3.2) as figure:
         panels = figure.subplots(1, len(points), squeeze=False)[0]

@@ -1,4 +1,4 @@
-"""`write_table1`: localization of all methods as JSON, Markdown and a figure."""
+"""`Table1`: localization of all methods, as JSON, Markdown page and figure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from typing import Any
 
 from data_manifests.support.atomic import write_json, write_text
 from detector.run.provenance import manifest_sha256, provenance
-from experiments.core.films_run import FilmsResult
-from experiments.core.judge import ControlDifference
+from experiments.core.evaluate_methods import MethodDifference
+from experiments.core.manifest_run import ManifestResult
 from experiments.core.phantom_run import PhantomResult
-from experiments.core.phantom_work import DATASET
-from experiments.core.sides import SideCount
-from experiments.methods.chosen_boxes import ChosenBoxes
-from experiments.tables.controls import controls_json, controls_markdown
+from experiments.core.phantom_seed import DATASET
+from experiments.core.presets import ManifestPreset, PhantomPreset
+from experiments.core.side_accuracy import SideAccuracy
+from experiments.data.manifest_input import ManifestInput
+from experiments.methods.names import description
+from experiments.methods.pseudo_label_quality import PseudoLabelQuality
+from experiments.tables.differences import (
+    differences_json,
+    differences_markdown,
+    read_differences,
+)
 from experiments.tables.rows import (
     HUMAN,
     NOTHING,
@@ -26,184 +33,209 @@ from experiments.tables.rows import (
 )
 from experiments.tables.table1_figure import draw_table1
 
+FORMAT_VERSION = 2  # published tables without one use the names of `PUBLISHED_NAMES`
+TITLES = {
+    "table1": "Table 1: localization",
+    "controlled": "Does text from hospital B move the boxes? Controls on the phantom",
+}
 INTERVALS = (
-    "IoU@T is the share of true boxes found one-to-one by the film's k best boxes, k its number of "
-    "true boxes. Brackets: 95 % intervals of a bootstrap over patients; differences are paired."
+    "IoU@T: share of true boxes matched one-to-one by the film's top k boxes, k its number of true "
+    "boxes. Brackets: 95 % bootstrap intervals over patients; differences are paired."
 )
-READINGS = {
-    "cam": "heat map of a film classifier trained on the labels of the boxed films; threshold from "
-    "their validation split",
-    "gradcam": "the same classifier; with global average pooling Grad-CAM at the last maps is CAM "
-    "without its negative part",
-    "retinanet": "the detector's own score",
-    "proposed_no_classification": "the paper's form without the attribute loss",
-    "proposed_printed": "the paper's form, `--preset paper`",
-    "proposed_frozen": "our form of the attention, the detector as it is",
-    "lung_prior": "the two median boxes of the training films on every film: no pixel is looked at",
-    "roi_chance": "the detector's regions in random order, mean of the draws",
-    "best_available": "the detector's regions chosen by who knows the true boxes: the ceiling of "
-    "any ranking of these regions (no false positives, so its AP is its recall)",
-}
-ADAPTED = {
-    "adapted": "our form on a detector that went on learning from",
-    "adapted_detector": "the own score of a detector that went on learning from",
-}
-LEARNED_FROM = {
-    "words": "the regions that the new films' reports vouch for: on every side they name the one "
-    "that its score and all words of place and size fit best, none where they deny an opacity",
-    "sides": "the region that scores best on every side that the new films' reports name, none "
-    "where they deny an opacity",
-    "finding": "the best region of every new film whose report states a finding, whatever its side",
-    "own": "the best region of the half of the new films that score highest: no text",
-    "none": "the old boxes alone, for as many steps",
-    "regions": "the regions that lie best on the new films' true boxes, with the detector's edges: "
-    "what a perfect choice of regions could give, by whatever text",
-    "truth": "the new films' true boxes themselves",
-}
+ATTRIBUTE_KEYS = ("attribute_macro_auc", "attribute_pooled_auc", "attribute_macro_accuracy")
 
 
 @dataclass(frozen=True)
 class Table1:
-    """Rows, how often side words found their side, and what it was made from.
+    """Everything on the page of a table.
 
-    `provenance` says seeds and settings, `data` the checksum of each set of films; `notes` are
-    sentences for the reader; `controls` by set of films how far `proposed` is from its controls;
-    `chosen` what the sources of adaptations choose, where that is known.
+    Args:
+        command: the command line that makes it.
+        rows: one for each method and test set.
+        provenance: settings and seeds.
+        data: SHA-256 of each set of films.
+        notes: sentences for the reader.
+        sides: accuracy of side words by method.
+        differences: paired differences to controls.
+        pseudo_labels: quality of pseudo-labels by source, where true boxes are known.
+        is_published: method names are those of published tables.
     """
 
-    rows: list[TableRow]
+    command: str
+    rows: Sequence[TableRow]
     provenance: Mapping[str, Any]
     data: Mapping[str, str]
-    notes: tuple[str, ...] = ()
-    sides: Mapping[str, SideCount] = field(default_factory=dict)
-    controls: Mapping[str, Sequence[ControlDifference]] = field(default_factory=dict)
-    chosen: Sequence[ChosenBoxes] = ()
+    notes: Sequence[str] = ()
+    sides: Mapping[str, SideAccuracy] = field(default_factory=dict)
+    differences: Sequence[MethodDifference] = ()
+    pseudo_labels: Sequence[PseudoLabelQuality] = ()
+    is_published: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of `table1-*.json`."""
+        rows = []
+        for row in self.rows:
+            content = row.as_json()
+            if row.method in self.sides:
+                side = self.sides[row.method]
+                content |= {"side_share": side.share, "side_asked": side.asked}
+            rows.append(content)
+        content = {
+            "format_version": FORMAT_VERSION,
+            "command": self.command,
+            "notes": list(self.notes),
+            "provenance": {**provenance(), **self.provenance, "data_sha256": dict(self.data)},
+            "rows": rows,
+        }
+        if self.differences:
+            content["diffs"] = differences_json(self.differences)
+        if self.pseudo_labels:
+            content["chosen_boxes"] = [asdict(one) for one in self.pseudo_labels]
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], notes: Sequence[str] = ()) -> Table1:
+        """A written table; `notes` for a published one, which has none of its own."""
+        sides = {
+            row["method"]: SideAccuracy(
+                row["side_asked"], round(row["side_share"] * row["side_asked"])
+            )
+            for row in content["rows"]
+            if "side_share" in row
+        }
+        return cls(
+            command=content["command"],
+            rows=[TableRow.from_json(row) for row in content["rows"]],
+            provenance=content["provenance"],
+            data=content["provenance"]["data_sha256"],
+            notes=content.get("notes", notes),
+            sides=sides,
+            differences=read_differences(content),
+            pseudo_labels=[
+                PseudoLabelQuality(one["source"], one["boxes"], tuple(one["shares"]))
+                for one in content.get("chosen_boxes", ())
+            ],
+            is_published="format_version" not in content,
+        )
 
 
-def phantom_table(result: PhantomResult, settings: Mapping[str, Any]) -> Table1:
+def phantom_table(result: PhantomResult, preset: PhantomPreset, command: str) -> Table1:
     """The table of a phantom run."""
-    rows = [
-        table_row(DATASET, method, result.evaluations[method.name]) for method in result.methods
-    ]
-    seeds, epochs = settings["seeds"], settings["size"]["detector_epochs"]
+    settings = preset.model_dump(mode="json")
     return Table1(
-        rows=rows,
-        provenance=settings,
-        data={DATASET: manifest_sha256(result.truth)},
-        notes=(
-            f"Phantom films of {len(seeds)} seeds together, each with its own trainings. The "
-            f"detector is trained on hospital A's boxes for {epochs} epochs; hospital B gives "
-            "film-report pairs only. "
-            "Text and films are simulated.",
-        ),
-        sides={name: count for name, count in result.sides.items() if count.asked},
-        controls={DATASET: result.controls},
-    )
-
-
-def films_table(result: FilmsResult, settings: Mapping[str, Any], notes: tuple[str, ...]) -> Table1:
-    """The table of a run on manifests."""
-    parts = result.road.parts
-    return Table1(
+        command=command,
         rows=[
-            table_row(test.name, method, result.evaluations[test.name, method.name])
-            for test in result.tests
-            for method in result.methods
+            table_row(DATASET, one.name, result.evaluations[one.name], one.repeats)
+            for one in result.methods
         ],
         provenance=settings,
+        data={DATASET: manifest_sha256(result.truth)},
+        notes=[phantom_note(settings)],
+        sides=result.sides,
+        differences=result.differences,
+    )
+
+
+def phantom_note(settings: Mapping[str, Any]) -> str:
+    """What the reader of a phantom table must know, from the preset's settings."""
+    seeds, epochs = settings["seeds"], settings["size"]["detector_epochs"]
+    return (
+        f"Simulated films and reports of {len(seeds)} seeds, each with its own trainings. The "
+        f"detector is trained on hospital A's boxes for {epochs} epochs. Hospital B gives "
+        "film-report pairs, no boxes."
+    )
+
+
+def manifest_table(
+    result: ManifestResult, films: ManifestInput, preset: ManifestPreset, command: str
+) -> Table1:
+    """The table of a run on manifests."""
+    return Table1(
+        command=command,
+        rows=[
+            table_row(test.name, one.name, result.evaluations[test.name, one.name], one.repeats)
+            for test in films.tests
+            for one in result.methods
+        ],
+        provenance=preset.model_dump(mode="json"),
         data={
-            "boxed": manifest_sha256(result.road.boxed),
-            "pairs": manifest_sha256(parts.pairs),
-            **{test.name: manifest_sha256(test.films) for test in result.tests},
+            "boxed": manifest_sha256(films.boxed),
+            "pairs": manifest_sha256(films.pairs),
+            **{test.name: manifest_sha256(test.films) for test in films.tests},
         },
-        notes=notes,
-        controls=result.controls,
+        notes=films.notes,
+        differences=result.differences,
     )
 
 
-def write_table1(table: Table1, folder: Path, stem: str, *, title: str, command: str) -> str:
+def write_table1(table: Table1, folder: Path, stem: str) -> str:
     """Write `STEM.json`, `STEM.md` and `STEM.png`; returns the Markdown."""
-    rows = []
-    for row in table.rows:
-        content = row.as_json()
-        if row.method in table.sides:
-            content["side_share"] = table.sides[row.method].share
-            content["side_asked"] = table.sides[row.method].asked
-        rows.append(content)
-    write_json(
-        folder / f"{stem}.json",
-        {
-            "command": command,
-            "provenance": {**provenance(), **table.provenance, "data_sha256": dict(table.data)},
-            "rows": rows,
-            **controls_json(table.controls),
-            **({"chosen_boxes": [asdict(row) for row in table.chosen]} if table.chosen else {}),
-        },
-    )
+    write_json(folder / f"{stem}.json", table.as_json())
+    return write_page(table, folder, stem)
+
+
+def write_page(table: Table1, folder: Path, stem: str) -> str:
+    """Write `STEM.md` and `STEM.png`; returns the Markdown."""
     draw_table1(table.rows, folder / f"{stem}.png")
-    text = _markdown(table, stem, title, command)
+    text = _markdown(table, stem)
     write_text(folder / f"{stem}.md", text)
     return text
 
 
-def _markdown(table: Table1, stem: str, title: str, command: str) -> str:
-    lines = [f"# {title}", "", f"`{command}`", "", *table.notes, "", INTERVALS, "", HUMAN, ""]
-    lines += rows_markdown(table.rows)
-    lines += controls_markdown(table.controls)
-    lines += [f"![IoU@T of every method]({stem}.png)", ""]
-    attributes = [row for row in table.rows if "attribute_macro_auc" in row.numbers]
-    if attributes or table.sides:
-        lines += [
-            "**Words.** Attribute AUC: mean over the keywords that occur; pooled: all pairs of a "
-            "film and a keyword together (the paper does not say which). Side: films with an "
-            "opacity are asked for both sides; how often the region to which the attribute head "
-            "says 'left' (or 'right') most surely lies there (.5 is chance).",
-            "",
-            "| method | attribute AUC | pooled | attribute accuracy | side |",
-            "|---|---|---|---|---|",
-        ]
-    for row in attributes:
-        share = table.sides[row.method].share if row.method in table.sides else None
-        cells = [
-            estimate_cell(row.numbers.get(key, NOTHING))
-            for key in (
-                "attribute_macro_auc",
-                "attribute_pooled_auc",
-                "attribute_macro_accuracy",
-            )
-        ]
-        side = "-" if share is None else f"{share:.3f}"
-        lines.append(f"| {row.method} | {' | '.join(cells)} | {side} |")
-    if table.chosen:
-        lines += [
-            "",
-            "**Chosen boxes** on hospital B's training films: the share that overlaps a true box. "
-            "Only `regions` looks at the true boxes.",
-            "",
-            "| source | boxes | IoU .25 | IoU .5 | IoU .75 |",
-            "|---|---|---|---|---|",
-        ]
-    for chosen in table.chosen:
-        shares = " | ".join(f"{share:.3f}" for share in chosen.shares)
-        lines.append(f"| {chosen.source} | {chosen.boxes} | {shares} |")
-    used = {row.method: row.draws for row in table.rows}
-    lines += ["", "**Methods.**", ""]
-    specs = table.provenance.get("methods", ())
-    said = method_readings(specs)
-    adapts = {spec["name"] for spec in specs if spec["kind"] in ADAPTED}
-    for name, draws in used.items():
-        if name in said:
-            several = name in adapts and draws > 1
-            mean = f"; the mean of {draws} trainings from the one detector" if several else ""
-            lines.append(f"- `{name}`: {said[name]}{mean}")
+def _markdown(table: Table1, stem: str) -> str:
+    lines = [f"# {TITLES[stem.partition('-')[0]]}", "", f"`{table.command}`", "", *table.notes]
+    lines += ["", INTERVALS, "", HUMAN, "", *rows_markdown(table.rows)]
+    lines += differences_markdown(table.differences)
+    lines += [f"![IoU@T of every method]({stem}.png)"]
+    lines += _attribute_lines(table) + _pseudo_label_lines(table)
+    legend = [line for row in table.rows if (line := _legend_line(row, table.is_published))]
+    if legend:
+        lines += ["", "**Methods**", "", *dict.fromkeys(legend)]
     return "\n".join(lines) + "\n"
 
 
-def method_readings(methods: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What each method is, for the reader; `methods` are specifications as a preset has them."""
-    adapted = {
-        spec["name"]: f"{ADAPTED[spec['kind']]} {LEARNED_FROM[spec['adaptation']['source']]}"
-        for spec in methods
-        if spec["kind"] in ADAPTED
-    }
-    return READINGS | adapted
+def _attribute_lines(table: Table1) -> list[str]:
+    rows = [row for row in table.rows if "attribute_macro_auc" in row.numbers]
+    if not rows:
+        return []
+    lines = [
+        "",
+        "**Attributes.** AUC is the mean over the keywords that occur; pooled AUC takes all pairs "
+        "of film and keyword together (the paper does not say which it reports). Side: share of "
+        "films with an opacity in which the ROI with the highest probability of 'left' (or "
+        "'right') lies on that side; .5 is chance.",
+        "",
+        "| method | attribute AUC | pooled | attribute accuracy | side |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        cells = [estimate_cell(row.numbers.get(key, NOTHING)) for key in ATTRIBUTE_KEYS]
+        share = table.sides[row.method].share if row.method in table.sides else None
+        cells.append("-" if share is None else f"{share:.3f}")
+        lines.append(f"| {row.method} | {' | '.join(cells)} |")
+    return lines
+
+
+def _pseudo_label_lines(table: Table1) -> list[str]:
+    if not table.pseudo_labels:
+        return []
+    lines = [
+        "",
+        "**Pseudo-label boxes** on hospital B's training films: share that overlaps a true box. "
+        "`regions` is an oracle, which chooses by the true boxes.",
+        "",
+        "| source | boxes | IoU .25 | IoU .5 | IoU .75 |",
+        "|---|---|---|---|---|",
+    ]
+    for one in table.pseudo_labels:
+        shares = " | ".join(f"{share:.3f}" for share in one.shares)
+        lines.append(f"| {one.source} | {one.boxes} | {shares} |")
+    return lines
+
+
+def _legend_line(row: TableRow, is_published: bool) -> str:
+    text = description(row.method, is_published=is_published)
+    if text is None:
+        return ""
+    repeats = f"; mean of {row.repeats} repeats" if row.repeats > 1 else ""
+    return f"- `{row.method}`: {text}{repeats}"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from experiments.figures.drawing import COLOURS, figure_at
+from experiments.core.drawing import COLOURS, figure_at
 from experiments.tables.rows import TableRow
 from localize.evaluation.report import HUMAN_AGREEMENT
 
 THRESHOLDS = ("0.25", "0.5", "0.75")
 
 
-def draw_table1(rows: list[TableRow], path: Path) -> None:
-    """Write a PNG: methods along the axis, a bar for each threshold, the human ceiling dotted."""
+def draw_table1(rows: Sequence[TableRow], path: Path) -> None:
+    """Write a PNG: a bar for each method and threshold; the agreement of readers is dotted."""
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     width = max(8.0, 1.5 + 0.65 * len({row.method for row in rows}))  # room for each name
     with figure_at(path, width, 3.2 * len(datasets)) as figure:

@@ -1,49 +1,57 @@
-"""`phantom_table2`, `open_table2`: which prediction and which scores table 2 is made of."""
+"""`phantom_table2`, `open_table2`: the prediction and scores that table 2 is made of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from data_manifests.support.csv_file import read_text_csv
+from data_manifests.support.errors import ConfigError
 from data_manifests.tables.manifest import Manifest
 from detector.run.provenance import manifest_sha256
-from experiments.core.films_run import films_road, prepare_films
-from experiments.core.open_run import covid_prediction, open_input
+from experiments.core.manifest_run import prepare_input
 from experiments.core.phantom_run import PhantomResult, planted_attributes
-from experiments.core.presets import FilmsPreset, PhantomPreset
+from experiments.core.phantom_seed import DATASET
+from experiments.core.presets import ManifestPreset, PhantomPreset
+from experiments.data.open_input import open_input
+from experiments.methods.inputs import Progress, no_progress
+from experiments.methods.method import method_predictions
 from experiments.tables.attributes import attribute_references, attribute_rows
 from experiments.tables.severity_figure import SeverityPoints, severity_points
-from experiments.tables.table2 import SeverityRow, Table2, Target
+from experiments.tables.table2 import COVID, TARGETS, SeverityRow, Table2, Target
 from experiments.tables.zones import zone_rows
 from localize.prediction.tables import Prediction
 from localize.severity.fit import evaluate_severity
 
-COHEN = Target("severity", "Cohen, geographic extent", 8.0)
-OPEN_TARGETS = (
-    COHEN,
-    Target("covidnet_geographic", "COVID-Net, geographic extent", 8.0),
-    Target("brixia_S_Global", "Brixia, global", 18.0),
-)
-PHANTOM_TARGET = Target("severity", "planted extent", 8.0)
+
+@dataclass(frozen=True)
+class Table2Result:
+    """The table, and the points of its figure."""
+
+    table: Table2
+    points: Sequence[SeverityPoints]
 
 
-def phantom_table2(result: PhantomResult, method: str, preset: PhantomPreset) -> Table2:
-    """Of the pooled test films of hospital B; severity and attributes are known as planted."""
-    prediction, truth = result.predictions[method], result.truth
-    planted = planted_attributes(truth)
-    return Table2(
-        dataset="phantom hospital B, test",
-        severity=severity_rows(prediction, truth, (PHANTOM_TARGET,)),
-        points=[severity_points(prediction, truth, PHANTOM_TARGET.column, PHANTOM_TARGET.name)],
+def phantom_table2(
+    result: PhantomResult, method: str, preset: PhantomPreset, command: str
+) -> Table2Result:
+    """Of the test films of hospital B, whose severity and attributes are planted."""
+    prediction, truth = result.predictions[method][0], result.truth
+    planted, (target,) = planted_attributes(truth), TARGETS[DATASET]
+    table = Table2(
+        command=command,
+        dataset=DATASET,
+        severity=severity_rows(prediction, truth, TARGETS[DATASET]),
         attributes=attribute_rows(prediction, truth, planted),
         references=attribute_references(prediction, truth, planted),
-        attribute_truth="what was planted, whatever the report says",
         provenance={"method": method, **preset.model_dump(mode="json")},
         data={"test": manifest_sha256(truth)},
     )
+    points = severity_points(prediction, truth, target.column, target.name)
+    return Table2Result(table, [points])
 
 
 def open_table2(
@@ -51,63 +59,73 @@ def open_table2(
     reports: Path,
     out: Path,
     *,
-    preset: FilmsPreset,
+    preset: ManifestPreset,
     method: str,
+    command: str,
     backbone_weights: Path | None,
     device: torch.device,
-) -> Iterator[str | Table2]:
-    """Of the COVID films: severity of all that are scored, attributes of test films with a note.
+    progress: Progress = no_progress,
+) -> Table2Result:
+    """Of the COVID films: severity of all scored ones, attributes of test films with a note.
 
-    Severity models are judged out of fold. Some scored films are among those whose notes trained
-    the attributes; no score was.
+    Severity models are evaluated out of fold. Some scored films were trained on with their notes,
+    none with its score.
+
+    Raises:
+        ConfigError: the preset has no such method.
     """
+    methods = {one.name: one for one in preset.methods}
+    if method not in methods:
+        raise ConfigError(f"--method: expected one of {', '.join(methods)}, got {method!r}")
     found = open_input(data, reports, out)
-    yield from prepare_films(
-        found.films, out, preset=preset, backbone_weights=backbone_weights, device=device
+    inputs = prepare_input(
+        found.films,
+        out,
+        preset=preset,
+        backbone_weights=backbone_weights,
+        device=device,
+        progress=progress,
     )
-    yield f"prediction of all COVID films: {method}"
-    road = films_road(
-        found.films, out, preset=preset, backbone_weights=backbone_weights, device=device
-    )
-    prediction = covid_prediction(road, found.covid, preset, method)
-    said = found.covid.split("test")
-    said = said.subset(said.images["study_id"].isin(set(said.reports["study_id"])))
-    told, states = subset_prediction(prediction, said), read_text_csv(out / "mined/attributes.csv")
-    yield Table2(
-        dataset="COVID films",
-        severity=severity_rows(prediction, found.covid, OPEN_TARGETS),
-        points=expert_points(prediction, found.covid, OPEN_TARGETS),
-        attributes=attribute_rows(told, said, states),
-        references=attribute_references(told, said, states),
-        attribute_truth="what the clinical note says (mined from real text; silence counts as no)",
+    progress(f"prediction of all COVID films: {method}")
+    prediction = method_predictions(methods[method], inputs, found.all_covid())[0]
+    noted = found.covid.split("test")
+    noted = noted.subset(noted.images["study_id"].isin(set(noted.reports["study_id"])))
+    of_noted = subset_prediction(prediction, set(noted.images["image_id"]))
+    mined = read_text_csv(inputs.parts.attributes / "attributes.csv")
+    table = Table2(
+        command=command,
+        dataset=COVID,
+        severity=severity_rows(prediction, found.covid, TARGETS[COVID]),
+        attributes=attribute_rows(of_noted, noted, mined),
+        references=attribute_references(of_noted, noted, mined),
         provenance={"method": method, **preset.model_dump(mode="json")},
         data={"covid": manifest_sha256(found.covid)},
         zones=zone_rows(prediction, found.covid, seed=0),
     )
+    return Table2Result(table, expert_points(prediction, found.covid, TARGETS[COVID]))
 
 
 def expert_points(
     prediction: Prediction, films: Manifest, targets: Sequence[Target]
 ) -> list[SeverityPoints]:
-    """The points of experts' scores; the axes say whose."""
+    """The points of each expert's scores."""
     return [
         severity_points(prediction, films, target.column, f"expert: {target.name}")
         for target in targets
     ]
 
 
-def subset_prediction(prediction: Prediction, films: Manifest) -> Prediction:
-    """The rows of the films of a manifest."""
-    kept = set(films.images["image_id"])
+def subset_prediction(prediction: Prediction, image_ids: set[str]) -> Prediction:
+    """The rows of some films."""
     images, boxes, attributes = (
-        table[table["image_id"].isin(kept)].reset_index(drop=True)
+        table[table["image_id"].isin(image_ids)].reset_index(drop=True)
         for table in (prediction.images, prediction.boxes, prediction.attributes)
     )
     return Prediction(images, boxes, attributes, prediction.info)
 
 
 def severity_rows(
-    prediction: Prediction, truth: Manifest, targets: tuple[Target, ...]
+    prediction: Prediction, truth: Manifest, targets: Sequence[Target]
 ) -> list[SeverityRow]:
     """Every severity score of the prediction against every target, out of fold."""
     return [

@@ -1,29 +1,21 @@
-"""`zone_rows`: the boxes of each zone of the lungs against Brixia readers' zone scores."""
+"""`zone_rows`: the boxes' extent in each zone of the lungs against Brixia zone scores."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from data_manifests.laterality import WHOLE_FILM
 from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import Manifest
+from experiments.data.open_films import BRIXIA_ZONES, ZONE_COLUMNS
 from localize.evaluation.bootstrap import Estimate, bootstrap_values, estimates
 from localize.evaluation.measure import Measure, divide
 from localize.prediction.tables import Prediction
 
-# Borghesi & Maroldi 2020: A to C are the right lung from above, D to F the left; 0 to 3 each.
-ZONES = {
-    "A": "right upper",
-    "B": "right middle",
-    "C": "right lower",
-    "D": "left upper",
-    "E": "left middle",
-    "F": "left lower",
-}
-SENIOR, JUNIOR = "brixia_S_", "brixia_J_"
-ZONE_COLUMNS = tuple(f"{reader}{zone}" for reader in (SENIOR, JUNIOR) for zone in ZONES)
 BOX = ("x1", "y1", "x2", "y2", "score")
 REPLICATES = 1000
 
@@ -38,6 +30,12 @@ class ZoneRow:
     patients: int
     pearson: Estimate
     readers: Estimate
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> ZoneRow:
+        """The inverse of `asdict`."""
+        correlations = {name: Estimate(**content[name]) for name in ("pearson", "readers")}
+        return cls(**{**content, **correlations})
 
 
 def zone_rows(prediction: Prediction, manifest: Manifest, *, seed: int) -> list[ZoneRow]:
@@ -58,9 +56,10 @@ def zone_rows(prediction: Prediction, manifest: Manifest, *, seed: int) -> list[
         [ours, readers], codes, replicates=REPLICATES, seed=seed, largest=len(codes)
     )
     found = estimates(values)
+    count = len(BRIXIA_ZONES)
     return [
-        ZoneRow(zone, name, len(codes), len(np.unique(codes)), found[k], found[len(ZONES) + k])
-        for k, (zone, name) in enumerate(ZONES.items())
+        ZoneRow(zone, name, len(codes), len(np.unique(codes)), found[k], found[count + k])
+        for k, (zone, name) in enumerate(BRIXIA_ZONES.items())
     ]
 
 
@@ -83,7 +82,7 @@ def zone_extents(prediction: Prediction) -> Floats:
         for left, top, right, bottom in zones
     ]
     covered = np.stack(parts, axis=1)
-    extents = np.zeros((len(images), len(ZONES)))
+    extents = np.zeros((len(images), len(BRIXIA_ZONES)))
     np.add.at(extents, rows, covered)
     return extents
 
@@ -106,4 +105,4 @@ def _pearson(left: Floats, right: Floats) -> Measure:
         spread = (mean(left**2) - a**2) * (mean(right**2) - b**2)
         return divide(mean(left * right) - a * b, np.sqrt(np.maximum(spread, 0.0)))
 
-    return Measure(tuple(ZONES), values)
+    return Measure(tuple(BRIXIA_ZONES), values)

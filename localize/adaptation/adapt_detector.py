@@ -17,10 +17,12 @@ import torch
 from data_manifests.support.settings import load_settings
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest
+from detector.boxed_films import BoxedFilms
 from detector.config import DetectorTrainConfig, Frozen
 from detector.detector import read_detector_config
 from detector.roi_store import RoiStore
-from detector.train import DetectorTraining, train_detector
+from detector.train import DetectorTraining
+from detector.train_from_config import train_from_config
 from localize.adaptation.controls import label_by_oracle, label_by_score
 from localize.adaptation.pseudo_labels import Evidence, label_by_reports
 
@@ -79,9 +81,8 @@ def adapt_detector(
         count = training.epoch_films or len(films.split("train").images)
         training = training.model_copy(update={"epoch_films": count})
         films = data.boxed
-    return train_detector(
-        films.split("train"),
-        films.split("val"),
+    return train_from_config(
+        BoxedFilms.of(films),
         run,
         config=read_detector_config(data.detector),
         training=training,

@@ -48,23 +48,16 @@ def train(
     from data_manifests.tables.manifest import read_manifest
     from detector.run.device import choose_device
     from detector.run.training_run import has_checkpoint
-    from localize.training.from_folders import train_on_folders
+    from localize.training.from_folders import TrainingFolders, train_on_folders
     from localize.training.settings import localizer_settings
 
     settings = localizer_settings(preset, config, set_ or [])
     if not resume and has_checkpoint(out):
         raise ConfigError(f"{out}: holds a training; go on with --resume, or choose another --out")
-    result = train_on_folders(
-        read_manifest(manifest),
-        store,
-        attributes,
-        words,
-        out,
-        settings=settings,
-        device=choose_device(device),
-    )
+    folders = TrainingFolders(read_manifest(manifest), store, attributes, words)
+    result = train_on_folders(folders, out, settings=settings, device=choose_device(device))
     typer.echo(
-        f"kept epoch {result.best_epoch} ({result.best_value:.4f}), {result.train_films} training "
+        f"best epoch {result.best_epoch} ({result.best_value:.4f}), {result.train_films} training "
         f"films, {result.val_films} validation films: {out}"
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from data_manifests.films.find_films import film_stem, find_films, readable_name
 from data_manifests.films.read_film import FILM_SUFFIXES
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest, read_manifest
@@ -78,27 +79,23 @@ def film_list(inputs: Sequence[Path]) -> list[FilmToPredict]:
     problems = []
     for given in inputs:
         if given.is_dir():
-            below = sorted(
-                path
-                for path in given.rglob("*")
-                if path.is_file() and path.suffix.lower() in FILM_SUFFIXES
-            )
-            found += [(path, path.relative_to(given).as_posix()) for path in below]
+            below = find_films(given)
+            found += [(path, readable_name(path.relative_to(given).as_posix())) for path in below]
             if not below:
                 problems.append(
                     Problem(str(given), expected=f"films ({', '.join(FILM_SUFFIXES)})", got="none")
                 )
         elif given.is_file():
-            found.append((given, given.name))
+            found.append((given, readable_name(given.name)))
         else:
             problems.append(Problem(str(given), expected="a film or a folder", got="no such path"))
     if problems:
         raise DataError.from_problems(problems)
-    stems = pd.Series([Path(shown).stem for _, shown in found], dtype="str")
+    stems = pd.Series([film_stem(Path(shown).name) for _, shown in found], dtype="str")
     is_shared = stems.duplicated(keep=False)
     films = [
         FilmToPredict(
-            image_id=str(Path(shown).with_suffix("")) if shared else stem,
+            image_id=film_stem(shown) if shared else stem,
             file=path,
             path=shown,
         )
@@ -107,8 +104,9 @@ def film_list(inputs: Sequence[Path]) -> list[FilmToPredict]:
     ids = pd.Series([film.image_id for film in films], dtype="str")
     if ids.duplicated().any():
         twice = str(ids[ids.duplicated()].iloc[0])
+        first, second, *_ = (film.path for film in films if film.image_id == twice)
         raise DataError(
-            f"films: expected different names, got two with the id {twice!r}; rename one, or "
-            "predict the folders one by one"
+            f"films: expected different names, got {first!r} and {second!r}, both with the id "
+            f"{twice!r}; rename one, or predict the folders one by one"
         )
     return films

@@ -17,6 +17,10 @@ Negatives = Literal["lowest", "batch"]
 Selection = Literal["loss", "boxes"]
 
 
+# Settings that came later, with the value that stands for files without them.
+ADDED_SETTINGS = {"film_evidence": False}
+
+
 class LocalizerConfig(Frozen):
     """What the network is; stored with the weights and needed to load them."""
 
@@ -42,13 +46,13 @@ class LocalizerConfig(Frozen):
     pooling: Pooling = Field(
         "probabilities",
         description="features: the head reads v = sum alpha phi, as printed; probabilities: it "
-        "reads each region, and these answers' alpha-weighted mean is the film's: a region's "
-        "own attributes mean something, and alpha is rewarded for the region the words fit",
+        "reads each region, and the film gets the alpha-weighted mean: each region has attributes "
+        "of its own, and alpha is rewarded for the region that fits the words",
     )
     film_evidence: bool = Field(
         True,
-        description="the film's attributes are also asked of the scores and extents of its regions "
-        "together, fitted before training; a box's are its own region's in any case",
+        description="the film's attributes are averaged with a regression of its regions' scores "
+        "and extents, fitted before training; a box always has those of its own region",
     )
     lambda_a: float = Field(9.0, gt=0, description="SCAN's inverse temperature, text to image")
     lambda_b: float = Field(4.0, gt=0, description="SCAN's inverse temperature, image to text")
@@ -65,12 +69,12 @@ class LocalizerConfig(Frozen):
 
     @classmethod
     def stored(cls, content: object) -> LocalizerConfig:
-        """The configuration kept with weights; those older than `film_evidence` do without it.
+        """The configuration in a file, also in one from before the `ADDED_SETTINGS`.
 
         Raises:
             ValidationError: no such configuration.
         """
-        known = {"film_evidence": False, **content} if isinstance(content, dict) else content
+        known = {**ADDED_SETTINGS, **content} if isinstance(content, dict) else content
         return cls.model_validate(known)
 
 
@@ -106,7 +110,7 @@ class LocalizeTrainConfig(Frozen):
     )
     selection: Selection = Field(
         "loss",
-        description="which epoch is kept: lowest validation loss, or best boxes (needs some)",
+        description="the epoch that is stored: lowest validation loss, or best boxes (needs some)",
     )
     patience: int = Field(10, ge=1, description="the paper: < 0.1 % change in 10 epochs")
     min_change: float = Field(1e-3, ge=0, description="relative; the paper's 0.1 %")

@@ -1,7 +1,7 @@
-"""`film_evidence`: what the detector's best regions say of a film as a whole.
+"""`film_evidence`: numbers of a film's best regions together, for its film-level attributes.
 
-A region alone cannot know that there is one on the other side: `bilateral`, `multifocal` and
-`severe` are said of films. The fields are those of the severity score, parted into zones.
+`bilateral`, `multifocal` and `severe` describe films; one region cannot show that there is another
+on the other side. The six fields are the zones of the two lungs.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from torch import Tensor
 
 from data_manifests.laterality import WHOLE_FILM
 
-# Weights in bundles depend on all of these: who changes one changes every bundle's attributes.
-COUNT = 4  # regions of a film that are looked at, each apart from the better ones
-TOLD = 3  # of these the scores themselves are told
+# Weights in bundles depend on all of these: a change alters the attributes of every bundle.
+COUNT = 4  # best regions of a film, each apart from the better ones
+TOP_SCORES = 3  # of these whose logits are used as they are
 MAX_IOU = 0.3  # `nms_iou`: RSNA boxes of one lung rarely touch
-LEAST_LOGIT = -6.0  # a score of .0025: all that is lower says nothing
+LEAST_LOGIT = -6.0  # a score of .0025; lower ones are noise
 ZONES: list[list[float]] = WHOLE_FILM.zone_rectangles().tolist()  # in shares of the film
-WIDTH = TOLD + 1 + len(ZONES)
+WIDTH = TOP_SCORES + 1 + len(ZONES)
 
 
 @torch.no_grad()
 def film_evidence(geometry: Tensor, score_logits: Tensor, mask: Tensor) -> Tensor:
-    """Numbers of B films, (B, WIDTH): the logits of the TOLD best separate regions, the log of the
-    summed odds of all regions, and the expected extent (its square root, as in the severity score)
-    of the COUNT best in the upper, middle and lower field of the film's left half, then of its
-    right one.
+    """Numbers of B films, (B, WIDTH).
+
+    They are the logits of the TOP_SCORES best separate regions, the log of the summed odds of all
+    regions, and the root of the expected extent of the COUNT best in each of the ZONES.
 
     `geometry` (B, R, 4) corners over film size; `score_logits` and `mask` (B, R).
     """
     logits = score_logits.float().masked_fill(~mask, -torch.inf)
     boxes, kept = _separate(geometry.float(), logits)
-    told = kept[:, :TOLD].clamp(min=LEAST_LOGIT)
+    top = kept[:, :TOP_SCORES].clamp(min=LEAST_LOGIT)
     summed = torch.logsumexp(logits, dim=1, keepdim=True).clamp(min=LEAST_LOGIT)
     chance = kept.sigmoid()
     across, down = boxes[..., 0::2], boxes[..., 1::2]
@@ -39,7 +39,7 @@ def film_evidence(geometry: Tensor, score_logits: Tensor, mask: Tensor) -> Tenso
         (chance * _overlap(across, x1, x2) * _overlap(down, y1, y2)).sum(dim=1)
         for x1, y1, x2, y2 in ZONES
     ]
-    return torch.cat([told, summed, torch.stack(extents, dim=1).sqrt()], dim=1)
+    return torch.cat([top, summed, torch.stack(extents, dim=1).sqrt()], dim=1)
 
 
 def _separate(boxes: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,15 +6,32 @@ import torch
 from torch import Tensor, nn
 
 
-class Fusion(nn.Module):
-    """phi_i = W1 r_i + W2 [LN(Wg g_i) | LN(Ws s_i)] (paper, section 3.3).
+class RegionFusion(nn.Module):
+    """Base of a fusion: holds the mean and standard deviation of the region features.
 
-    `feature_mean` and `feature_std` (D,) standardise r with numbers of the training films; this
-    only reparametrises W1, but raw tower activations make its first steps far too long.
+    A subclass defines `forward(features, geometry, scores)`: features (B, R, D), box corners over
+    film size (B, R, 4) and scores (B, R) to phi (B, R, W), where W is the width of the word
+    vectors. `feature_mean` and `feature_std` (D,) are set from the training films.
     """
 
     feature_mean: Tensor
     feature_std: Tensor
+
+    def __init__(self, feature_width: int) -> None:
+        super().__init__()
+        self.register_buffer("feature_mean", torch.zeros(feature_width))
+        self.register_buffer("feature_std", torch.ones(feature_width))
+
+    def standardize(self, features: Tensor) -> Tensor:
+        """Features (..., D) with mean 0 and standard deviation 1 on the training films.
+
+        This only reparametrises W1, but with raw features its first steps are far too long.
+        """
+        return (features - self.feature_mean) / self.feature_std
+
+
+class Fusion(RegionFusion):
+    """phi_i = W1 r_i + W2 [LN(Wg g_i) | LN(Ws s_i)] (paper, section 3.3)."""
 
     def __init__(
         self,
@@ -25,9 +42,7 @@ class Fusion(nn.Module):
         out_width: int,
         dropout: float,
     ) -> None:
-        super().__init__()
-        self.register_buffer("feature_mean", torch.zeros(feature_width))
-        self.register_buffer("feature_std", torch.ones(feature_width))
+        super().__init__(feature_width)
         self.from_feature = nn.Linear(feature_width, out_width)
         self.from_geometry = nn.Sequential(
             nn.Linear(4, geometry_width), nn.LayerNorm(geometry_width)
@@ -37,8 +52,9 @@ class Fusion(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, features: Tensor, geometry: Tensor, scores: Tensor) -> Tensor:
-        """phi (B, R, W) of features (B, R, D), corners over film size (B, R, 4), scores (B, R)."""
-        standard = (features - self.feature_mean) / self.feature_std
+        """phi (B, R, W) of features (B, R, D) or (D,), corners (B, R, 4) and scores (B, R)."""
         both = torch.cat([self.from_geometry(geometry), self.from_score(scores[..., None])], dim=-1)
-        fused: Tensor = self.dropout(self.from_feature(standard) + self.from_both(both))
+        fused: Tensor = self.dropout(
+            self.from_feature(self.standardize(features)) + self.from_both(both)
+        )
         return fused

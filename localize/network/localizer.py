@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,12 +14,13 @@ from data_manifests.support.errors import CheckpointError
 from detector.roi_store import RoiBatch
 from detector.weights import check_tensors
 from localize.network.config import LocalizerConfig, Pooling
-from localize.network.film_answer import FilmAnswer
 from localize.network.film_evidence import film_evidence
-from localize.network.fusion import Fusion
+from localize.network.film_head import FilmHead
+from localize.network.fusion import Fusion, RegionFusion
 from localize.network.roi_weights import RoiWeights, masked_softmax
 
 LOGIT_EPS = 1e-6  # scores of 0 and 1 stay finite: logits within 14
+FILM_HEAD, OLD_FILM_HEAD = "film_head.", "film_answer."
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Regions:
 class LocalizerOutput:
     """`fused` phi (B, R, W), `alpha_logits` and `alpha` (B, R), `attribute_logits` (B, K).
 
-    These attributes are the regions' under alpha, as the paper's; a film's are
+    The attributes are those of the regions under alpha, as in the paper; the film's are
     `Localizer.film_attributes`.
     """
 
@@ -65,19 +66,22 @@ class LocalizerOutput:
 
 
 class Localizer(nn.Module):
-    """The trained part of the method. It needs no text: words enter only the losses.
+    """The trained part of the method, from finished parts. Words are in the losses only.
 
-    `is_place` (K,) bool marks keywords that a box's place answers (left, basal, ...).
+    `fusion` maps regions to phi (B, R, W). `roi_weights(phi, score_logits)` gives the logits of
+    alpha (B, R). `attribute_head` maps phi (..., W) to K logits. `film_head` adds the evidence of
+    the whole film; None leaves it out. With `uses_logit` the fusion sees logits of the scores.
+    The buffer `is_place` (K,) bool marks keywords that the place of a box decides (left, basal).
     """
 
     is_place: Tensor
 
     def __init__(
         self,
-        fusion: Fusion,
-        roi_weights: RoiWeights,
+        fusion: RegionFusion,
+        roi_weights: nn.Module,
         attribute_head: nn.Module,
-        film_answer: FilmAnswer | None,
+        film_head: FilmHead | None,
         *,
         uses_logit: bool,
         pooling: Pooling,
@@ -88,15 +92,14 @@ class Localizer(nn.Module):
         self.fusion = fusion
         self.roi_weights = roi_weights
         self.attribute_head = attribute_head
-        self.film_answer = film_answer
+        self.film_head = film_head
         self.uses_logit = uses_logit
         self.pooling = pooling
+        self.register_load_state_dict_pre_hook(_rename_old_tensors)  # type: ignore[no-untyped-call] # torch's
 
     def fuse(self, regions: Regions) -> Tensor:
-        """phi of regions (B, R, W); the lowest-ranking ones go through here too."""
-        scores = regions.score_logits() if self.uses_logit else regions.scores
-        fused: Tensor = self.fusion(regions.features, regions.geometry, scores)
-        return fused
+        """phi of regions (B, R, W); also of the lowest-ranking ones."""
+        return self._fuse(regions, regions.features)
 
     def forward(self, regions: Regions) -> LocalizerOutput:
         """Weights and attributes of B films; each film needs at least one region."""
@@ -110,26 +113,40 @@ class Localizer(nn.Module):
         return LocalizerOutput(fused, logits, alpha, mean.logit(LOGIT_EPS))
 
     def film_attributes(self, regions: Regions, output: LocalizerOutput) -> Tensor:
-        """Each film's attributes from its regions' answers and, where fitted, its evidence as a
-        whole; probabilities (B, K)."""
+        """Each film's attributes from its regions and, where fitted, from the film as a whole;
+        probabilities (B, K)."""
         logits = output.attribute_logits.float()
-        if self.film_answer is not None:
+        if self.film_head is not None:
             evidence = film_evidence(regions.geometry, regions.score_logits(), regions.mask)
-            logits = self.film_answer(logits, evidence)
+            logits = self.film_head(logits, evidence)
         return logits.sigmoid()
 
     def region_attributes(self, regions: Regions, fused: Tensor) -> Tensor:
-        """The head's answer to each region alone, probabilities (B, R, K).
+        """Each region's own attributes, probabilities (B, R, K).
 
-        With `probabilities` pooling words of place are answered from the region's geometry: a
-        detector's features see far beyond their region, and would let a region on one side answer
-        for an opacity on the other.
+        With `probabilities` pooling, keywords of place see the region's geometry only: the
+        detector's features see far beyond their region, and a region on one side would show the
+        attributes of an opacity on the other.
         """
-        answers: Tensor = self.attribute_head(fused)
+        logits: Tensor = self.attribute_head(fused)
         if self.pooling == "probabilities":
-            placed = self.fuse(replace(regions, features=self.fusion.feature_mean))
-            answers = torch.where(self.is_place, self.attribute_head(placed), answers)
-        return answers.float().sigmoid()
+            mean = self.fusion.feature_mean
+            if not isinstance(self.fusion, Fusion):  # ours broadcasts it, which is faster
+                mean = mean.expand_as(regions.features)
+            placed = self._fuse(regions, mean)
+            logits = torch.where(self.is_place, self.attribute_head(placed), logits)
+        return logits.float().sigmoid()
+
+    def _fuse(self, regions: Regions, features: Tensor) -> Tensor:
+        scores = regions.score_logits() if self.uses_logit else regions.scores
+        fused: Tensor = self.fusion(features, regions.geometry, scores)
+        return fused
+
+
+def _rename_old_tensors(_module: nn.Module, tensors: dict[str, Tensor], *_: object) -> None:
+    """Older files call the film head `film_answer`."""
+    for name in [name for name in tensors if name.startswith(OLD_FILM_HEAD)]:
+        tensors[FILM_HEAD + name.removeprefix(OLD_FILM_HEAD)] = tensors.pop(name)
 
 
 def build_localizer(
@@ -152,7 +169,7 @@ def build_localizer(
         nn.Sequential(
             nn.Linear(word_width, config.hidden), nn.ReLU(), nn.Linear(config.hidden, keywords)
         ),
-        FilmAnswer(keywords) if config.film_evidence else None,
+        FilmHead(keywords) if config.film_evidence else None,
         uses_logit=config.score_input == "logit",
         pooling=config.pooling,
         keywords=keywords,
@@ -170,8 +187,9 @@ def load_localizer_weights(model: Localizer, path: Path) -> None:
         given = load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: expected safetensors weights, got: {error}") from error
+    _rename_old_tensors(model, given)
     check_tensors(given, model.state_dict(), path)
-    for name in ("fusion.feature_std", "film_answer.std"):
+    for name in ("fusion.feature_std", "film_head.std"):
         if name in given and not (given[name] > 0).all():
             raise CheckpointError(f"{path}: tensor {name} must be above 0: it divides")
     # Bundles may hold half precision; the mask of places stays what it is.

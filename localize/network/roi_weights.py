@@ -9,9 +9,9 @@ from torch import Tensor, nn
 class RoiWeights(nn.Module):
     """alpha = softmax(MLP(phi)) over regions (paper 3.3; the net itself is not given there).
 
-    With a `sharpness` alpha is anchored: the logits are tau * logit(s) + MLP(phi), tau starting at
-    `sharpness` and the MLP's last layer at zero, so that alpha starts as the detector's own ranking
-    and training moves it from there. A free alpha (None) has to learn what the detector knows.
+    With a `sharpness` alpha is anchored: the logits are tau * logit(s) + MLP(phi). tau starts at
+    `sharpness` and the MLP's last layer at zero, so that alpha starts as the detector's ranking. A
+    free alpha (None) starts without it.
     """
 
     def __init__(self, *, width: int, hidden: int, sharpness: float | None) -> None:

@@ -18,22 +18,23 @@ from attributes.vectors.word_vectors import VectorOptions, train_word_vectors, w
 from data_manifests.support.atomic import file_sha256
 from data_manifests.support.other_settings import refuse_other_settings
 from data_manifests.tables.manifest import Manifest
+from detector.boxed_films import BoxedFilms
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.detector import load_detector
 from detector.proposals import ProposalOptions
 from detector.propose import propose_store
 from detector.roi_store import RoiStore
 from detector.run.provenance import manifest_sha256
-from detector.train import train_detector
+from detector.run.run_state import NO_RESULT
+from detector.train_from_config import train_from_config
 from localize.adaptation.adapt_detector import Adaptation, AdaptationData, adapt_detector
 from localize.bundle.bundle import read_json
 from localize.pipeline.cached import cached
 from localize.pipeline.make_bundle import make_bundle
-from localize.training.from_folders import train_on_folders
+from localize.training.from_folders import TrainingFolders, train_on_folders
 from localize.training.settings import LocalizerSettings
 
 LEXICON = "en"
-NO_RESULT = {"workers", "checkpoint_every"}  # training settings that do not change the result
 
 
 @dataclass(frozen=True)
@@ -70,21 +71,20 @@ def train_detector_stage(
 
     Raises:
         ConfigError: `run` was made with other settings, films or initial weights.
-        DataError, CheckpointError, Interrupted: see `train_detector`.
+        DataError, CheckpointError, Interrupted: see `train_from_config`.
     """
+    films = BoxedFilms.of(boxed)
     settings = {
         "detector": config.model_dump(mode="json"),
-        "training": training.model_dump(mode="json", exclude=NO_RESULT),
-        "train_sha256": manifest_sha256(boxed.split("train")),
-        "val_sha256": manifest_sha256(boxed.split("val")),
+        "training": training.model_dump(mode="json", exclude=set(NO_RESULT)),
+        **films.checksums(),
         "backbone_sha256": backbone_weights and file_sha256(backbone_weights),
         "initial_sha256": initial and load_detector(initial).sha256,
     }
 
     def build(folder: Path) -> None:
-        train_detector(
-            boxed.split("train"),
-            boxed.split("val"),
+        train_from_config(
+            films,
             folder,
             config=config,
             training=training,
@@ -144,7 +144,7 @@ def adapt_detector_stage(
     """
     settings = {
         "source": adaptation.source,
-        "training": adaptation.training.model_dump(mode="json", exclude=NO_RESULT),
+        "training": adaptation.training.model_dump(mode="json", exclude=set(NO_RESULT)),
         "initial_sha256": load_detector(data.detector).sha256,
         "pairs_sha256": manifest_sha256(data.pairs),
     }
@@ -168,7 +168,7 @@ def train_localizer_stage(
         detector_sha256 = store.header.detector_sha256
     wanted = {
         "localizer": settings.localizer.model_dump(mode="json"),
-        "training": settings.training.model_dump(mode="json", exclude=NO_RESULT),
+        "training": settings.training.model_dump(mode="json", exclude=set(NO_RESULT)),
         "detector_sha256": detector_sha256,
         "pairs_sha256": manifest_sha256(parts.pairs),
         "attributes_sha256": file_sha256(parts.attributes / "attributes.csv"),
@@ -176,15 +176,8 @@ def train_localizer_stage(
     }
 
     def build(folder: Path) -> None:
-        train_on_folders(
-            parts.pairs,
-            parts.rois,
-            parts.attributes,
-            parts.words,
-            folder,
-            settings=settings,
-            device=device,
-        )
+        folders = TrainingFolders(parts.pairs, parts.rois, parts.attributes, parts.words)
+        train_on_folders(folders, folder, settings=settings, device=device)
 
     return cached(run, wanted, build)
 

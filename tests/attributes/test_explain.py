@@ -23,7 +23,7 @@ def test_findings_attributes_and_rules_are_marked() -> None:
         part.text: (part.mark, part.note)
         for part in trace("No patchy opacity but edema.")[0].stretches
     }
-    assert marks["No"] == ("rule", "rule plain_no (negation, forward)")
+    assert marks["No"] == ("rule", "rule plain_no (negation, value)")
     assert marks["patchy"] == ("attribute", "patchy")
     assert marks["opacity"] == ("absent", "opacity: absent by rule plain_no")
     assert marks["but"][0] == "break"

@@ -74,7 +74,6 @@ def test_several_manifests_are_joined(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--device", "tpu"], "--device"),
         (["--set", "training.epoch=2"], "did you mean epochs"),
         (["--set", "detector.backbone=vgg"], "resnet50"),
         (["--config", "none.yaml"], "No such file"),
@@ -93,13 +92,21 @@ def test_cuda_is_refused_where_there_is_none(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("option", "choices"),
+    [("--on-error", "skip"), ("--feature", "fpn_roi_align"), ("--device", "cuda")],
+)
+def test_another_choice_is_refused_with_those_there_are(tmp_path, option, choices):
+    command = ["propose", "--model", "m", "--manifest", "m", "--out", str(tmp_path / "s")]
+    result = CliRunner().invoke(app, [*command, option, "other"])
+    assert result.exit_code == 2
+    assert choices in result.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--on-error", "ignore"], "fail or skip"),
-        (["--feature", "body"], "tower, fpn_roi_align"),
         (["--count", "0"], "count"),
         (["--shard", "3/2"], "shard"),
-        (["--device", "tpu"], "--device"),
     ],
 )
 def test_wrong_proposal_options_are_refused(tmp_path, arguments, told):

@@ -8,6 +8,7 @@ from torchvision.ops import clip_boxes_to_image, nms
 from torchvision.ops.roi_align import _roi_align as slow_roi_align
 
 from data_manifests.support.errors import ConfigError
+from detector.feature_kind import FeatureKind
 from detector.proposals import ProposalOptions, first_kept, propose_rois
 from tests.detector.films import make_detector
 
@@ -126,7 +127,7 @@ def test_the_cell_of_an_anchor_is_where_its_centre_lies(model):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_aligned_features_are_the_mean_of_a_slow_roi_align(model, shape):
     everything = all_anchors(model, film(shape))
-    options = ProposalOptions(count=5, feature="fpn_roi_align")
+    options = ProposalOptions(count=5, feature=FeatureKind.FPN_ROI_ALIGN)
     found = propose_rois(model, [film(shape)], options)[0].best
     for feature, box, anchors in zip(
         found.features, found.boxes, matching_anchors(found, everything), strict=True

@@ -13,8 +13,10 @@ import torch
 
 import detector.train as module
 from data_manifests.support.errors import CheckpointError, ConfigError, DataError, Interrupted
+from detector.boxed_films import BoxedFilms
 from detector.detector import load_detector
 from detector.train import train_detector
+from detector.train_from_config import train_from_config
 from detector.weights import weights_sha256
 from tests.detector.films import make_films, tiny_config, tiny_training
 
@@ -23,9 +25,8 @@ CPU = torch.device("cpu")
 
 
 def train(manifest, out, *, backbone_weights=None, initial=None, config=None, **settings):
-    return train_detector(
-        manifest.split("train"),
-        manifest.split("val"),
+    return train_from_config(
+        BoxedFilms.of(manifest),
         out,
         config=config or tiny_config(),
         training=tiny_training(**settings),
@@ -121,19 +122,19 @@ def test_a_signal_saves_and_the_resumed_run_ends_like_the_whole_one(
             train(films, tmp_path, checkpoint_every=100)
     assert caught.value.exit_code == 143
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert state["step"] == (call if place == "training_step" else 2 * call)
-    assert state["epochs_done"] == (0 if place == "training_step" else call - 1)
+    assert state["progress"]["step"] == (call if place == "training_step" else 2 * call)
+    assert state["progress"]["epoch"] == (0 if place == "training_step" else call - 1)
     train(films, tmp_path)
     assert result(tmp_path) == result(whole)
 
 
 def test_other_settings_or_films_do_not_resume(films, whole, tmp_path):
-    with pytest.raises(CheckpointError, match=r"training\.lr: 0\.001 then, 0\.5 now"):
+    with pytest.raises(ConfigError, match=r"training\.lr: 0\.001 before, 0\.5 now"):
         train(films, whole, lr=0.5)
-    with pytest.raises(CheckpointError, match=r"detector\.fpn_width"):
+    with pytest.raises(ConfigError, match=r"detector\.fpn_width"):
         train(films, whole, config=tiny_config(fpn_width=32))
     others = make_films(tmp_path, train=6)
-    with pytest.raises(CheckpointError, match=r"data\.train_sha256"):
+    with pytest.raises(ConfigError, match=r"data\.train_sha256"):
         train(others, whole)
 
 
@@ -150,7 +151,7 @@ def test_a_checkpoint_from_before_a_setting_existed_resumes(films, whole, tmp_pa
     torch.save(state, tmp_path / "old" / "checkpoint.pt")
     train(films, tmp_path / "old")
     assert result(tmp_path / "old") == result(whole)
-    with pytest.raises(CheckpointError, match=r"augment_strength: 1\.0 then, 2\.0 now"):
+    with pytest.raises(ConfigError, match=r"augment_strength: 1\.0 before, 2\.0 now"):
         train(films, tmp_path / "old", augment_strength=2.0)
 
 
@@ -159,7 +160,7 @@ def test_a_checkpoint_of_another_trainer_is_refused(films, tmp_path):
 
     with TrainingRun(tmp_path) as run:
         run.save_checkpoint({"config": {}, "step": 1})
-    with pytest.raises(CheckpointError, match="not one of a detector's training"):
+    with pytest.raises(CheckpointError, match="expected a checkpoint of this training"):
         train(films, tmp_path)
 
 
@@ -183,7 +184,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(films, whole, tmp_p
     with pytest.raises(FloatingPointError, match="not finite on films film"):
         train(films, tmp_path, lr=1e30, lr_backbone=1e30, warmup_steps=0, clip_norm=1e30, epochs=5)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert state["step"] >= 1
+    assert state["progress"]["step"] >= 1
 
 
 def test_pretrained_weights_are_built_in_and_remembered(films, tmp_path):
@@ -198,7 +199,7 @@ def test_pretrained_weights_are_built_in_and_remembered(films, tmp_path):
     assert config.is_pretrained
     frozen = "stage0.0.layers.0.weight"
     assert torch.equal(model.backbone.body.get_parameter(frozen), body.get_parameter(frozen))
-    with pytest.raises(CheckpointError, match=r"is_pretrained: True then, False now"):
+    with pytest.raises(ConfigError, match=r"is_pretrained: True before, False now"):
         train(films, tmp_path / "run", epochs=1)
 
 
@@ -240,3 +241,71 @@ def test_fine_tuning_refuses_another_network_by_name(films, whole, tmp_path):
     with pytest.raises(ConfigError, match="another fpn_width; leave out"):
         train(films, tmp_path / "other", initial=whole, config=tiny_config(fpn_width=32))
     assert not (tmp_path / "other").exists()
+
+
+class TinyFinder(torch.nn.Module):
+    """RetinaNet's interface: one box a film, its corners a linear map of the film's mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = torch.nn.Linear(1, 4)
+
+    def forward(self, images, targets=None):
+        means = torch.stack([image.mean()[None] for image in images])
+        corners = self.backbone(means)
+        if self.training:
+            wanted = torch.stack([target["boxes"][0] for target in targets])
+            return {"corners": (corners - wanted / 64).square().mean()}
+        boxes = torch.cat([corners[:, :2], corners[:, :2] + corners[:, 2:].abs()], dim=1) * 64
+        return [
+            {"boxes": box[None], "scores": torch.ones(1), "labels": torch.zeros(1, dtype=int)}
+            for box in boxes.detach()
+        ]
+
+
+def train_finder(films, out, **settings):
+    torch.manual_seed(0)
+    return train_detector(
+        TinyFinder(),
+        BoxedFilms.of(films),
+        out,
+        image_size=64,
+        training=tiny_training(**settings),
+        device=CPU,
+        description={"network": "tiny finder"},
+    )
+
+
+def test_a_network_of_ones_own_is_trained_stored_and_resumed(films, tmp_path, monkeypatch):
+    found = train_finder(films, tmp_path / "whole")
+    assert found.folder == tmp_path / "whole"
+    described = json.loads((tmp_path / "whole" / "detector.json").read_text())
+    assert described["network"] == "tiny finder"
+    with monkeypatch.context() as patch:
+        StopAt(patch, "training_step", 3)
+        with pytest.raises(Interrupted):
+            train_finder(films, tmp_path / "cut")
+    train_finder(films, tmp_path / "cut")
+    assert result(tmp_path / "cut") == result(tmp_path / "whole")
+    with pytest.raises(ConfigError, match=r"training\.lr"):
+        train_finder(films, tmp_path / "cut", lr=0.5)
+
+
+def test_a_checkpoint_from_before_the_common_form_goes_on(films, whole, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        StopAt(patch, "training_step", 3)
+        with pytest.raises(Interrupted):
+            train(films, tmp_path)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    progress = state.pop("progress")
+    assert progress["epoch"] == 1
+    best_epoch = progress["best_epoch"] - 1  # it counted from 0
+    state |= {
+        "step": 3,
+        "epochs_done": 1,
+        "best_epoch": best_epoch,
+        "best": progress["best_scores"],
+    }
+    torch.save(state, tmp_path / "checkpoint.pt")
+    train(films, tmp_path)
+    assert result(tmp_path) == result(whole)

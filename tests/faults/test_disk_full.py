@@ -15,10 +15,9 @@ from data_manifests.support.atomic import write_bytes, write_json
 from data_manifests.support.csv_file import write_csv
 from detector.proposals import FilmRois, ProposalOptions, Rois
 from detector.roi_store import RoiStore, StoreHeader, create_store
+from detector.run.run_state import write_network
 from detector.run.training_run import TrainingRun
-from detector.train import _write_weights
-from detector.validate import ValidationScores
-from tests.detector.films import make_detector, tiny_config
+from tests.detector.films import make_detector
 
 pytestmark = pytest.mark.faults
 
@@ -39,9 +38,7 @@ WRITERS = {
     "json": lambda path: write_json(path, ["x" * 100_000]),
     "csv": lambda path: write_csv(path, pd.DataFrame({"a": np.arange(50_000)})),
     "checkpoint": lambda path: TrainingRun(path.parent).save_checkpoint({"w": torch.rand(50_000)}),
-    "weights": lambda path: _write_weights(
-        make_detector(), tiny_config(), ValidationScores(0.5, 0.5, 0.5), path.parent
-    ),
+    "weights": lambda path: write_network(make_detector(), path.parent / "detector", {}),
 }
 NAMES = {"checkpoint": "checkpoint.pt", "weights": "detector.safetensors"}
 

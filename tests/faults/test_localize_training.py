@@ -14,7 +14,6 @@ import torch
 from safetensors.torch import load_file
 
 from data_manifests.support.errors import CheckpointError, DataError
-from localize.training.train_localizer import WEIGHTS
 from tests.localize.models import (
     Planted,
     finish,
@@ -32,7 +31,7 @@ from tests.localize.models import (
 
 pytestmark = pytest.mark.faults
 CONFIG = {"dropout": 0.3}  # a resumed run must draw the same
-RESULTS = (WEIGHTS, "localizer.json", "metrics.jsonl")
+RESULTS = ("localizer.safetensors", "localizer.json", "metrics.jsonl")
 STEPS = 12  # 4 epochs of 3 steps
 LOGS = STEPS + 5  # and 5 validations
 
@@ -143,7 +142,7 @@ def test_two_processes_train_what_one_does(planted, tmp_path, batch_size):
     ]
     assert [finish(process) for process in processes] == [0, 0]
     train_with_sgd(planted, tmp_path / "one", training)
-    one, two = (load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))
+    one, two = (load_file(tmp_path / name / RESULTS[0]) for name in ("one", "two"))
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, atol=1e-5, rtol=0)
     lines = [

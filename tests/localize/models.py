@@ -34,8 +34,10 @@ from localize.bundle.write_bundle import write_bundle
 from localize.network.config import LocalizerConfig, LocalizeTrainConfig
 from localize.network.localizer import Localizer, build_localizer
 from localize.severity.model import FEATURES, SeverityModel
+from localize.training.objective import build_objective
 from localize.training.pairs import Pairs, make_pairs
 from localize.training.train_localizer import LocalizerTraining, train_localizer
+from localize.training.training_data import TrainingData
 
 CPU = torch.device("cpu")
 KEYWORDS = ("left", "right", "upper", "lower", "focal", "diffuse")
@@ -180,9 +182,9 @@ def tiny_localizer(**changes) -> LocalizerConfig:
     return LocalizerConfig(**settings)
 
 
-def fill_film_answer(model: Localizer) -> None:
-    """A second opinion of random weights on every other keyword; draws from torch's generator."""
-    answer = model.film_answer
+def fill_film_head(model: Localizer) -> None:
+    """Random regressions for every other keyword; draws from torch's generator."""
+    answer = model.film_head
     for tensor in (answer.weight, answer.bias, answer.mean):
         tensor.normal_()
     answer.std.fill_(2.0)
@@ -216,17 +218,32 @@ def train_planted(
 ) -> LocalizerTraining:
     """`train_localizer` on the planted splits; `change_val` replaces fields of the val pairs."""
     with RoiStore(planted.store) as store:
-        return train_localizer(
+        data = TrainingData(
             store,
             planted.pairs("train", store),
-            store,
             dataclasses.replace(planted.pairs("val", store), **change_val),
             words or planted.words,
-            out,
-            config=config or tiny_localizer(),
-            training=training or tiny_training(),
-            device=CPU,
         )
+        return train_data(data, out, config=config, training=training)
+
+
+def train_data(
+    data: TrainingData,
+    out: Path,
+    *,
+    config: LocalizerConfig | None = None,
+    training: LocalizeTrainConfig | None = None,
+) -> LocalizerTraining:
+    """Build and train as `train_on_folders`."""
+    config, training = config or tiny_localizer(), training or tiny_training()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        model = build_localizer(config, **data.sizes)
+    objective = build_objective(config, training, data.words, data.train, CPU)
+    described = config.model_dump(mode="json")
+    return train_localizer(
+        model, objective, data, out, training=training, device=CPU, description=described
+    )
 
 
 # Processes of their own, for kills and for process groups. They are forked from a clean server that
@@ -342,7 +359,7 @@ def write_tiny_runs(folder: Path, *, seed: int = 0) -> None:
         }
         localizer = build_localizer(localizer_config, **sizes)
         localizer.is_place[:2] = True
-        fill_film_answer(localizer)
+        fill_film_head(localizer)
     tensors = detector.state_dict()
     for name in ("detector", "localizer"):
         (folder / name).mkdir(parents=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +16,7 @@ from data_manifests.tables.manifest import Manifest
 from localize.formats.hub.annotations import DEFAULT_LABEL, Annotations, FilmAnnotation
 from localize.formats.hub.film_names import film_names
 from localize.prediction.film_prediction import FilmPrediction
+from localize.prediction.film_tables import films_of_prediction
 from localize.prediction.tables import Prediction
 
 
@@ -32,6 +32,19 @@ class Selection:
     max_boxes: int | None = None
     label_map: Mapping[str, str] = field(default_factory=dict)
 
+    def chosen(self, film: FilmPrediction) -> FilmPrediction:
+        """The film with the selected boxes."""
+        is_chosen = np.ones(len(film), dtype=np.bool_)
+        if self.min_score is not None:
+            is_chosen &= film.scores >= self.min_score
+        if self.max_boxes is not None:
+            is_chosen[self.max_boxes :] = False  # scores fall
+        return film if is_chosen.all() else film.select(is_chosen)
+
+    def label(self, label: str) -> str:
+        """The exported label."""
+        return self.label_map.get(label or DEFAULT_LABEL, label or DEFAULT_LABEL)
+
 
 def annotations_from_prediction(
     prediction: Prediction, selection: Selection | None = None, *, image_root: str = ""
@@ -45,67 +58,47 @@ def annotations_from_prediction(
             absolute path are named by their file name alone.
 
     Raises:
-        DataError: a film without a size, a box outside its film, a number outside its range, or two
-            films of one name.
+        DataError: two films of one name; when the films are read, a film without a size, a box
+            outside its film, or a number outside its range.
     """
-    images = prediction.images[prediction.images["status"] == "ok"].reset_index(drop=True)
+    selection = selection or Selection()
+    images = prediction.images[prediction.images["status"] == "ok"]
+    names = film_names(images["path"], images["image_id"], image_root)
     boxes = prediction.boxes[prediction.boxes["image_id"].isin(set(images["image_id"]))]
     model = prediction.info.get("model", prediction.info.get("bundle_id", "pneumoloc"))
-    selection = selection or Selection()
-    sizes = _sizes(images)
-    names = film_names(images["path"], images["image_id"], image_root)
-    boxes, bounds = _by_film(images, boxes, sizes, selection)
-    corners = boxes[list(CORNERS)].to_numpy(np.float64)
-    numbers = boxes[["score", "alpha", "detector_score"]].to_numpy(np.float64)
-    own_labels = [str(label) or DEFAULT_LABEL for label in boxes["label"]]
-    labels = [selection.label_map.get(label, label) for label in own_labels]
-    words = [_words(text) for text in boxes["attributes"]]
-    film_numbers = images[["p_pneumonia", "severity"]].to_numpy(np.float64)
-    keywords = prediction.keywords()
-    table = prediction.attributes.set_index("image_id").reindex(images["image_id"])
-    probabilities = table.to_numpy(np.float64)
-    image_ids, paths = list(images["image_id"]), list(images["path"])
 
     def films() -> Iterator[FilmAnnotation]:
-        for row, image_id in enumerate(image_ids):
-            part = slice(bounds[row], bounds[row + 1])
-            placed = Boxes(corners[part], int(sizes[row, 0]), int(sizes[row, 1]))
-            p_pneumonia, severity = map(_number, film_numbers[row])
-            try:
-                answer = FilmPrediction(
-                    image_id=str(image_id),
-                    path=str(paths[row]),
-                    boxes=placed,
-                    scores=numbers[part, 0],
-                    alphas=numbers[part, 1],
-                    detector_scores=numbers[part, 2],
-                    labels=tuple(own_labels[part]),
-                    box_attributes=tuple(words[part]),
-                    attributes=_known(keywords, probabilities[row]),
-                    p_pneumonia=p_pneumonia,
-                    severity=severity,
-                )
-            except ValueError as error:
-                raise DataError(f"boxes.csv, images.csv: {error}") from error
-            yield FilmAnnotation(
-                name=names[row],
-                boxes=placed,
-                labels=tuple(labels[part]),
-                scores=answer.scores,
-                keywords=answer.box_attributes,
-                image_id=answer.image_id,
-                path=answer.path,
-                p_pneumonia=p_pneumonia,
-                severity=severity,
-                prediction=answer,
-            )
+        predicted = (
+            film for film in films_of_prediction(prediction) if isinstance(film, FilmPrediction)
+        )
+        for film, name in zip(predicted, names, strict=True):
+            yield annotation_of_prediction(selection.chosen(film), name, selection.label_map)
 
     return Annotations(
-        _classes(labels, selection),
-        keywords,
+        _classes([selection.label(str(label)) for label in boxes["label"].unique()], selection),
+        prediction.keywords(),
         model if isinstance(model, str) else "pneumoloc",
         films,
         len(images),
+    )
+
+
+def annotation_of_prediction(
+    film: FilmPrediction, name: str, label_map: Mapping[str, str] | None = None
+) -> FilmAnnotation:
+    """A predicted film under the name by which tools know it."""
+    labels = tuple(label or DEFAULT_LABEL for label in film.labels)
+    return FilmAnnotation(
+        name=name,
+        boxes=film.boxes,
+        labels=tuple((label_map or {}).get(label, label) for label in labels),
+        scores=film.scores,
+        keywords=film.box_attributes,
+        image_id=film.image_id,
+        path=film.path,
+        p_pneumonia=film.p_pneumonia,
+        severity=film.severity,
+        prediction=film,
     )
 
 
@@ -121,18 +114,20 @@ def annotations_from_manifest(
     images = manifest.images.reset_index(drop=True)
     sizes = _sizes(images.astype({"width": "float64", "height": "float64"}))
     names = film_names(images["path"], images["image_id"])
-    boxes, bounds = _by_film(images, manifest.boxes.assign(score=np.nan), sizes, selection)
+    boxes, bounds = _by_film(images, manifest.boxes, sizes)
     corners = boxes[list(CORNERS)].to_numpy(np.float64)
-    labels = [str(label) or DEFAULT_LABEL for label in boxes["label"]]
-    labels = [selection.label_map.get(label, label) for label in labels]
+    labels = [selection.label(str(label)) for label in boxes["label"]]
     annotators = [str(name) for name in boxes["annotator"]]
     image_ids = list(images["image_id"])
     paths = [str(path) for path in manifest.film_paths()]
 
     def films() -> Iterator[FilmAnnotation]:
         for row, image_id in enumerate(image_ids):
-            part = slice(bounds[row], bounds[row + 1])
-            count = bounds[row + 1] - bounds[row]
+            end = bounds[row + 1]
+            if selection.max_boxes is not None:
+                end = min(end, bounds[row] + selection.max_boxes)
+            part = slice(bounds[row], end)
+            count = end - bounds[row]
             yield FilmAnnotation(
                 name=names[row],
                 boxes=Boxes(corners[part], int(sizes[row, 0]), int(sizes[row, 1])),
@@ -148,18 +143,13 @@ def annotations_from_manifest(
 
 
 def _by_film(
-    images: pd.DataFrame, boxes: pd.DataFrame, sizes: Floats, selection: Selection
+    images: pd.DataFrame, boxes: pd.DataFrame, sizes: Floats
 ) -> tuple[pd.DataFrame, list[int]]:
-    """The selected boxes by film and falling score, and where each film's rows begin."""
+    """The boxes by film, and where each film's rows begin."""
     index = pd.Series(np.arange(len(images)), index=images["image_id"])
-    boxes = boxes.assign(_film=index[boxes["image_id"]].to_numpy(np.int64))
-    if selection.min_score is not None:
-        boxes = boxes[~(boxes["score"] < selection.min_score)]
-    falling = -boxes["score"].fillna(np.inf).to_numpy(np.float64)
-    boxes = boxes.iloc[np.lexsort((falling, boxes["_film"].to_numpy()))]
-    if selection.max_boxes is not None:
-        boxes = boxes.groupby("_film", sort=False).head(selection.max_boxes)
-    film = boxes["_film"].to_numpy(np.int64)
+    film = index[boxes["image_id"]].to_numpy(np.int64)
+    order = np.argsort(film, kind="stable")
+    boxes, film = boxes.iloc[order], film[order]
     corners = boxes[list(CORNERS)].to_numpy(np.float64)
     bad = np.flatnonzero(~valid_boxes(corners, sizes[film, 0], sizes[film, 1])).tolist()
     lines = boxes.index.to_numpy(np.int64) + 2
@@ -200,16 +190,3 @@ def _sizes(images: pd.DataFrame) -> Floats:
 
 def _classes(labels: list[str], selection: Selection) -> tuple[str, ...]:
     return tuple(sorted(set(labels))) or (selection.label_map.get(DEFAULT_LABEL, DEFAULT_LABEL),)
-
-
-def _words(text: object) -> tuple[str, ...]:
-    return tuple(word.strip() for word in str(text).split(";") if word.strip())
-
-
-def _known(keywords: tuple[str, ...], probabilities: Floats) -> dict[str, float]:
-    pairs = zip(keywords, probabilities.tolist(), strict=True)
-    return {name: value for name, value in pairs if math.isfinite(value)}
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -1,5 +1,5 @@
-// Boxes over a film that can be drawn, moved, changed in size and deleted. All numbers are pixels of
-// the film: the SVG's view box is the film.
+// Boxes over a film that can be drawn, moved, changed in size, labelled, confirmed and deleted. All
+// numbers are pixels of the film: the SVG's view box is the film.
 const SVG = "http://www.w3.org/2000/svg";
 const LEAST_SHARE = 0.01; // a box is at least this share of the film's longer side
 const STEP_SHARE = 0.005;
@@ -20,10 +20,18 @@ function shape(name, attributes) {
   return element;
 }
 
+// The text at a box: its label where there are several, its score, and a tick of a person's.
+function markOf(box, hasLabels) {
+  const tick = box.score === null || box.is_confirmed || box.annotator ? "✓" : "";
+  return [hasLabels ? box.label : "", box.score === null ? "" : box.score.toFixed(2), tick].filter(Boolean).join(" ");
+}
+
 export class BoxEditor {
-  // `onChange(isEdit)` is called after every edit and every change of the chosen box.
+  // `onChange(isEdit)` is called after every edit and every change of the chosen box. A box is
+  // { xyxy, label, score, annotator, is_confirmed }; `score` is null for a person's box.
   constructor(width, height, boxes, label, onChange) {
-    Object.assign(this, { width, height, boxes, label, onChange, chosen: -1, least: 0, past: [] });
+    Object.assign(this, { width, height, boxes, label, onChange, chosen: -1, least: 0, past: [], future: [] });
+    this.pans = false; // whether dragging moves the film instead
     this.svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, "aria-label": "Boxes" });
     this.layer = shape("g", { class: "layer" });
     this.svg.append(this.layer);
@@ -35,18 +43,51 @@ export class BoxEditor {
   }
 
   // Proposed boxes below the least score are neither shown nor saved.
-  kept() {
-    return this.boxes.filter((box) => box.score === null || box.score >= this.least);
+  isShown(box) {
+    return box.score === null || box.is_confirmed || box.annotator !== "" || box.score >= this.least;
+  }
+  shown() {
+    return this.boxes.filter((box) => this.isShown(box));
   }
   remember() {
     this.past.push(JSON.stringify(this.boxes));
+    this.future = [];
   }
-  undo() {
-    if (!this.past.length) return;
-    this.boxes = JSON.parse(this.past.pop());
+  step(from, to) {
+    if (!from.length) return;
+    to.push(JSON.stringify(this.boxes));
+    this.boxes = JSON.parse(from.pop());
     this.chosen = -1;
     this.draw();
     this.onChange(true);
+  }
+  undo() { this.step(this.past, this.future); }
+  redo() { this.step(this.future, this.past); }
+  // The label of the chosen box, and of boxes drawn from now on.
+  setLabel(label) {
+    this.label = label;
+    const box = this.boxes[this.chosen];
+    if (!box || box.label === label) return;
+    this.remember();
+    Object.assign(box, { label, score: null, annotator: "", is_confirmed: false });
+    this.draw();
+    this.onChange(true);
+  }
+  // Marks the chosen box as right, or takes the mark back.
+  confirm() {
+    const box = this.boxes[this.chosen];
+    if (!box || box.score === null) return;
+    this.remember();
+    box.is_confirmed = !box.is_confirmed;
+    this.draw();
+    this.onChange(true);
+  }
+  // Chooses the next shown box, or the one before.
+  chooseNext(by) {
+    const shown = this.boxes.map((box, index) => index).filter((index) => this.isShown(this.boxes[index]));
+    if (!shown.length) return;
+    const place = shown.indexOf(this.chosen);
+    this.choose(shown[place < 0 ? (by > 0 ? 0 : shown.length - 1) : (place + by + shown.length) % shown.length]);
   }
   choose(index) {
     this.chosen = index;
@@ -68,7 +109,7 @@ export class BoxEditor {
   addInMiddle() {
     this.remember();
     const [w, h] = [this.width, this.height];
-    this.boxes.push({ xyxy: [w * 0.4, h * 0.4, w * 0.6, h * 0.6], label: this.label, score: null });
+    this.boxes.push(this.newBox([w * 0.4, h * 0.4, w * 0.6, h * 0.6]));
     this.chosen = this.boxes.length - 1;
     this.draw();
     this.onChange(true);
@@ -85,6 +126,10 @@ export class BoxEditor {
       : this.inside([x1 + dx * step, y1 + dy * step, x2 + dx * step, y2 + dy * step]));
     this.draw();
     this.onChange(true);
+  }
+
+  newBox(xyxy) {
+    return { xyxy, label: this.label, score: null, annotator: "", is_confirmed: false };
   }
 
   // --- geometry ---------------------------------------------------------------------------------
@@ -110,12 +155,12 @@ export class BoxEditor {
     const [left, right] = span(x1, x2, this.width);
     const [top, bottom] = span(y1, y2, this.height);
     box.xyxy = [left, top, right, bottom].map((value) => Math.round(value * 100) / 100);
-    box.score = null;
+    Object.assign(box, { score: null, annotator: "", is_confirmed: false });
   }
 
   // --- pointer ----------------------------------------------------------------------------------
   press(event) {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || this.pans || event.shiftKey) return;
     event.preventDefault();
     const start = this.point(event);
     const { handle, index } = event.target.dataset;
@@ -142,7 +187,7 @@ export class BoxEditor {
       this.remember();
       action.began = true;
       if (action.kind === "draw") {
-        this.boxes.push({ xyxy: [], label: this.label, score: null });
+        this.boxes.push(this.newBox([]));
         this.chosen = this.boxes.length - 1;
       }
     }
@@ -167,20 +212,26 @@ export class BoxEditor {
     if (began) this.onChange(true);
   }
 
+  hasLabels() {
+    return new Set(this.boxes.map((box) => box.label)).size > 1;
+  }
+
   // --- drawing ----------------------------------------------------------------------------------
   draw() {
-    const size = Math.max(this.width, this.height) / 45;
+    const scale = this.svg.getScreenCTM()?.a || 1;
+    // Text and handles have the same size on the screen, however large the film is shown.
+    const size = scale > 0 && this.svg.isConnected ? 13 / scale : Math.max(this.width, this.height) / 45;
     const hadFocus = this.layer.contains(document.activeElement);
     this.layer.replaceChildren();
     this.boxes.forEach((box, index) => {
-      if (box.score !== null && box.score < this.least) return;
+      if (!this.isShown(box)) return;
       const [x1, y1, x2, y2] = box.xyxy;
       const colour = scoreColour(box.score);
       const chosen = index === this.chosen;
-      const said = box.score === null ? "corrected" : `score ${box.score.toFixed(2)}`;
+      const state = `${box.score === null ? "drawn" : `score ${box.score.toFixed(2)}`}${box.is_confirmed ? ", confirmed" : ""}`;
       const rect = shape("rect", {
         class: chosen ? "box chosen" : "box", "data-index": index, tabindex: 0, role: "button",
-        "aria-label": `Box ${index + 1}, ${box.label}, ${said}`, x: x1, y: y1, width: x2 - x1,
+        "aria-label": `Box ${index + 1}, ${box.label}, ${state}`, x: x1, y: y1, width: x2 - x1,
         height: y2 - y1, stroke: colour, "stroke-width": chosen ? 3 : 2,
       });
       rect.addEventListener("focus", () => { if (this.chosen !== index) this.choose(index); });
@@ -189,14 +240,13 @@ export class BoxEditor {
         "stroke-width": size / 5, fill: colour,
       });
       mark.style.fontSize = `${size}px`;
-      mark.textContent = box.score === null ? "✓" : box.score.toFixed(2);
+      mark.textContent = markOf(box, this.hasLabels());
       this.layer.append(rect, mark);
       if (chosen && hadFocus) rect.focus();
     });
     const box = this.boxes[this.chosen];
     if (!box) return;
     const [x1, y1, x2, y2] = box.xyxy;
-    const scale = this.svg.getScreenCTM()?.a || 1;
     const side = 9 / scale;
     HANDLES.forEach(([px, py], k) => {
       const handle = shape("rect", {

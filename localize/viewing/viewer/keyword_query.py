@@ -1,4 +1,4 @@
-"""`read_query`: the keywords that a typed phrase says, by the lexicon's spellings."""
+"""`read_query`: the keywords in a typed phrase, by the spellings of the lexicon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_LETTERS = 500  # a phrase, not a report
 
 @dataclass(frozen=True)
 class KeywordQuery:
-    """`keywords` in the order said, each once; `ignored` words that say none."""
+    """The `keywords` of a phrase in its order, each once, and the `ignored` words."""
 
     keywords: tuple[str, ...]
     ignored: tuple[str, ...]
@@ -21,7 +21,7 @@ class KeywordQuery:
 def read_query(text: str, lexicon: Lexicon) -> KeywordQuery:
     """The keywords of a phrase such as "LLL opacity" (left, lower); the longest spelling wins.
 
-    Negation is not understood: this is a question to the regions, not a report.
+    Negation is not understood: a phrase is a search, not a report.
     """
     spellings: dict[tuple[str, ...], tuple[str, ...]] = {}
     known = set(lexicon.keyword_names)

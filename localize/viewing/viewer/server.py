@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from http import HTTPStatus
@@ -21,10 +21,11 @@ from data_manifests.support.errors import LocalizeError
 from localize.prediction.drawing import film_jpeg
 from localize.viewing.viewer.access_check import ADDRESS, AccessCheck
 from localize.viewing.viewer.corrections import Corrections, PageBox
-from localize.viewing.viewer.film_answers import FilmAnswers
+from localize.viewing.viewer.region_query import FoundRegions, find_regions
 from localize.viewing.viewer.viewer_films import ViewerFilms
 
 if TYPE_CHECKING:  # torch takes seconds to import, and corrections need none
+    from localize.inference.film_regions import FilmRegions
     from localize.viewing.viewer.film_model import FilmModel
 
 LOGGER = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ PAGE_FILES = {
     "/viewer.css": ("viewer.css", "text/css"),
     "/viewer.js": ("viewer.js", "text/javascript"),
     "/box_editor.js": ("box_editor.js", "text/javascript"),
-    "/attention.js": ("attention.js", "text/javascript"),
+    "/film_view.js": ("film_view.js", "text/javascript"),
+    "/region_map.js": ("region_map.js", "text/javascript"),
 }
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
@@ -73,7 +75,7 @@ class ViewerServer(ThreadingHTTPServer):
         # A number always means the same film, so pictures and answers can be cached.
         self.picture = lru_cache(REMEMBERED_FILMS)(self._picture)
         self.full_picture = lru_cache(REMEMBERED_FULL)(self._full_picture)
-        self.answers = lru_cache(REMEMBERED_FILMS)(self._answers)
+        self._regions = lru_cache(REMEMBERED_FILMS)(self._film_regions)
 
     def server_close(self) -> None:
         """Stop listening and remove the dropped films."""
@@ -94,11 +96,19 @@ class ViewerServer(ThreadingHTTPServer):
             raise IndexError("expected the film's file, got none; give --films")
         return read_film(file).pixels
 
-    def _answers(self, number: int) -> FilmAnswers:
+    def found_regions(self, number: int, words: Sequence[str]) -> FoundRegions:
+        """How the regions of a film fit some keywords.
+
+        Raises:
+            IndexError: no such film, or no model, or no file of the film.
+        """
+        return find_regions(self._regions(number), self.keywords, words)
+
+    def _film_regions(self, number: int) -> FilmRegions:
         file = self.films[number].file
         if self.model is None or file is None:
             raise IndexError("expected a model and the film's file; give --model and --films")
-        return self.model.answers(file)
+        return self.model.regions(file)
 
 
 class _BadRequest(Exception):
@@ -196,13 +206,14 @@ class _Handler(BaseHTTPRequestHandler):
         picture = server.full_picture if self._text("full") == "1" else server.picture
         self._send(HTTPStatus.OK, picture(number), "image/jpeg")
 
-    def _answers(self) -> None:
-        self._json(asdict(self.server.answers(self._number())))
+    def _found_regions(self) -> None:
+        words = [word for word in self._text("words").split(",") if word in self.server.keywords]
+        self._json(asdict(self.server.found_regions(self._number(), words)))
 
-    def _phrase(self) -> None:
+    def _read_query(self) -> None:
         if self.server.model is None:
             raise IndexError("expected a model; give --model")
-        self._json(asdict(self.server.model.phrase(self._text("text"))))
+        self._json(asdict(self.server.model.query(self._text("text"))))
 
     def _drop(self) -> None:
         if self.server.model is None:
@@ -215,7 +226,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _save(self) -> None:
         film = self.server.films[self._number()]
         path = self.server.corrections.save(film, _page_boxes(self._body(MAX_JSON_BYTES)))
-        self._json({"path": str(path), "reviewed": len(self.server.corrections)})
+        saved = self.server.corrections.of(film) or []
+        boxes = [asdict(box) for box in saved]
+        reviewed = len(self.server.corrections)
+        self._json({"path": str(path), "reviewed": reviewed, "boxes": boxes})
 
     def _export(self) -> None:
         self._body(MAX_JSON_BYTES)
@@ -225,8 +239,8 @@ class _Handler(BaseHTTPRequestHandler):
         "/api/films": _films,
         "/api/film": _film,
         "/api/picture": _picture,
-        "/api/answers": _answers,
-        "/api/phrase": _phrase,
+        "/api/regions": _found_regions,
+        "/api/query": _read_query,
     }
     _POST: ClassVar[dict[str, Callable[[_Handler], None]]] = {
         "/api/drop": _drop,

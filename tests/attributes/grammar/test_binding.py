@@ -110,7 +110,7 @@ def test_every_variant_of_every_keyword_gives_its_keyword() -> None:
         if keyword.name
         not in {
             n
-            for f in STRUCTURER.structure_sentence(f"{' '.join(variant)} opacity.")
+            for f in STRUCTURER.structure_sentence(f"{' '.join(variant).upper()} opacity.")
             for n in f.attributes
         }
     ]

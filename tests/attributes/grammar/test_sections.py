@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attributes.grammar.sections import SectionReader
+from attributes.grammar.sections import section_splitter
 from attributes.grammar.sentences import SentenceSplitter
 from attributes.lexicon.load import load_lexicon
 from attributes.structure import Structurer
 
 ENGLISH = load_lexicon("en")
-SECTIONS = SectionReader(ENGLISH)
+SECTIONS = section_splitter(ENGLISH)
 SENTENCES = SentenceSplitter(ENGLISH)
 
 
@@ -44,7 +44,7 @@ def test_history_indication_and_comparison_are_no_findings() -> None:
     ],
 )
 def test_a_named_section_is_read_unless_it_is_no_finding(name: str, is_read: bool) -> None:
-    assert bool(SECTIONS.split("Left opacity.", name)) == is_read
+    assert [part.is_read for part in SECTIONS.split("Left opacity.", name)] == [is_read]
 
 
 def test_offsets_lead_back_to_the_mention() -> None:

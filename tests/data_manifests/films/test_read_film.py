@@ -28,6 +28,27 @@ RAMP8 = ramp() / 255
 RAMP16 = ramp(top=65535) / 65535
 
 
+def grey_as(kind: str, mode: str = "L", **options: object) -> Callable[[Path], Path]:
+    """A writer of the 8-bit ramp in another format."""
+
+    def write(path: Path) -> Path:
+        image = Image.fromarray(ramp().astype(np.uint8)).convert(mode)
+        image.save(path, kind, **options)
+        return path
+
+    return write
+
+
+def grey16_tiff(**options: object) -> Callable[[Path], Path]:
+    """A writer of the 16-bit ramp as TIFF."""
+
+    def write(path: Path) -> Path:
+        Image.fromarray(ramp(top=65535).astype(np.uint16)).save(path, "TIFF", **options)
+        return path
+
+    return write
+
+
 def palette_png(path: Path) -> Path:
     """An inverted palette: index 0 is white."""
     image = Image.fromarray(ramp().astype(np.uint8)).convert("P")
@@ -61,6 +82,23 @@ GOLDEN: dict[str, tuple[str, Callable[[Path], Path], Floats, str]] = {
     ),
     "palette PNG": ("a.png", palette_png, 1 - RAMP8, "colours, not indices"),
     "RGB PNG": ("a.png", lambda path: write_png(path, mode="RGB"), RAMP8, "equal channels"),
+    "8-bit BMP": ("a.bmp", grey_as("BMP"), RAMP8, "levels over 255"),
+    "8-bit TIFF": ("a.tif", grey_as("TIFF"), RAMP8, "levels over 255"),
+    "compressed TIFF": ("a.tiff", grey_as("TIFF", compression="tiff_lzw"), RAMP8, "no loss"),
+    "8-bit TIFF, white is zero": (
+        "a.tif",
+        grey_as("TIFF", tiffinfo={262: 0}),
+        RAMP8,
+        "Pillow inverts when it writes and when it reads",
+    ),
+    "lossless WebP": ("a.webp", grey_as("WEBP", mode="RGB", lossless=True), RAMP8, "same levels"),
+    "16-bit TIFF": ("a.tif", grey16_tiff(), RAMP16, "levels over 65535"),
+    "16-bit TIFF, white is zero": (
+        "a.tif",
+        grey16_tiff(tiffinfo={262: 0}),
+        1 - RAMP16,
+        "TIFF 6.0: inverted",
+    ),
     "LA PNG, opaque": ("a.png", lambda path: write_png(path, mode="LA"), RAMP8, "alpha dropped"),
     "RGBA PNG, opaque": ("a.png", lambda path: write_png(path, mode="RGBA"), RAMP8, "same"),
     "DICOM MONOCHROME2": (
@@ -192,17 +230,37 @@ def test_colour_is_noted(tmp_path: Path) -> None:
     assert "colour" in read_film(tmp_path / "a.png").notes[0]
 
 
+PAGE = Image.new("L", (48, 32))
 REFUSED: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "missing": ("a.png", lambda path: None, "no such file"),
     "zero bytes": ("a.png", lambda path: path.write_bytes(b""), "0 bytes"),
-    "text called png": ("a.png", lambda path: path.write_text("hello"), "PNG, JPEG or DICOM"),
+    "text called png": ("a.png", lambda path: path.write_text("hello"), "another format"),
     "text called dcm": ("a.dcm", lambda path: path.write_text("hello" * 99), "a DICOM file"),
     "GIF": (
         "a.gif",
         lambda path: Image.fromarray(ramp().astype(np.uint8)).save(path),
-        "PNG, JPEG or DICOM",
+        "a GIF image; save it as PNG",
     ),
-    "too small": ("a.png", lambda path: write_png(path, ramp(8, 48)), "16 pixels"),
+    "ZIP": ("a.png", lambda path: path.write_bytes(b"PK\x03\x04" * 9), "a ZIP archive; unpack it"),
+    "PDF": ("a.png", lambda path: path.write_bytes(b"%PDF-1.7\n"), "a PDF document"),
+    "error page": ("a.png", lambda path: path.write_text("\n<!DOCTYPE html>"), "HTML or XML"),
+    "JPEG 2000": (
+        "a.jp2",
+        lambda path: Image.fromarray(ramp().astype(np.uint8)).save(path, "JPEG2000"),
+        "a JPEG 2000 image; save it as PNG",
+    ),
+    "turned TIFF": ("a.tif", grey_as("TIFF", tiffinfo={274: 6}), "a turned TIFF"),
+    "TIFF of two pages": (
+        "a.tif",
+        lambda path: PAGE.save(path, save_all=True, append_images=[PAGE]),
+        "2 pages or frames",
+    ),
+    "floating-point TIFF": (
+        "a.tif",
+        lambda path: Image.fromarray(ramp().astype(np.float32)).save(path),
+        "floating-point pixels",
+    ),
+    "too small": ("a.png", lambda path: write_png(path, ramp(20, 48)), "32 pixels"),
     "transparent": (
         "a.png",
         lambda path: Image.new("LA", (32, 32), (100, 10)).save(path),

@@ -36,7 +36,7 @@ def full_manifest() -> module.Manifest:
 def test_a_manifest_comes_back_as_it_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parquet_rows: int
 ) -> None:
-    monkeypatch.setattr(module, "PARQUET_ROWS", parquet_rows)
+    monkeypatch.setattr("data_manifests.tables.table_file.PARQUET_ROWS", parquet_rows)
     manifest = full_manifest()
     write_manifest(manifest, tmp_path / "m")
     assert (tmp_path / "m/images.parquet").exists() == (parquet_rows == 0)
@@ -55,7 +55,7 @@ def test_writing_again_replaces_the_other_kind_of_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_manifest(small_manifest(), tmp_path)
-    monkeypatch.setattr(module, "PARQUET_ROWS", 0)
+    monkeypatch.setattr("data_manifests.tables.table_file.PARQUET_ROWS", 0)
     write_manifest(small_manifest(), tmp_path)
     assert not (tmp_path / "images.csv").exists()
     assert len(read_manifest(tmp_path).images) == 4

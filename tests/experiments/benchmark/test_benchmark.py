@@ -18,7 +18,7 @@ from detector.config import DetectorConfig
 from detector.propose import Shard
 from experiments.benchmark import run as run_module
 from experiments.benchmark import scan_loops
-from experiments.benchmark.attention import make_step, random_regions
+from experiments.benchmark.attention import make_step
 from experiments.benchmark.evaluation import RandomBoxes, coco_reference, run_coco
 from experiments.benchmark.report import JSON, MARKDOWN, read_rows, write_benchmark
 from experiments.benchmark.rows import BenchmarkRow, alternately, scaled
@@ -117,18 +117,17 @@ def test_works_take_turns_after_one_unmeasured_round():
 @pytest.fixture
 def step():
     """Ingredients of one training step; films, reports, regions and words of all kinds."""
-    model, objective, pairs = make_step(TINY)
-    pairs.targets[1] = 0  # a report without words
-    pairs.targets[2] = 0
-    pairs.targets[2, :2] = 1  # words that are each other's negatives
-    regions, lowest = (random_regions(len(pairs), TINY, seed) for seed in (0, 1))
-    return objective, model, regions, lowest, pairs, np.arange(len(pairs))
+    made = make_step(TINY)
+    for tensor in (made.batch.targets, made.batch.words):
+        tensor[1:3] = 0  # a report without words
+        tensor[2, :2] = 1  # words that are each other's negatives
+    return made.objective, made.model, made.batch
 
 
 def our_step(step):
     """Our loss parts, their weighted mean and its gradients."""
-    objective, model, *rest = step
-    losses = objective.losses(model, *rest)
+    objective, model, batch = step
+    losses = objective.parts(model, batch)
     mean = objective.total(losses).mean()
     return losses, mean, gradients(model, mean.backward)
 

@@ -1,4 +1,4 @@
-"""Presets of the package: readable, with methods that can be built, under the published names."""
+"""Presets of the package: readable, with methods under the documented names."""
 
 from __future__ import annotations
 
@@ -10,105 +10,96 @@ from data_manifests.support.errors import ConfigError
 from experiments.core.presets import (
     AblationPreset,
     CurvesPreset,
-    FilmsPreset,
+    ManifestPreset,
     PhantomPreset,
     read_preset,
 )
-from experiments.methods.method import MethodSpec, build_method
-from experiments.tables.ablation import _chosen, _method
-from experiments.tables.table1 import LEARNED_FROM, method_readings
+from experiments.methods.names import DESCRIPTIONS, PUBLISHED_NAMES, description
+from experiments.methods.proposed import Proposed
+from experiments.tables.ablation import chosen_variations, varied_method
 
-PUBLISHED = {
+PHANTOM = ("phantom", "controlled-phantom", "controlled-finished", "controlled-many-pairs")
+MANIFEST = ("open", "dictation", "paper")
+ALL = [(PhantomPreset, name) for name in PHANTOM] + [(ManifestPreset, name) for name in MANIFEST]
+IN_TABLE_1 = {
     "cam",
     "gradcam",
     "retinanet",
     "proposed_no_classification",
     "proposed_printed",
     "proposed",
+    "report_adapted",
+    "report_adapted_proposed",
+    "size_prior",
     "lung_prior",
     "roi_chance",
     "best_available",
 }
-FURTHER = {
-    "open": {"proposed_frozen", "adapted_by_sides", "adapted_by_itself", "trained_longer"},
-    "paper": {"proposed_frozen"},
-    "phantom": set(),
+# What each name means, whichever preset it stands in.
+KINDS = {
+    "retinanet": ("detector", None),
+    "proposed": ("attention", None),
+    "report_adapted": ("report_adapted", "words"),
+    "report_adapted_proposed": ("report_adapted", "words"),
+    "sides": ("report_adapted", "sides"),
+    "finding": ("report_adapted", "finding"),
+    "own": ("report_adapted", "own"),
+    "more_steps": ("report_adapted", "none"),
+    "oracle_rois": ("report_adapted", "regions"),
+    "truth": ("report_adapted", "truth"),
 }
-WITH_ATTENTION = {
-    "proposed_no_classification",
-    "proposed_printed",
-    "proposed_frozen",
-    "proposed",
-    "adapted_by_sides",
-}
-
-
-@pytest.mark.parametrize(
-    ("model", "name"), [(PhantomPreset, "phantom"), (FilmsPreset, "open"), (FilmsPreset, "paper")]
-)
-def test_table_presets_have_the_published_methods(model, name):
-    methods = [build_method(spec) for spec in read_preset(model, name).methods]
-    names = {method.name for method in methods}
-    assert names == PUBLISHED | FURTHER[name]
-    with_bundle = {method.name for method in methods if method.bundle is not None}
-    assert with_bundle == names & WITH_ATTENTION
 
 
 @pytest.mark.parametrize(
     ("model", "name"),
-    [
-        (PhantomPreset, "phantom"),
-        (FilmsPreset, "open"),
-        (FilmsPreset, "dictation"),
-        (FilmsPreset, "paper"),
-    ],
+    [(PhantomPreset, "phantom"), (ManifestPreset, "open"), (ManifestPreset, "paper")],
 )
-def test_proposed_means_the_same_in_every_preset(model, name):
-    (spec,) = [spec for spec in read_preset(model, name).methods if spec.name == "proposed"]
-    assert (spec.kind, spec.adaptation.source) == ("adapted", "words")
+def test_presets_of_table_1_have_its_methods(model, name):
+    names = {method.name for method in read_preset(model, name).methods}
+    assert names >= IN_TABLE_1
+    assert names - IN_TABLE_1 == ({"sides", "own", "more_steps"} if name == "open" else set())
 
 
-@pytest.mark.parametrize(
-    ("model", "name"),
-    [
-        (PhantomPreset, "phantom"),
-        (PhantomPreset, "controlled-phantom"),
-        (PhantomPreset, "controlled-finished"),
-        (PhantomPreset, "controlled-many-pairs"),
-        (FilmsPreset, "open"),
-        (FilmsPreset, "dictation"),
-        (FilmsPreset, "paper"),
-    ],
-)
-def test_the_table_explains_every_method(model, name):
-    specs = [spec.model_dump(mode="json") for spec in read_preset(model, name).methods]
-    readings = method_readings(specs)
-    assert {spec["name"] for spec in specs} <= set(readings)
-    for spec in specs:
-        if spec["kind"].startswith("adapted"):  # its own source, not a fixed sentence
-            assert LEARNED_FROM[spec["adaptation"]["source"]] in readings[spec["name"]]
+@pytest.mark.parametrize(("model", "name"), ALL)
+def test_a_name_means_the_same_method_in_every_preset(model, name):
+    for method in read_preset(model, name).methods:
+        if method.name in KINDS:
+            source = getattr(method, "source", None)
+            assert (method.kind, source) == KINDS[method.name]
+        is_with_attention = method.name == "report_adapted_proposed"
+        assert (getattr(method, "attention", None) is not None) == (
+            is_with_attention or method.kind == "attention"
+        )
 
 
-def test_the_phantoms_presets_share_one_work_folder():
+@pytest.mark.parametrize(("model", "name"), ALL)
+def test_every_method_is_described_to_the_reader(model, name):
+    assert {method.name for method in read_preset(model, name).methods} <= set(DESCRIPTIONS)
+
+
+def test_a_published_name_is_described_with_todays_name():
+    assert description("retinanet", is_published=True) == description("retinanet")
+    for old, new in PUBLISHED_NAMES.items():
+        assert description(old, is_published=True) == f"{description(new)} (now named `{new}`)"
+    assert description("my method") is None
+
+
+def test_the_phantoms_presets_share_one_output_folder():
     table, controlled = (
         read_preset(PhantomPreset, name) for name in ("phantom", "controlled-phantom")
     )
     curves = read_preset(CurvesPreset, "curves-phantom")
     ablation = read_preset(AblationPreset, "ablation-phantom")
     assert table.size == controlled.size == curves.size == ablation.size
-    specs = {spec.name: spec for spec in table.methods}
-    shared = [spec for spec in (*controlled.methods, *curves.methods) if spec.name in specs]
-    assert {spec.name for spec in shared} == {"retinanet", "proposed"}
-    assert all(spec == specs[spec.name] for spec in shared)  # else one refuses the other's folder
-
-
-def test_the_controls_differ_from_proposed_in_what_they_read():
-    specs = {spec.name: spec for spec in read_preset(PhantomPreset, "controlled-phantom").methods}
-    proposed = specs["proposed"].adaptation
-    controls = [spec for spec in specs.values() if spec.kind.startswith("adapted")]
-    sources = [one.adaptation.source for one in controls]
-    assert sources == ["words", "own", "none", "regions", "truth"]
-    assert all(one.adaptation.training == proposed.training for one in controls)
+    assert table.adaptation == controlled.adaptation == curves.adaptation
+    methods = {method.name: method for method in table.methods}
+    shared = [one for one in (*controlled.methods, *curves.methods) if one.name in methods]
+    assert {one.name for one in shared} == {
+        "retinanet",
+        "report_adapted",
+        "report_adapted_proposed",
+    }
+    assert all(one == methods[one.name] for one in shared)  # else their folder is refused
 
 
 def test_a_finished_detector_differs_from_the_controls_in_its_epochs_alone():
@@ -118,7 +109,7 @@ def test_a_finished_detector_differs_from_the_controls_in_its_epochs_alone():
     assert finished.size == replace(short.size, detector_epochs=finished.size.detector_epochs)
     assert finished.size.detector_epochs > 2 * short.size.detector_epochs
     assert finished.seeds == short.seeds
-    assert all(spec in short.methods for spec in finished.methods)
+    assert all(method in short.methods for method in finished.methods)
 
 
 def test_many_pairs_differ_from_the_finished_detector_in_the_films_of_hospital_b_alone():
@@ -127,49 +118,31 @@ def test_many_pairs_differ_from_the_finished_detector_in_the_films_of_hospital_b
     )
     assert many.size == replace(few.size, films_b=many.size.films_b)
     assert many.size.films_b > 3 * few.size.films_b
-    assert {spec.name for spec in many.methods} <= {spec.name for spec in few.methods}
-    assert all(spec in few.methods for spec in many.methods)
-
-
-def test_the_curves_compare_with_retinanet():
-    preset = read_preset(CurvesPreset, "curves-phantom")
-    assert "retinanet" in {spec.name for spec in preset.methods}
-    assert len(preset.shifts) > 2
-    assert len(preset.pairs) > 2
+    assert many.methods == few.methods
 
 
 def test_every_variation_of_the_ablation_can_be_built_and_has_its_own_name():
     preset = read_preset(AblationPreset, "ablation-phantom")
-    chosen = _chosen(preset, None)
-    assert len({_method(preset.reference, one).name for one in chosen}) == len(chosen)
-    changed = {name.partition("=")[0] for one in chosen for name in one.set}
-    # The issue's list; N, feature and dims are fields of their own.
-    assert changed >= {
-        "localizer.lambda_a",
-        "localizer.softmax_axis",
-        "localizer.alpha",
-        "localizer.rank_by",
-        "training.negatives",
-        "training.target_policy",
-        "training.margin",
-    }
-    assert {one.feature for one in chosen} >= {"fpn_roi_align"}
-    assert any(one.count for one in chosen)
-    assert any(one.dim for one in chosen)
+    chosen = chosen_variations(preset, None)
+    methods = [varied_method(preset.reference, one) for one in chosen]
+    assert len({method.name for method in methods}) == len(chosen)
+    reference = preset.reference.attention.with_seed(0)
+    for variation, method in zip(chosen, methods, strict=True):
+        assert (method.attention.with_seed(0) != reference) == bool(variation.set)
 
 
 def test_only_takes_known_names():
     preset = read_preset(AblationPreset, "ablation-phantom")
-    assert [one.name for one in _chosen(preset, ["N 16"])] == ["N 16"]
+    assert [one.name for one in chosen_variations(preset, ["N 16"])] == ["N 16"]
     with pytest.raises(ConfigError, match="no such thing"):
-        _chosen(preset, ["no such thing"])
+        chosen_variations(preset, ["no such thing"])
 
 
 def test_two_variations_of_one_name_are_refused():
     preset = read_preset(AblationPreset, "ablation-phantom")
     twice = preset.model_copy(update={"variations": preset.variations[:1] * 2})
     with pytest.raises(ConfigError, match="twice"):
-        _chosen(twice, None)
+        chosen_variations(twice, None)
 
 
 def test_overrides_reach_the_preset():
@@ -183,6 +156,6 @@ def test_an_unknown_preset_names_those_there_are():
         read_preset(PhantomPreset, "mars")
 
 
-def test_a_bad_setting_of_a_method_is_refused_before_anything_is_trained():
+def test_a_bad_setting_of_a_method_is_refused_when_it_is_built():
     with pytest.raises(ConfigError, match="marginn"):
-        build_method(MethodSpec(name="x", kind="attention", set=("training.marginn=1",)))
+        Proposed(name="x", attention={"set": ["training.marginn=1"]})

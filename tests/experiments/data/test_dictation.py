@@ -63,17 +63,17 @@ def test_films_without_opacity_deny_it(structurer, text):
 
 def test_the_halves_share_no_patient_and_only_films_with_a_label_have_a_report(real_data, tmp_path):
     found = dictation_input(real_data, tmp_path / "reports.csv", tmp_path, seed=0)
-    boxed, told = found.boxed, found.pairs
+    boxed, dictated = found.boxed, found.pairs
     for test in found.tests:
         refuse_overlap_leaks(boxed, test.films)
-        refuse_overlap_leaks(told, test.films)
-    refuse_overlap_leaks(boxed, told)
-    assert not set(boxed.images["patient_id"]) & set(told.images["patient_id"])
-    sizes = [len(part.split("train").images) for part in (boxed, told)]
+        refuse_overlap_leaks(dictated, test.films)
+    refuse_overlap_leaks(boxed, dictated)
+    assert not set(boxed.images["patient_id"]) & set(dictated.images["patient_id"])
+    sizes = [len(part.split("train").images) for part in (boxed, dictated)]
     assert 0.75 < sizes[1] / sizes[0] < 1  # half, less its own validation films
-    assert told.boxes["image_id"].isin(told.images["image_id"]).all()
-    with_box = told.images["image_id"].isin(set(told.boxes["image_id"]))
-    texts = told.reports.set_index("study_id")["text"]
-    denied = told.images["study_id"].map(texts).isin([NORMAL, NEGATIVE])
+    assert dictated.boxes["image_id"].isin(dictated.images["image_id"]).all()
+    with_box = dictated.images["image_id"].isin(set(dictated.boxes["image_id"]))
+    texts = dictated.reports.set_index("study_id")["text"]
+    denied = dictated.images["study_id"].map(texts).isin([NORMAL, NEGATIVE])
     assert not (with_box & denied).any()
-    assert set(told.images.loc[~with_box, "study_id"].map(texts).dropna()) <= {NORMAL, NEGATIVE}
+    assert set(dictated.images.loc[~with_box, "study_id"].map(texts).dropna()) <= {NORMAL, NEGATIVE}

@@ -12,6 +12,7 @@ from PIL import Image
 
 from data_manifests.support.errors import ConfigError
 from experiments.methods.classifier import ClassifierConfig, build_classifier, square_films
+from experiments.methods.heat import HeatMaps
 from experiments.methods.heat_maps import (
     cam_heats,
     class_activation_maps,
@@ -19,7 +20,6 @@ from experiments.methods.heat_maps import (
     gradcam_heats,
     scaled_heat,
 )
-from experiments.methods.method import MethodSpec, build_method
 from tests.localize.models import film_manifest
 
 CPU = torch.device("cpu")
@@ -73,9 +73,9 @@ def test_without_the_package_gradcam_says_how_to_get_it(classifier, monkeypatch)
     with pytest.raises(ConfigError, match=r"pneumoloc\[cam\]"):
         gradcam_heats(classifier, random_films(1))
     # Before anything is trained.
-    build_method(MethodSpec(name="cam", kind="heat"))
+    HeatMaps(name="cam").check_installed()
     with pytest.raises(ConfigError, match=r"pneumoloc\[cam\]"):
-        build_method(MethodSpec(name="gradcam", kind="heat", heat="gradcam"))
+        HeatMaps(name="gradcam", heat="gradcam").check_installed()
 
 
 def test_scaled_heat_fills_zero_to_one_and_a_flat_map_is_cold():

@@ -12,7 +12,7 @@ from data_manifests.phantom.case import PhantomOptions
 from data_manifests.phantom.generate import SplitShares, build_phantom
 from data_manifests.tables.manifest import read_manifest
 from experiments.data.annotator import AnnotatorHabits
-from experiments.tables.corrections import ARMS, CorrectionsResult, CorrectionsSize, run_corrections
+from experiments.tables.corrections import ARMS, CorrectionsSize, run_corrections
 from experiments.tables.corrections_report import write_corrections
 from tests.localize.models import write_tiny_bundle
 
@@ -29,8 +29,7 @@ def finished(tmp_path_factory):
     write_tiny_bundle(folder / "first")
     shares = SplitShares(val=0.4, test=0.0)
     build_phantom(folder / "first" / "hospital_a", PhantomOptions(size=64), films=24, shares=shares)
-    steps = list(run_corrections([folder / "first"], folder / "out", size=SIZE, habits=HABITS))
-    (result,) = [step for step in steps if isinstance(step, CorrectionsResult)]
+    result = run_corrections([folder / "first"], folder / "out", size=SIZE, habits=HABITS)
     return folder, result
 
 
@@ -83,7 +82,7 @@ def test_a_second_call_trains_nothing_again(finished):
     folder, result = finished
     kept = sorted((folder / "out").rglob("detector.safetensors"))
     times = [path.stat().st_mtime_ns for path in kept]
-    *_, again = run_corrections([folder / "first"], folder / "out", size=SIZE, habits=HABITS)
+    again = run_corrections([folder / "first"], folder / "out", size=SIZE, habits=HABITS)
     assert [path.stat().st_mtime_ns for path in kept] == times
     pd.testing.assert_frame_equal(again.changes[0].table, result.changes[0].table)
     assert replace(again.against_uncorrected) == result.against_uncorrected

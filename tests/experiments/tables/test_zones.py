@@ -9,7 +9,8 @@ from scipy.stats import pearsonr
 
 from data_manifests.laterality import WHOLE_FILM
 from data_manifests.tables.manifest import ManifestInfo, make_manifest
-from experiments.tables.zones import ZONE_COLUMNS, ZONES, zone_extents, zone_rows
+from experiments.data.open_films import BRIXIA_ZONES, ZONE_COLUMNS
+from experiments.tables.zones import zone_extents, zone_rows
 from localize.prediction.tables import BOX_COLUMNS, IMAGE_COLUMNS, Prediction
 
 WIDTH, HEIGHT, FILMS = 200, 100, 30
@@ -71,7 +72,7 @@ def test_correlations_are_those_of_scipy_and_films_without_scores_are_left_out(p
     scores[:4, 7] = np.nan  # one reader has not seen these
     rows = zone_rows(prediction, manifest(scores), seed=0)
     extents = zone_extents(prediction)
-    assert [row.zone for row in rows] == list(ZONES)
+    assert [row.zone for row in rows] == list(BRIXIA_ZONES)
     for k, row in enumerate(rows):
         assert (row.films, row.patients) == (26, 13)
         assert row.pearson.value == pytest.approx(pearsonr(extents[4:, k], scores[4:, k])[0])

@@ -14,9 +14,10 @@ from data_manifests.phantom.case import PhantomOptions
 from data_manifests.phantom.generate import SplitShares, build_phantom
 from data_manifests.support.errors import ConfigError
 from data_manifests.tables.manifest import read_manifest
+from detector.boxed_films import BoxedFilms
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.roi_store import RoiStore
-from detector.train import train_detector
+from detector.train_from_config import train_from_config
 from localize.adaptation.adapt_detector import Adaptation, AdaptationData, adaptation_settings
 from localize.adaptation.controls import label_by_oracle, label_by_score
 from localize.adaptation.pseudo_boxes import read_film_rois, vote_box, with_pseudo_boxes
@@ -41,9 +42,8 @@ def hospitals(tmp_path_factory):
         build_phantom(folder / domain, options, films=films, shares=shares)
     mine_reports(folder / "b", folder / "mined", lexicon=load_lexicon("en"), workers=1)
     a = read_manifest(folder / "a")
-    train_detector(
-        a.split("train"),
-        a.split("val"),
+    train_from_config(
+        BoxedFilms.of(a),
         folder / "detector",
         config=DetectorConfig(backbone="resnet18", fpn_width=16, image_size=64),
         training=TRAINING,

@@ -111,13 +111,13 @@ def test_a_loaded_bundle_is_what_was_written(bundle, runs):
 def test_a_bundle_from_before_film_evidence_does_without(bundle):
     change_json(bundle / "localizer.json", lambda c: c["localizer"].pop("film_evidence"))
     path = bundle / "localizer.safetensors"
-    kept = {k: v for k, v in load_file(path).items() if not k.startswith("film_answer.")}
+    kept = {k: v for k, v in load_file(path).items() if not k.startswith("film_head.")}
     path.unlink()
     save_file(kept, path)
     reseal(bundle)
     loaded = load_bundle(bundle)
     assert loaded.localizer_config.film_evidence is False
-    assert loaded.localizer.film_answer is None
+    assert loaded.localizer.film_head is None
     assert loaded.localizer.state_dict().keys() == kept.keys()
 
 

@@ -230,7 +230,7 @@ def test_report_boxes_writes_a_manifest_of_training_and_validation_films(run, pl
 def test_localize_train_trains_once_and_then_only_resumes(run, planted, tmp_path):
     ran = run(*train_arguments(planted, tmp_path))
     assert ran.code == 0
-    assert ran.out.startswith("kept epoch")
+    assert ran.out.startswith("best epoch")
     assert "10 training films, 4 validation films" in ran.out
     assert (tmp_path / "localizer.safetensors").is_file()
     again = run(*train_arguments(planted, tmp_path))
@@ -239,7 +239,7 @@ def test_localize_train_trains_once_and_then_only_resumes(run, planted, tmp_path
     assert run(*train_arguments(planted, tmp_path, "--resume")).code == 0
     other = run(*train_arguments(planted, tmp_path, "--resume", "--set", "training.lr=1"))
     assert other.code == 2
-    assert "training.lr: 0.01 then, 1.0 now" in other.err
+    assert "training.lr: 0.01 before, 1.0 now" in other.err
 
 
 def test_localize_train_refuses_a_patient_in_two_splits(run, planted, tmp_path):

@@ -44,7 +44,7 @@ def test_extensions_in_capitals_are_films_too(tmp_path):
 def test_films_that_would_share_an_id_are_refused(tmp_path, names):
     write_films(tmp_path, [(20, 20)])[0].rename(tmp_path / "a.png")
     (tmp_path / "a.jpg").write_bytes((tmp_path / "a.png").read_bytes())
-    with pytest.raises(DataError, match="got two with the id 'a'"):
+    with pytest.raises(DataError, match="both with the id 'a'"):
         films_to_predict([tmp_path / name for name in names], "")
 
 

@@ -13,7 +13,7 @@ from detector.proposals import Rois
 from localize.inference.film_regions import pad_regions, rank_films
 from localize.network.film_evidence import film_evidence
 from localize.network.localizer import build_localizer
-from tests.localize.models import CPU, fill_film_answer, tiny_localizer
+from tests.localize.models import CPU, fill_film_head, tiny_localizer
 from tests.localize.network.test_ranking import slow_ranking
 
 SIZES = [(96, 64), (48, 96), (96, 96)]  # width, height of the model's frame
@@ -40,7 +40,7 @@ def make_localizer(**changes):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build_localizer(config, feature_width=5, word_width=8, keywords=4)
-        fill_film_answer(model)
+        fill_film_head(model)
     for name, parameter in model.roi_weights.named_parameters():
         if name.endswith("weight"):
             parameter.data *= 5  # alphas that differ
@@ -113,7 +113,7 @@ def test_ranked_films_equal_the_slow_loop(ranking, rank_by, pooling):
                 probabilities = model.attribute_head(pooled).sigmoid()
         else:
             probabilities = sum((alpha[k] * answers[k] for k in range(count)), zero[:4])
-        answer = model.film_answer
+        answer = model.film_head
         numbers = film_evidence(*(x[[film]] for x in evidence_of(regions)))[0].double()
         own = answer.bias + (numbers - answer.mean) / 2 @ answer.weight.double().T
         attended = probabilities.double().logit(1e-6)

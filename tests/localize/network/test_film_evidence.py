@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.ops import nms
 
-from localize.network.film_evidence import COUNT, LEAST_LOGIT, MAX_IOU, TOLD, WIDTH, film_evidence
+from localize.network.film_evidence import (
+    COUNT,
+    LEAST_LOGIT,
+    MAX_IOU,
+    TOP_SCORES,
+    WIDTH,
+    film_evidence,
+)
 
 FILMS, REGIONS = 3, 12
 FIELDS = [
@@ -33,8 +40,8 @@ def random_regions(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 def slow_evidence(boxes: torch.Tensor, logits: torch.Tensor) -> list[float]:
     """One film, boxes (R, 4) and logits (R,)."""
     kept = nms(boxes, logits, MAX_IOU)[:COUNT].tolist()
-    told = [max(float(logits[k]), LEAST_LOGIT) for k in kept[:TOLD]]
-    told += [LEAST_LOGIT] * (TOLD - len(told))
+    told = [max(float(logits[k]), LEAST_LOGIT) for k in kept[:TOP_SCORES]]
+    told += [LEAST_LOGIT] * (TOP_SCORES - len(told))
     summed = math.log(sum(math.exp(float(logit)) for logit in logits))
     extents = []
     for left, top, right, bottom in FIELDS:
@@ -63,16 +70,16 @@ def test_a_film_without_regions_and_boxes_without_area_say_nothing():
     mask[0] = False
     boxes[1, :, 2:] = boxes[1, :, :2]
     found = film_evidence(boxes, logits, mask)
-    assert found[0].tolist() == [LEAST_LOGIT] * (TOLD + 1) + [0.0] * len(FIELDS)
-    assert not found[1, TOLD + 1 :].any()
+    assert found[0].tolist() == [LEAST_LOGIT] * (TOP_SCORES + 1) + [0.0] * len(FIELDS)
+    assert not found[1, TOP_SCORES + 1 :].any()
     # Neither overlaps the other: both are told.
     best, other = sorted(logits[1, :2].clamp(min=LEAST_LOGIT).tolist(), reverse=True)
-    assert found[1, :TOLD].tolist() == [best, other, LEAST_LOGIT]
+    assert found[1, :TOP_SCORES].tolist() == [best, other, LEAST_LOGIT]
 
 
 def test_the_fields_are_the_patients_right_first_and_the_upper_first():
     boxes = torch.tensor([[[0.1, 0.6, 0.3, 0.9]], [[0.6, 0.05, 0.9, 0.3]]])
     found = film_evidence(boxes, torch.full((2, 1), 20.0), torch.ones(2, 1, dtype=torch.bool))
-    right_lower, left_upper = found[:, TOLD + 1 :]
+    right_lower, left_upper = found[:, TOP_SCORES + 1 :]
     assert right_lower.tolist() == pytest.approx([0, 0, math.sqrt(0.06), 0, 0, 0], abs=1e-6)
     assert left_upper.tolist() == pytest.approx([0, 0, 0, math.sqrt(0.075), 0, 0], abs=1e-6)

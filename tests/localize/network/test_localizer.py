@@ -19,7 +19,7 @@ from localize.network.localizer import (
     build_localizer,
     load_localizer_weights,
 )
-from tests.localize.models import fill_film_answer, tiny_localizer
+from tests.localize.models import fill_film_head, tiny_localizer
 
 FILMS, REGIONS, FEATURE, WORD, KEYWORDS = 3, 7, 5, 8, 6
 ALPHAS = st.sampled_from(["free", "anchored"])
@@ -105,8 +105,8 @@ def test_the_films_answer_is_the_mean_of_two_logits_where_there_is_a_second():
     model, regions = make_model(), make_regions()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        fill_film_answer(model)
-    answer = model.film_answer
+        fill_film_head(model)
+    answer = model.film_head
     output = run(model, regions)
     found = model.film_attributes(regions, output)
     evidence = film_evidence(regions.geometry, regions.score_logits(), regions.mask)
@@ -216,11 +216,11 @@ def test_weights_load_as_they_were_saved(tmp_path):
         ("roi_weights.tau", torch.tensor(1), "roi_weights.tau must be of type torch.float32"),
         ("extra", torch.ones(1), "extra is unknown"),
         (
-            "film_answer.is_fitted",
+            "film_head.is_fitted",
             torch.ones(KEYWORDS, dtype=torch.int64),
-            "film_answer.is_fitted must be of type torch.bool, but got torch.int64",
+            "film_head.is_fitted must be of type torch.bool, but got torch.int64",
         ),
-        ("film_answer.std", torch.zeros(WIDTH), "film_answer.std must be above 0"),
+        ("film_head.std", torch.zeros(WIDTH), "film_head.std must be above 0"),
         ("fusion.feature_std", torch.zeros(FEATURE), "fusion.feature_std must be above 0"),
     ],
     ids=[

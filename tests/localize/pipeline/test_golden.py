@@ -85,7 +85,7 @@ def test_other_weights_under_a_right_checksum_fail_the_golden_prediction(made, t
 
 def test_another_answer_to_a_keyword_fails_the_golden_prediction(made):
     bundle = load_bundle(made)
-    bundle.localizer.film_answer.bias += 0.5
+    bundle.localizer.film_head.bias += 0.5
     with pytest.raises(CheckpointError, match="a keyword's probability differs by"):
         check_golden(bundle, made)
 
@@ -97,7 +97,7 @@ def test_a_golden_prediction_from_before_the_keywords_is_still_good(made, tmp_pa
     assert len(answer.pop("attributes")) == 4
     (tmp_path / "golden.json").write_text(json.dumps(answer))
     bundle = load_bundle(made)
-    bundle.localizer.film_answer.bias += 0.5
+    bundle.localizer.film_head.bias += 0.5
     assert check_golden(bundle, tmp_path) < 1e-3
 
 

@@ -8,8 +8,10 @@ import torch
 
 from detector.roi_store import RoiStore
 from localize.network.localizer import Regions, build_localizer
-from localize.training.objective import make_objective, validate_localizer
+from localize.training.objective import build_objective
+from localize.training.pair_batch import read_pair_batch
 from localize.training.pairs import Pairs
+from localize.training.validate import validate_localizer
 from tests.localize.models import (
     CPU,
     FEATURE_WIDTH,
@@ -50,7 +52,7 @@ def make_setting(planted, store, **training):
         ).eval()
     pairs = make_pairs_by_hand(planted.pairs("train", store))
     settings = tiny_training(**training)
-    return model, pairs, make_objective(make_words(), pairs, config, settings, CPU)
+    return model, pairs, build_objective(config, settings, make_words(), pairs, CPU)
 
 
 def read(store, pairs, lowest=False) -> Regions:
@@ -73,8 +75,7 @@ def outputs(model, store, pairs):
 def test_the_printed_triplet_equals_the_loop(planted):
     with RoiStore(planted.store) as store:
         model, pairs, objective = make_setting(planted, store)
-        batch = np.arange(FILMS)
-        losses = objective.losses(model, read(store, pairs), read(store, pairs, True), pairs, batch)
+        losses = objective.parts(model, read_pair_batch(store, pairs, np.arange(FILMS), CPU))
         output, low = outputs(model, store, pairs)
     vectors = make_words().vectors.astype(np.float64)
     negative = make_words().negatives
@@ -93,8 +94,7 @@ def test_the_printed_triplet_equals_the_loop(planted):
 def test_the_batch_triplet_equals_the_loop(planted):
     with RoiStore(planted.store) as store:
         model, pairs, objective = make_setting(planted, store, negatives="batch", margin=0.3)
-        batch = np.arange(FILMS)
-        losses = objective.losses(model, read(store, pairs), read(store, pairs, True), pairs, batch)
+        losses = objective.parts(model, read_pair_batch(store, pairs, np.arange(FILMS), CPU))
         output, _ = outputs(model, store, pairs)
     vectors = make_words().vectors.astype(np.float64)
     words = pairs.words
@@ -120,7 +120,7 @@ def test_bce_and_divergence_equal_the_loop(planted, balance):
     with RoiStore(planted.store) as store:
         model, pairs, objective = make_setting(planted, store, balance=balance)
         regions = read(store, pairs)
-        losses = objective.losses(model, regions, read(store, pairs, True), pairs, np.arange(FILMS))
+        losses = objective.parts(model, read_pair_batch(store, pairs, np.arange(FILMS), CPU))
         output, _ = outputs(model, store, pairs)
     weight = np.ones(len(KEYWORDS))
     if balance:
@@ -158,9 +158,9 @@ def test_the_total_is_the_weighted_sum(planted):
 def test_a_film_without_regions_has_a_finite_loss(planted):
     with RoiStore(planted.store) as store:
         model, pairs, objective = make_setting(planted, store, detector_weight=1.0)
-        regions, lowest = read(store, pairs), read(store, pairs, True)
-    regions.mask[0] = False
-    losses = objective.losses(model, regions, lowest, pairs, np.arange(FILMS))
+        batch = read_pair_batch(store, pairs, np.arange(FILMS), CPU)
+    batch.regions.mask[0] = False
+    losses = objective.parts(model, batch)
     assert torch.isfinite(objective.total(losses)).all()
     assert float(losses["detector"][0]) == 0.0
 
@@ -169,9 +169,7 @@ def test_validation_is_the_mean_loss_the_matching_and_the_recall(planted):
     with RoiStore(planted.store) as store:
         model, pairs, objective = make_setting(planted, store)
         scores = validate_localizer(model, store, pairs, objective, CPU)
-        losses = objective.losses(
-            model, read(store, pairs), read(store, pairs, True), pairs, np.arange(FILMS)
-        )
+        losses = objective.parts(model, read_pair_batch(store, pairs, np.arange(FILMS), CPU))
         output, _ = outputs(model, store, pairs)
         stored = store.read(pairs.rows)
     assert scores.loss == pytest.approx(float(objective.total(losses).mean()), abs=1e-6)

@@ -11,17 +11,17 @@ import torch
 from safetensors.torch import load_file
 
 from data_manifests.laterality import is_on_side
-from data_manifests.support.errors import CheckpointError, DataError
+from data_manifests.support.errors import ConfigError, DataError
 from detector.film_stream import StreamedFilm
 from detector.proposals import Rois
 from detector.roi_store import RoiStore
 from localize.inference.film_regions import rank_films
 from localize.network.config import LocalizerConfig
-from localize.network.film_answer import FilmAnswer, fit_film_answer
 from localize.network.film_evidence import film_evidence
+from localize.network.film_head import FilmHead, fit_film_head
 from localize.network.localizer import Localizer, Regions, build_localizer, load_localizer_weights
 from localize.training import objective as objective_module
-from localize.training.train_localizer import train_localizer
+from localize.training.training_data import TrainingData
 from tests.localize.models import (
     CPU,
     FEATURE_WIDTH,
@@ -33,6 +33,7 @@ from tests.localize.models import (
     plant_store,
     tiny_localizer,
     tiny_training,
+    train_data,
     train_planted,
 )
 
@@ -97,18 +98,18 @@ def test_attributes_are_read_off_the_film_after_training(planted, tmp_path):
     assert ((output.attribute_logits > 0).numpy() == words).mean() >= 0.9
 
 
-def test_the_films_own_answer_is_fitted_and_changes_nothing_else(planted, tmp_path):
+def test_the_film_head_is_fitted_and_changes_nothing_else(planted, tmp_path):
     weights = []
     for has_answer in (True, False):
         config = tiny_localizer(film_evidence=has_answer)
         train_planted(planted, tmp_path / str(has_answer), config=config)
         weights.append(load_file(tmp_path / str(has_answer) / "localizer.safetensors"))
-    own = {name for name in weights[0] if name.startswith("film_answer.")}
+    own = {name for name in weights[0] if name.startswith("film_head.")}
     assert weights[0].keys() - own == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
 
 
-def test_the_films_own_answer_is_that_of_a_fit_film_by_film(planted, tmp_path):
+def test_the_film_head_is_that_of_a_fit_film_by_film(planted, tmp_path):
     with RoiStore(planted.store) as store:
         pairs = planted.pairs("train", store)
         random = np.random.default_rng(0)
@@ -118,16 +119,14 @@ def test_the_films_own_answer_is_that_of_a_fit_film_by_film(planted, tmp_path):
         for row in pairs.rows:
             one = Regions.from_batch(store.read(np.array([row])), CPU)
             evidence.append(film_evidence(one.geometry, one.score_logits(), one.mask)[0].numpy())
-        train_localizer(
-            store, pairs, store, planted.pairs("val", store), planted.words, tmp_path,
-            config=tiny_localizer(), training=tiny_training(epochs=1), device=CPU,
-        )  # fmt: skip
-    expected = FilmAnswer(len(KEYWORDS))
-    fit_film_answer(expected, np.array(evidence, np.float64), pairs.targets, mask)
+        data = TrainingData(store, pairs, planted.pairs("val", store), planted.words)
+        train_data(data, tmp_path, training=tiny_training(epochs=1))
+    expected = FilmHead(len(KEYWORDS))
+    fit_film_head(expected, np.array(evidence, np.float64), pairs.targets, mask)
     assert expected.is_fitted.all()
     weights = load_file(tmp_path / "localizer.safetensors")
     for name, tensor in expected.state_dict().items():
-        torch.testing.assert_close(weights[f"film_answer.{name}"], tensor, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(weights[f"film_head.{name}"], tensor, rtol=1e-4, atol=1e-5)
 
 
 def test_without_classification_the_attribute_head_stays_as_it_began(small, tmp_path):
@@ -142,7 +141,7 @@ def test_without_classification_the_attribute_head_stays_as_it_began(small, tmp_
             word_width=WORD_WIDTH,
             keywords=len(KEYWORDS),
         ).state_dict()
-    head = [name for name in fresh if name.startswith(("attribute_head", "film_answer"))]
+    head = [name for name in fresh if name.startswith(("attribute_head", "film_head"))]
     assert len(head) == 9
     assert all(torch.equal(weights[name], fresh[name]) for name in head)
     assert not torch.equal(
@@ -180,7 +179,7 @@ def test_left_raises_regions_on_the_right_half_of_the_film(tmp_path):
 
 
 @pytest.mark.parametrize("selection", ["loss", "boxes"])
-def test_the_kept_epoch_is_the_best_of_the_metrics(planted, tmp_path, selection):
+def test_the_stored_epoch_is_the_best_of_the_metrics(planted, tmp_path, selection):
     training = tiny_training(epochs=6, selection=selection, min_change=0.0, patience=6)
     result = train_planted(planted, tmp_path, training=training)
     epochs = [line for line in metrics_of(tmp_path) if "epoch" in line]
@@ -207,14 +206,14 @@ def test_training_stops_when_validation_no_longer_gets_better(small, tmp_path):
 
 def test_every_film_is_seen_in_every_epoch_and_batches_are_full(small, tmp_path, monkeypatch):
     seen = []
-    original = objective_module.Objective.losses
+    original = objective_module.Objective.parts
 
-    def spy(self, model, regions, lowest, pairs, batch):
+    def spy(self, model, batch):
         if model.training:
-            seen.append([pairs.image_ids[k] for k in batch])
-        return original(self, model, regions, lowest, pairs, batch)
+            seen.append(list(batch.image_ids))
+        return original(self, model, batch)
 
-    monkeypatch.setattr(objective_module.Objective, "losses", spy)
+    monkeypatch.setattr(objective_module.Objective, "parts", spy)
     train_planted(small, tmp_path, training=tiny_training(epochs=2, batch_size=4))
     assert [len(batch) for batch in seen] == [4] * 6  # 10 films: 3 steps an epoch
     for epoch in (seen[:3], seen[3:]):
@@ -274,17 +273,17 @@ def test_scores_and_boxes_that_are_not_numbers_name_the_film(tmp_path, name):
 
 
 def test_a_loss_that_is_not_finite_names_step_part_and_film(small, tmp_path, monkeypatch):
-    original = objective_module.Objective.losses
+    original = objective_module.Objective.parts
 
-    def losses(self, model, regions, lowest, pairs, batch):
-        found = original(self, model, regions, lowest, pairs, batch)
-        if model.training and 5 in batch:
-            place = list(batch).index(5)
+    def losses(self, model, batch):
+        found = original(self, model, batch)
+        if model.training and "film-009" in batch.image_ids:
+            place = batch.image_ids.index("film-009")
             found["bce"] = found["bce"].clone()
             found["bce"][place] = torch.inf
         return found
 
-    monkeypatch.setattr(objective_module.Objective, "losses", losses)
+    monkeypatch.setattr(objective_module.Objective, "parts", losses)
     with pytest.raises(FloatingPointError) as caught:
         train_planted(small, tmp_path, training=tiny_training(batch_size=10))
     assert str(caught.value) == "step 0: bce not finite on films film-009; the checkpoint is kept"
@@ -293,15 +292,15 @@ def test_a_loss_that_is_not_finite_names_step_part_and_film(small, tmp_path, mon
 def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(
     small, tmp_path, monkeypatch
 ):
-    original = objective_module.Objective.losses
+    original = objective_module.Objective.parts
 
-    def losses(self, model, regions, lowest, pairs, batch):
-        found = original(self, model, regions, lowest, pairs, batch)
+    def losses(self, model, batch):
+        found = original(self, model, batch)
         if model.training:  # zero, with an infinite slope
             found["bce"] = found["bce"] + (found["bce"] - found["bce"].detach()).abs().sqrt()
         return found
 
-    monkeypatch.setattr(objective_module.Objective, "losses", losses)
+    monkeypatch.setattr(objective_module.Objective, "parts", losses)
     with pytest.raises(FloatingPointError, match="step 0: gradient not finite"):
         train_planted(small, tmp_path)
 
@@ -334,15 +333,15 @@ def test_selection_by_boxes_needs_validation_boxes(small, tmp_path):
 @pytest.mark.parametrize(
     ("config", "training", "message"),
     [
-        ({"hidden": 17}, {}, "localizer.hidden: 16 then, 17 now"),
-        ({}, {"lr": 0.5}, r"training.lr: 0.01 then, 0.5 now"),
-        ({}, {"epochs": 9}, "training.epochs: 3 then, 9 now"),
+        ({"hidden": 17}, {}, "localizer.hidden: 16 before, 17 now"),
+        ({}, {"lr": 0.5}, r"training.lr: 0.01 before, 0.5 now"),
+        ({}, {"epochs": 9}, "training.epochs: 3 before, 9 now"),
     ],
 )
 def test_other_settings_are_refused_on_resume(small, tmp_path, config, training, message):
     train_planted(small, tmp_path)
     before = (tmp_path / "checkpoint.pt").read_bytes()
-    with pytest.raises(CheckpointError, match=message):
+    with pytest.raises(ConfigError, match=message):
         train_planted(
             small, tmp_path, config=tiny_localizer(**config), training=tiny_training(**training)
         )
@@ -356,16 +355,16 @@ def test_a_run_from_before_film_evidence_goes_on_without_it(small, tmp_path):
     del state["config"]["localizer"]["film_evidence"]
     torch.save(state, tmp_path / "checkpoint.pt")
     train_planted(small, tmp_path, config=config)
-    with pytest.raises(CheckpointError, match="film_evidence: False then, True now"):
+    with pytest.raises(ConfigError, match="film_evidence: False before, True now"):
         train_planted(small, tmp_path)
 
 
 def test_other_films_or_words_are_refused_on_resume(small, tmp_path):
     train_planted(small, tmp_path)
-    with pytest.raises(CheckpointError, match=r"data\.words_sha256"):
+    with pytest.raises(ConfigError, match=r"data\.words_sha256"):
         train_planted(small, tmp_path, words=make_words(seed=1))
     other = np.zeros((4, len(KEYWORDS)), np.float32)
-    with pytest.raises(CheckpointError, match=r"data\.val_sha256"):
+    with pytest.raises(ConfigError, match=r"data\.val_sha256"):
         train_planted(small, tmp_path, targets=other)
 
 
@@ -374,18 +373,8 @@ def test_another_detectors_store_is_refused_on_resume(small, tmp_path):
     with RoiStore(small.store) as store:
         pairs = [small.pairs(name, store) for name in ("train", "val")]
         store.header = dataclasses.replace(store.header, detector_sha256="e" * 64)
-        with pytest.raises(CheckpointError, match="the detector whose regions"):
-            train_localizer(
-                store,
-                pairs[0],
-                store,
-                pairs[1],
-                small.words,
-                tmp_path,
-                config=tiny_localizer(),
-                training=tiny_training(),
-                device=CPU,
-            )
+        with pytest.raises(ConfigError, match="detector_sha256: 'd"):
+            train_data(TrainingData(store, *pairs, small.words), tmp_path)
 
 
 def test_a_finished_training_is_not_trained_again(small, tmp_path):

@@ -68,13 +68,13 @@ def test_attributes_severity_and_probabilities_travel_with_the_film():
     assert len(list(hub)) == len(list(hub)) == len(hub) == 2
 
 
-def test_boxes_outside_and_films_without_size_are_refused_with_their_row():
+def test_boxes_outside_and_films_without_size_are_refused_with_their_film():
     prediction = make_prediction(["a"], [("a", 0, 0, 600, 9, 0.5)])
-    with pytest.raises(DataError, match=r"boxes\.csv row 2.*512"):
-        annotations_from_prediction(prediction)
+    with pytest.raises(DataError, match=r"film 'a'.*x2 <= 512"):
+        list(annotations_from_prediction(prediction))
     images = prediction.images.assign(width=np.nan)
     with pytest.raises(DataError, match="width"):
-        annotations_from_prediction(dataclasses.replace(prediction, images=images))
+        list(annotations_from_prediction(dataclasses.replace(prediction, images=images)))
 
 
 def test_no_boxes_at_all_still_have_a_class():

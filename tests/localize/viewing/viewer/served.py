@@ -8,10 +8,12 @@ import json
 import threading
 from pathlib import Path
 
+import numpy as np
+
 from attributes.lexicon.load import load_lexicon
+from localize.inference.film_regions import FilmRegions
 from localize.viewing.gallery.cards import Card, CardBox
 from localize.viewing.viewer.corrections import Corrections
-from localize.viewing.viewer.film_answers import AnsweringRegion, FilmAnswers
 from localize.viewing.viewer.keyword_query import read_query
 from localize.viewing.viewer.server import ViewerServer
 from localize.viewing.viewer.viewer_films import ViewerFilms
@@ -19,29 +21,40 @@ from tests.localize.predictions import make_prediction
 from tests.localize.viewing.gallery.films import save_films
 
 IDS = ("first", "second", "third")
-KEYWORDS = ("left", "right", "lower")
+KEYWORDS = ("left", "right", "lower", "hazy", "mild")
 LEFT_BOX, RIGHT_BOX = (300, 300, 400, 450), (100, 50, 200, 150)
 
 
+def planted_regions() -> FilmRegions:
+    """The head contradicts the positions, knows hazy, and nothing of mild."""
+    return FilmRegions(
+        width=512,
+        height=512,
+        xyxy=np.array([LEFT_BOX, RIGHT_BOX], dtype=np.float64),
+        log_alpha=np.log([0.6, 0.4]),
+        alpha=np.array([0.6, 0.4]),
+        detector_scores=np.array([0.5, 0.5]),
+        region_attributes=np.array([[0.1, 0.9, 0.1, 0.8, 0.21], [0.9, 0.1, 0.9, 0.2, 0.2]]),
+        fused=np.zeros((2, 4)),
+        attributes=np.zeros(5),
+        film_sum=0.0,
+        film_max=0.0,
+    )
+
+
 class PlantedModel:
-    """Two regions: one answers to left and lower, the other to right."""
+    """Two regions: a hazy one low on the patient's left, another high on the right."""
 
     keywords = KEYWORDS
 
     def card(self, image_id: str, film: Path) -> Card:
         box = CardBox((10.0, 20.0, 110.0, 220.0), 0.7, "opacity", ("right",))
-        return Card(image_id, 512, 512, 0.8, 2.0, 1.0, 3.0, (box,), None, (0.1, 0.9, 0.2))
+        return Card(image_id, 512, 512, 0.8, 2.0, 1.0, 3.0, (box,), None, (0.1, 0.9, 0.2, 0.5, 0.5))
 
-    def answers(self, film: Path) -> FilmAnswers:
-        return FilmAnswers(
-            KEYWORDS,
-            (
-                AnsweringRegion(LEFT_BOX, 0.5, (0.8, -0.1, 0.6)),
-                AnsweringRegion(RIGHT_BOX, 0.5, (-0.1, 0.9, 0.0)),
-            ),
-        )
+    def regions(self, film: Path) -> FilmRegions:
+        return planted_regions()
 
-    def phrase(self, text: str):
+    def query(self, text: str):
         return read_query(text, load_lexicon("en"))
 
 

@@ -11,7 +11,6 @@ from localize.inference.film_list import FilmToPredict
 from localize.inference.model import Model
 from localize.inference.options import PredictOptions
 from localize.inference.predict_films import predict_films
-from localize.network.word_answers import word_answers
 from localize.viewing.viewer.film_model import FilmModel
 
 CPU = torch.device("cpu")
@@ -35,21 +34,13 @@ def test_card_is_that_of_predict_with_its_severity_interval(model, bundle, film)
     assert card.severity_high == pytest.approx(min(card.severity + 0.75, 8), abs=1e-4)
 
 
-def test_answers_are_the_grounding_of_the_regions(model, bundle, film):
-    answers = model.answers(film)
-    loaded = load_bundle(bundle)
-    found = next(Model(loaded).regions([film], limit=100))
-    expected = word_answers(found.fused, loaded.words.vectors.astype(np.float64))
-    given = np.array([region.answers for region in answers.regions])
-    assert answers.keywords == loaded.words.keywords == model.keywords
-    assert given.shape == (len(found.alpha), len(answers.keywords))
-    assert np.abs(given - expected).max() <= 1e-5
-    alphas = np.array([region.alpha for region in answers.regions])
-    assert np.abs(alphas - found.alpha).max() <= 1e-5
-    corners = np.array([region.xyxy for region in answers.regions])
-    assert np.abs(corners - found.xyxy).max() <= 0.01
+def test_regions_are_those_of_the_model(model, bundle, film):
+    found = model.regions(film)
+    expected = next(Model(load_bundle(bundle)).regions([film], limit=100))
+    np.testing.assert_array_equal(found.xyxy, expected.xyxy)
+    np.testing.assert_array_equal(found.region_attributes, expected.region_attributes)
+    assert found.region_attributes.shape == (len(found.alpha), len(model.keywords))
 
 
 def test_phrase_is_read_with_the_lexicon_of_the_bundle(model):
-    phrase = model.phrase("LLL")
-    assert dataclasses.astuple(phrase) == (("left", "lower"), ())
+    assert dataclasses.astuple(model.query("LLL")) == (("left", "lower"), ())

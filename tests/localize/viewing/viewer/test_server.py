@@ -15,7 +15,7 @@ from localize.formats.tools.coco import read_coco
 from localize.viewing.viewer import server as server_module
 from localize.viewing.viewer.corrections import Corrections
 from tests.localize.predictions import make_truth
-from tests.localize.viewing.viewer.served import IDS, ask, served
+from tests.localize.viewing.viewer.served import IDS, KEYWORDS, ask, served
 
 COCO_FILE = "corrections.tester.coco.json"
 
@@ -46,7 +46,9 @@ def save(server, number, boxes):
 def test_films_are_listed_by_number(viewer):
     _, content, _ = ask(viewer, "/api/films")
     assert [film["id"] for film in content["films"]] == list(IDS)
-    assert content["keywords"] == ["left", "right", "lower"]
+    assert content["keywords"] == list(KEYWORDS)
+    assert content["labels"] == ["pneumonia"]
+    assert content["annotator"] == "tester"
 
 
 def test_film_has_its_numbers_and_no_path(viewer, tmp_path):
@@ -64,23 +66,23 @@ def test_picture_is_a_jpeg_of_the_film(viewer):
 
 
 def test_phrase_is_read_with_the_lexicon(viewer):
-    _, content, _ = ask(viewer, "/api/phrase?text=LLL%20opacity%20xyz")
+    _, content, _ = ask(viewer, "/api/query?text=LLL%20opacity%20xyz")
     assert content == {"keywords": ["left", "lower"], "ignored": ["opacity", "xyz"]}
 
 
-def test_answers_are_those_of_the_model(viewer):
-    _, content, _ = ask(viewer, "/api/answers?number=0")
-    assert content["regions"][0] == {
-        "xyxy": [300, 300, 400, 450],
-        "alpha": 0.5,
-        "answers": [0.8, -0.1, 0.6],
-    }
+def test_regions_are_found_for_the_words_asked(viewer):
+    _, content, _ = ask(viewer, "/api/regions?number=0&words=left,lower,unknown")
+    assert content["regions"] == [
+        {"xyxy": [300, 300, 400, 450], "alpha": 0.6, "match": 1},
+        {"xyxy": [100, 50, 200, 150], "alpha": 0.4, "match": 0},
+    ]
+    assert content["notes"] == ["left lower: by where the region lies, 1 of 2."]
 
 
 def test_without_a_model_there_are_boxes_but_no_answers(tmp_path):
     with served(tmp_path, has_model=False) as server:
         assert ask(server, "/api/film?number=0")[0] == 200
-        for path in ("/api/answers?number=0", "/api/phrase?text=left"):
+        for path in ("/api/regions?number=0&words=left", "/api/query?text=left"):
             status, content, _ = ask(server, path)
             assert (status, "--model" in content["error"]) == (404, True)
         status, content, _ = ask(server, "/api/drop", method="POST", body=png())

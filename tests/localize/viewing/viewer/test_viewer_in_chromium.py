@@ -22,7 +22,7 @@ def viewer(tmp_path):
 
 @pytest.fixture
 def page(viewer, browser):
-    browser.get(viewer.access_check.url())
+    browser.get(viewer.access.url())
     wait(browser, "return document.querySelectorAll('.box').length === 2")
     return browser
 
@@ -134,23 +134,32 @@ def test_next_film_is_reviewed_without_boxes_and_all_are_exported(page, tmp_path
     assert saved(page, tmp_path, 1) == {"second.png": []}
     element(page, "#export").click()
     wait(page, "return document.getElementById('message').textContent.startsWith('Exported')")
-    assert (tmp_path / "out" / "corrections.coco.json").is_file()
+    assert (tmp_path / "out" / COCO_FILE).is_file()
     wait(page, "return document.querySelectorAll('#films i')[1].textContent === '✓'")
 
 
-def test_phrase_shows_the_regions_that_answer(page):
+def test_phrase_shows_the_regions_that_fit(page):
     element(page, "#phrase").send_keys("left lower opacity\n")
     wait(page, "return document.querySelectorAll('.answer').length === 1")
     drawn = page.execute_script(  # in one call: the map may be drawn anew between two
         "const r = document.querySelector('.answer');"
-        "return ['x', 'y', 'width', 'height', 'data-answer'].map(k => Number(r.getAttribute(k)))"
+        "return ['x', 'y', 'width', 'height', 'data-match'].map(k => Number(r.getAttribute(k)))"
     )
     x1, y1, x2, y2 = LEFT_BOX
-    assert drawn == [x1, y1, x2 - x1, y2 - y1, 0.7]  # the mean of 0.8 and 0.6
+    assert drawn == [x1, y1, x2 - x1, y2 - y1, 1]
     assert element(page, "#understood").text == "Understood: left, lower; not used: opacity"
+    assert element(page, "#notes").text == "left lower: by where the region lies, 1 of 2."
 
 
-def test_keyword_map_lies_over_the_region_that_answers(page):
+def test_word_of_which_the_head_knows_nothing_is_said_to_be_unused(page):
+    element(page, "#phrase").send_keys("mild\n")
+    wait(page, "return document.getElementById('notes').textContent !== ''")
+    assert "gives all regions about the same probability" in element(page, "#notes").text
+    wait(page, "return document.getElementById('message').textContent.startsWith('No region')")
+    assert page.execute_script("return document.querySelectorAll('.answer').length") == 0
+
+
+def test_keyword_map_lies_over_the_region_that_fits(page):
     for row in page.find_elements("css selector", ".bar"):
         if row.text.startswith("right"):
             row.click()
@@ -181,8 +190,10 @@ def test_file_that_is_no_film_is_refused_in_words(page, tmp_path):
     film = tmp_path / "notes.png"
     film.write_text("<script>alert(1)</script>")
     element(page, "#file").send_keys(str(film))
-    wait(page, "return document.getElementById('message').className === 'error'")
-    assert "expected PNG, JPEG or DICOM data" in element(page, "#message").text
+    wait(page, "return !document.getElementById('refused').hidden")
+    text = element(page, "#refused").text
+    assert "1 of 1 files could not be read" in text
+    assert "notes.png: expected PNG, JPEG or DICOM data" in text
 
 
 def test_hostile_id_stays_text(tmp_path, browser):

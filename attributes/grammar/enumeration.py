@@ -1,0 +1,52 @@
+"""`enumerated_sides`: "effusions, moderate right, small left" are two findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attributes.grammar.units import Role, Unit
+
+SIDES = frozenset({"left", "right"})
+PART_OF_ITEM = frozenset({Role.MODIFIER, Role.GLUE, Role.ARTICLE, Role.PREPOSITION, Role.PARTITIVE})
+SEPARATES = frozenset({Role.COMMA, Role.AND})
+
+Stated = list[tuple[str, int]]
+
+
+def enumerated_sides(units: Sequence[Unit], finding: int, stated: Stated) -> list[Stated]:
+    """The attributes of the finding at a unit, split where each side is described by itself.
+
+    The noun is followed by a comma or colon and two or more items, each with one side and another
+    attribute. Attributes from elsewhere go to every part.
+    """
+    items = _items_after(units, finding)
+    if len(items) != 2:
+        return [stated]
+    sides = [{name for at in item for name in units[at].term.means} & SIDES for item in items]
+    is_enumeration = (
+        all(len(side) == 1 for side in sides)
+        and sides[0] != sides[1]
+        and all(sum(len(units[at].term.means) for at in item) > 1 for item in items)
+    )
+    if not is_enumeration or any(name == "bilateral" for name, _ in stated):
+        return [stated]
+    inside = {at for item in items for at in item}
+    shared = [(name, at) for name, at in stated if at not in inside]
+    return [[*shared, *((n, at) for at in item for n in units[at].term.means)] for item in items]
+
+
+def _items_after(units: Sequence[Unit], finding: int) -> list[list[int]]:
+    """The modifiers after a noun, item by item; nothing where other words stand among them."""
+    start = finding + 1
+    if start >= len(units) or units[start].role not in (Role.COMMA, Role.VERB):
+        return []
+    items: list[list[int]] = [[]]
+    for at in range(start + 1, len(units)):
+        role = units[at].role
+        if role in SEPARATES:
+            items.append([])
+        elif role == Role.MODIFIER:
+            items[-1].append(at)
+        elif role not in PART_OF_ITEM:
+            return []
+    return [item for item in items if item]

@@ -1,0 +1,421 @@
+"""`SectionSplitter`: cuts a report at its headings and says which parts describe the film.
+
+Headings come in many forms: `FINDINGS:`, `**Findings:**`, `[FINDINGS]`, `FINDINGS - ...`, a line of
+its own, several on one line, misspelt, or none at all after an indication. The vocabulary is data
+(`Headings`); the code knows only the forms.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+MAX_HEADING = 70  # characters; a longer line is prose
+MAX_COLONS = 50  # of one line that are looked at: a line of colons is no report
+MAX_NAMES = 10_000  # names of sections that are remembered
+MIN_MISSPELT = 6  # letters; shorter words are too alike
+# Marks around a heading: blanks, bullets, quotes, Markdown, brackets, a number ("1.").
+DECORATION = re.compile(r"[ \t]{0,200}(?:[0-9]{1,2}[.)][ \t]{0,5})?[*_#>\[(<•·\"' \t-]{0,12}")
+MARKS = frozenset("[(<*#_")
+RULE_LINE = re.compile(r"[ \t]{0,200}[_=*~-][_=*~\- \t]{4,400}")
+DASH = re.compile(r"[ \t]{1,5}[-–—][ \t]{1,5}|[–—]")
+WORD = re.compile(r"[^\W\d_]+|[0-9]+|[/&,]")
+LETTERS = re.compile(r"[^\W\d_]{1,40}")
+ENDS_STATEMENT = frozenset(".?!:;)]*_")
+READ, IMPRESSION, SKIP, BRIEF, LABEL, VIEW = (
+    "read",
+    "impression",
+    "skip",
+    "brief",
+    "label",
+    "view",
+)
+READ_KINDS = frozenset({READ, IMPRESSION, VIEW})
+SKIPPED_KINDS = frozenset({SKIP, BRIEF})
+
+
+@dataclass(frozen=True)
+class Headings:
+    """The vocabulary of headings, in lower case.
+
+    `read` and `impression` head descriptions of the film; `skip` heads other text (history);
+    `brief` heads other text of one line or paragraph (comparison, technique). `labels` stand in
+    front of statements and stay in the text (lungs, heart); they end a skipped section. `views` are
+    the words of which view lines consist ("PA and lateral chest"), `joiners` join headings ("and"),
+    `connectives` are words that continue a sentence ("with", "of").
+    """
+
+    read: frozenset[str]
+    impression: frozenset[str]
+    skip: frozenset[str]
+    brief: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
+    views: frozenset[str] = frozenset()
+    joiners: frozenset[str] = frozenset({"/", "&", ","})
+    connectives: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPart:
+    """A part of a report without its heading.
+
+    `name` is the heading in lower case, empty without one; `text` begins at character `start` of
+    the report. `is_read`: the part describes the film; `is_impression`: it is the conclusion.
+    """
+
+    name: str
+    text: str
+    start: int
+    is_read: bool = True
+    is_impression: bool = False
+
+
+@dataclass(slots=True)
+class _Open:
+    """The part that is being read: its heading, its kind, and where its text began."""
+
+    name: str
+    kind: str
+    start: int
+    has_text: bool = False
+    after_blank: bool = False
+    ends_statement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A heading of a line: kind, and the characters of the report from its start to its text."""
+
+    name: str
+    kind: str
+    start: int
+    end: int
+
+
+@dataclass
+class SectionSplitter:
+    """Splits reports with one vocabulary of headings."""
+
+    headings: Headings
+    _kinds: dict[str, str] = field(init=False, default_factory=dict)
+    _names: dict[str, str] = field(init=False, default_factory=dict)
+    _misspelt: dict[str, str] = field(init=False, default_factory=dict)
+    _first_words: frozenset[str] = field(init=False, default=frozenset())
+    _connectives: frozenset[str] = field(init=False, default=frozenset())
+
+    def __post_init__(self) -> None:
+        known = self.headings
+        for kind, names in (
+            (LABEL, known.labels),
+            (READ, known.read),
+            (IMPRESSION, known.impression),
+            (BRIEF, known.brief),
+            (SKIP, known.skip),
+        ):
+            self._kinds |= {heading_key(name): kind for name in names}
+        self._first_words = frozenset(key.split(" ", 1)[0] for key in self._kinds)
+        self._connectives = known.connectives | known.joiners
+        for key, kind in self._kinds.items():
+            if kind != LABEL and len(key) >= MIN_MISSPELT:
+                for typo in _deletions(key):
+                    self._misspelt.setdefault(typo, key)
+
+    def kind_of(self, label: str, *, may_be_misspelt: bool = False) -> str:
+        """The kind of a heading, empty for text that is none.
+
+        Combined headings ("FINDINGS/IMPRESSION") are read if one of their parts is.
+        """
+        if len(label) > MAX_HEADING:
+            return ""
+        words = [_fold(word) for word in WORD.findall(label)]
+        while words and words[0].isdigit():
+            del words[0]
+        key = " ".join(words)
+        kind = self._kinds.get(key, "")
+        if kind or not words:
+            return kind
+        kind = self._kind_of_parts(words) or self._kind_of_view(words)
+        if not kind and label.isupper():
+            kind = self._kind_of_start(words)
+        if not kind and may_be_misspelt and len(key) >= MIN_MISSPELT:
+            for typo in (key, *_deletions(key)):
+                meant = typo if typo in self._kinds else self._misspelt.get(typo, "")
+                if meant and self._kinds[meant] != LABEL:
+                    return self._kinds[meant]
+        return kind
+
+    def _kind_of_parts(self, words: list[str]) -> str:
+        parts: list[list[str]] = [[]]
+        for word in words:
+            if word in self.headings.joiners:
+                parts.append([])
+            else:
+                parts[-1].append(word)
+        if len(parts) == 1:
+            return ""
+        kinds = [self._kinds.get(" ".join(part), "") for part in parts if part]
+        if not kinds or not all(kinds):
+            return ""
+        for kind in (READ, IMPRESSION, LABEL, SKIP):
+            if kind in kinds:
+                return kind
+        return BRIEF
+
+    def _kind_of_start(self, words: list[str]) -> str:
+        """ "REASON FOR EXAM TODAY": the kind of the longest known heading it begins with."""
+        for count in range(min(len(words) - 1, 5), 0, -1):
+            kind = self._kinds.get(" ".join(words[:count]), "")
+            if kind in (SKIP, BRIEF, READ, IMPRESSION) and len(words) <= 6:
+                # "FINAL REPORT HISTORY" is two headings.
+                rest = [" ".join(words[at:]) for at in range(count, len(words))]
+                return "" if any(tail in self._kinds for tail in rest) else kind
+        return ""
+
+    def _kind_of_view(self, words: list[str]) -> str:
+        known = self.headings.views
+        joiners = self.headings.joiners
+        if not known or all(word in joiners or word.isdigit() or len(word) == 1 for word in words):
+            return ""
+        is_view = all(
+            word in known or word in joiners or word.isdigit() or len(word) == 1 for word in words
+        )
+        return VIEW if is_view else ""
+
+    def split(self, text: str, name: str = "") -> list[ReportPart]:
+        """The parts of a report, or of one section of it with the heading `name`, in order."""
+        kind = self._kind_of_name(name) if name else READ
+        if kind in SKIPPED_KINDS:
+            return [ReportPart(name, text, 0, is_read=False)] if text.strip() else []
+        if not self._may_hold_heading(text):
+            part = ReportPart(name, text, 0, is_impression=kind == IMPRESSION)
+            return [part] if text.strip() else []
+        return list(self._parts(text, name, kind or READ))
+
+    def _kind_of_name(self, name: str) -> str:
+        """As `kind_of`; tables repeat the names of their sections, so that answers are cached."""
+        kind = self._names.get(name)
+        if kind is None:
+            if len(self._names) >= MAX_NAMES:
+                self._names.clear()
+            kind = self.kind_of(name.replace("_", " "), may_be_misspelt=True)
+            self._names[name] = kind
+        return kind
+
+    def _may_hold_heading(self, text: str) -> bool:
+        if ":" in text or "\n" in text or "\r" in text:
+            return True
+        start = text[:MAX_HEADING]
+        if not start[:2].isupper() and start[:1] not in MARKS and not DASH.search(start):
+            return False
+        first = LETTERS.search(start)
+        return first is not None and _fold(first.group()) in self._first_words
+
+    def _parts(self, text: str, name: str, kind: str) -> Iterator[ReportPart]:
+        lines = list(_lines(text))
+        found = [self._headings_of_line(text, start, end) for start, end in lines]
+        last_findings = max(
+            (i for i, line in enumerate(found) if any(h.kind == READ for h in line)), default=-1
+        )
+        part = _Open(name, READ if kind == READ else kind, 0)
+        for number, (start, end) in enumerate(lines):
+            content = text[start:end].strip()
+            if not content:
+                part.after_blank = part.has_text
+                continue
+            if RULE_LINE.fullmatch(content):
+                if part.has_text:
+                    yield from _closed(text, part, start)
+                    part = _Open("", READ, end)
+                continue
+            headings = found[number]
+            if not headings and part.kind in SKIPPED_KINDS and number > last_findings:
+                if self._begins_body(part, content):
+                    yield from _closed(text, part, start)
+                    part = _Open("", READ, start)
+            at = start
+            for heading in headings:
+                if self._is_content(heading, part):
+                    continue
+                if text[at : heading.start].strip():
+                    part.has_text = True
+                yield from _closed(text, part, heading.start)
+                is_label = heading.kind == LABEL
+                at = heading.start if is_label else heading.end
+                part = _Open("" if is_label else heading.name, heading.kind, at)
+            if text[at:end].strip(" \t\r*_"):
+                part.has_text, part.after_blank = True, False
+                part.ends_statement = content[-1] in ".?!"
+        yield from _closed(text, part, len(text))
+
+    def _is_content(self, heading: _Found, part: _Open) -> bool:
+        """Whether a heading changes nothing: labels in read text, a view as an exam's name."""
+        if heading.kind == LABEL:
+            return part.kind not in SKIPPED_KINDS
+        if heading.kind == VIEW:
+            return part.kind not in SKIPPED_KINDS or (
+                not part.has_text and heading.name == "" and part.kind == BRIEF
+            )
+        return False
+
+    def _begins_body(self, part: _Open, content: str) -> bool:
+        """Whether a line without a heading begins the description after a skipped section."""
+        if part.after_blank:
+            return True
+        starts_sentence = content[0].isupper() or not content[0].isalnum()
+        return part.kind == BRIEF and part.has_text and starts_sentence and content[0] != "_"
+
+    def _headings_of_line(self, text: str, start: int, end: int) -> list[_Found]:
+        found = []
+        first = self._heading_at_start(text, start, end)
+        at = start
+        if first is not None:
+            found.append(first)
+            at = first.end
+            second = self._heading_at_start(text, at, end) if at < end else None
+            if second is not None and text[at:end].strip():
+                found.append(second)
+                at = second.end
+        place = at
+        for _ in range(MAX_COLONS):
+            place = text.find(":", place, end)
+            if place < 0:
+                break
+            inner = self._heading_before(text, at, place)
+            place += 1
+            if inner is not None:
+                while place < end and text[place] in "*_":
+                    place += 1
+                found.append(_Found(inner.name, inner.kind, inner.start, place))
+                at = place
+        return found
+
+    def _heading_at_start(self, text: str, start: int, end: int) -> _Found | None:
+        """A heading at the start of a line, in any of its forms."""
+        decoration = DECORATION.match(text, start, end)
+        begin = decoration.end() if decoration else start
+        rest = text[begin : min(end, begin + MAX_HEADING + 2)]
+        colon = rest.find(":")
+        if colon > 0:
+            label = rest[:colon].rstrip(" \t*_])>")
+            kind = self.kind_of(label, may_be_misspelt=True)
+            if kind:
+                return _Found(_name(label), kind, start, _skip(text, begin + colon + 1, end, "*_"))
+        if begin > start and text[begin - 1] in "[(<":
+            close = next((i for i, c in enumerate(rest) if c in "])>"), -1)
+            kind = self.kind_of(rest[:close]) if close > 0 else ""
+            if kind and kind != LABEL:
+                return _Found(_name(rest[:close]), kind, start, begin + close + 1)
+        dash = DASH.search(rest)
+        if dash is not None:
+            label = rest[: dash.start()]
+            kind = self._kinds.get(heading_key(label), "") or self._kind_of_parts(
+                heading_key(label).split()
+            )
+            if kind and kind != LABEL and label[:1].isupper():
+                return _Found(_name(label), kind, start, begin + dash.end())
+        whole = text[begin:end].strip().rstrip(".*_-#])> \t")
+        if len(whole) <= MAX_HEADING and not whole[:1].islower():
+            kind = self.kind_of(whole, may_be_misspelt=whole.isupper())
+            if kind and kind != LABEL:
+                # A view line has no name: it is no heading, but it ends a skipped section.
+                return _Found("" if kind == VIEW else _name(whole), kind, start, end)
+        return self._heading_in_capitals(text, start, begin, end)
+
+    def _heading_in_capitals(self, text: str, start: int, begin: int, end: int) -> _Found | None:
+        """ "IMPRESSION No pneumonia", "FINAL REPORT HISTORY: ...": capitals without a mark."""
+        words = list(LETTERS.finditer(text, begin, min(end, begin + MAX_HEADING)))[:5]
+        if not words or not words[0].group().isupper():
+            return None
+        for count in range(len(words) - 1, 0, -1):
+            label = text[begin : words[count - 1].end()]
+            kind = self._kinds.get(heading_key(label), "")
+            after = words[count]
+            if not kind or kind == LABEL or not label.isupper():
+                continue
+            if text[words[count - 1].end() : after.start()].strip(" \t"):
+                continue
+            is_sentence = _fold(after.group()) in self._connectives
+            if not is_sentence and (not after.group().isupper() or self._is_heading(text, after)):
+                return _Found(_name(label), kind, start, words[count - 1].end())
+        return None
+
+    def _is_heading(self, text: str, word: re.Match[str]) -> bool:
+        colon = text.find(":", word.end(), word.end() + MAX_HEADING)
+        return colon > 0 and bool(self.kind_of(text[word.start() : colon]))
+
+    def _heading_before(self, text: str, begin: int, colon: int) -> _Found | None:
+        """The heading that ends at a colon inside a line, if one does."""
+        window = max(begin, colon - MAX_HEADING)
+        words = list(LETTERS.finditer(text, window, colon))[-6:]
+        for number, word in enumerate(words):
+            label = text[word.start() : colon].rstrip(" *_")
+            kind = self._kinds.get(heading_key(label), "") or self._kind_of_parts(
+                heading_key(label).split()
+            )
+            if not kind and label.isupper():
+                kind = self._kind_of_view(heading_key(label).split())
+            if not kind:
+                continue
+            before = text[begin : word.start()]
+            stripped = before.rstrip(" \t*_")
+            gap = len(before) - len(stripped)
+            ends = not stripped or stripped[-1] in ENDS_STATEMENT or gap >= 2
+            if kind == LABEL and not ends:
+                continue
+            previous = words[number - 1].group() if number else ""
+            is_title = label[:1].isupper() and not (previous.isupper() and len(previous) > 1)
+            if ends or is_title:
+                return _Found(_name(label), kind, word.start(), colon)
+        return None
+
+
+def heading_key(label: str) -> str:
+    """A heading without case, accents and punctuation, as it is looked up."""
+    return " ".join(_fold(word) for word in WORD.findall(label))
+
+
+def _name(label: str) -> str:
+    return " ".join(label.strip(" \t*_#-").lower().split())
+
+
+def _skip(text: str, start: int, end: int, characters: str) -> int:
+    while start < end and text[start] in characters:
+        start += 1
+    return start
+
+
+def _fold(word: str) -> str:
+    if word.isascii():
+        return word.lower()
+    decomposed = unicodedata.normalize("NFKD", word.lower())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def _deletions(key: str) -> Iterator[str]:
+    """The key with one letter left out: two words within one slip of the pen share one of these."""
+    for place in range(len(key)):
+        yield key[:place] + key[place + 1 :]
+
+
+def _lines(text: str) -> Iterator[tuple[int, int]]:
+    """Half-open character ranges of the lines, without their ends."""
+    start = 0
+    for match in re.finditer(r"\r\n|\n|\r", text):
+        yield start, match.start()
+        start = match.end()
+    yield start, len(text)
+
+
+def _closed(text: str, part: _Open, end: int) -> Iterator[ReportPart]:
+    """The finished part, if it holds any text."""
+    content = text[part.start : end]
+    if content.strip(" \t\r\n*_"):
+        yield ReportPart(
+            part.name,
+            content,
+            part.start,
+            is_read=part.kind not in SKIPPED_KINDS,
+            is_impression=part.kind == IMPRESSION,
+        )
