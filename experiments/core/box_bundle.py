@@ -74,7 +74,7 @@ def make_box_bundle(parts: BoxBundleParts, bundle: Path, device: torch.device) -
         severity_column=SEVERITY,
         guard_films=guard_films(films, covid),
         half_precision=True,
-        place_words=True,
+        several_sources=True,
         training_data=TRAINING_DATA,
         device=device,
     )

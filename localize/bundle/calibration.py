@@ -37,6 +37,9 @@ class Calibration:
     - `place_words`: by word of place, intercept and slope of a logistic function of the logit that
       the boxes give it (see `localize.bundle.place_words`); words that are not there come from
       the attribute head.
+    - `film_tail`: further coefficients of the film's logit, for the numbers of
+      `FilmRegions.film_tail`. Films of one source have many middling regions, those of another one
+      strong region; these numbers tell the two apart.
     - `operating_score`: the box score at which validation films show
       `operating_false_positives` false boxes a film on average.
     """
@@ -54,6 +57,7 @@ class Calibration:
     films: int = 0
     boxes: int = 0
     place_words: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    film_tail: tuple[float, ...] = ()
     operating_score: float | None = None
     operating_false_positives: float | None = None
 
@@ -66,9 +70,11 @@ class Calibration:
         """Probability that each box of one film matches a true one; `log_alpha` (K,)."""
         return _sigmoid(self.box_intercept + self.box_alpha * log_alpha + self.box_film * film_sum)
 
-    def film_probability(self, film_sum: float, film_max: float) -> float:
-        """Probability that the film shows an opacity."""
+    def film_probability(self, film_sum: float, film_max: float, tail: Floats) -> float:
+        """Probability that the film shows an opacity; `tail` is its `FilmRegions.film_tail`."""
         logit = self.film_intercept + self.film_sum * film_sum + self.film_max * film_max
+        if self.film_tail:
+            logit += float(np.dot(self.film_tail, tail))
         return float(_sigmoid(np.array(logit)))
 
     def opacity(self, probability: float) -> Opacity:
@@ -87,7 +93,7 @@ class Calibration:
 def write_calibration(calibration: Calibration, path: Path) -> None:
     """Write `calibration.json`."""
     content = asdict(calibration)
-    content = {name: value for name, value in content.items() if value not in (None, {})}
+    content = {name: value for name, value in content.items() if value not in (None, {}, ())}
     write_json(path, content)
 
 

@@ -35,6 +35,7 @@ class ValidationFilm:
         log_alpha: (K,) log of their weights.
         film_sum, film_max: log-sum-exp and maximum of the detector's logits over all regions.
         true_boxes: (N, 4) in film pixels; None where not known.
+        film_tail: see `FilmRegions`.
         has_opacity: the film's label; None where not known.
         width, height: of the film, px.
     """
@@ -44,16 +45,20 @@ class ValidationFilm:
     film_sum: float
     film_max: float
     true_boxes: Floats | None
+    film_tail: Floats
     has_opacity: bool | None
     width: int
     height: int
 
 
-def fit_calibration(films: Sequence[ValidationFilm], *, place_words: bool = False) -> Calibration:
+def fit_calibration(
+    films: Sequence[ValidationFilm], *, several_sources: bool = False
+) -> Calibration:
     """Fit box scores and film probabilities on validation films.
 
-    With `place_words` words of side, zone and number are also calibrated, so that predictions take
-    them from the boxes (see `localize.bundle.place_words`).
+    With `several_sources` the film's probability also rests on `film_tail`, and words of side, zone
+    and number are calibrated, so that predictions take them from the boxes (see
+    `localize.bundle.place_words`).
 
     Raises:
         DataError: no ranked box on a film with known boxes, or films of one kind only.
@@ -78,7 +83,11 @@ def fit_calibration(films: Sequence[ValidationFilm], *, place_words: bool = Fals
             f"calibration: expected validation films with and without opacity, got "
             f"{int(film_labels.sum())} of {len(film_labels)} with"
         )
-    film_fit = _fit(np.array([[film.film_sum, film.film_max] for film in known]), film_labels)
+    film_features = [
+        [film.film_sum, film.film_max, *(film.film_tail if several_sources else ())]
+        for film in known
+    ]
+    film_fit = _fit(np.array(film_features), film_labels)
     fitted = Calibration(
         box_intercept=box_fit[0],
         box_alpha=box_fit[1],
@@ -86,18 +95,19 @@ def fit_calibration(films: Sequence[ValidationFilm], *, place_words: bool = Fals
         film_intercept=film_fit[0],
         film_sum=film_fit[1],
         film_max=film_fit[2],
+        film_tail=tuple(film_fit[3:]),
         films=len(films),
         boxes=len(labels),
     )
     probabilities = np.array(
-        [fitted.film_probability(film.film_sum, film.film_max) for film in known]
+        [fitted.film_probability(film.film_sum, film.film_max, film.film_tail) for film in known]
     )
     least_yes, most_no = conformal_bounds(probabilities, film_labels)
     fitted = replace(fitted, least_yes=least_yes, most_no=most_no)
     operating = _operating_score(films, fitted)
     return replace(
         fitted,
-        place_words=_fit_place_words(films, fitted) if place_words else {},
+        place_words=_fit_place_words(films, fitted) if several_sources else {},
         operating_score=operating,
         operating_false_positives=None if operating is None else FALSE_POSITIVES,
     )

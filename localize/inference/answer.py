@@ -47,7 +47,9 @@ def answer_film(
     rows = np.flatnonzero(is_drawable)
     rows = rows[np.argsort(-scores[rows], kind="stable")]
     words = _words(regions, rows, scores, bundle, is_baseline=is_baseline)
-    probability = calibration.film_probability(regions.film_sum, regions.film_max)
+    probability = calibration.film_probability(
+        regions.film_sum, regions.film_max, regions.film_tail
+    )
     film = FilmPrediction(
         image_id=image_id,
         path="",

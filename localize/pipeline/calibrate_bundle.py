@@ -67,6 +67,7 @@ def validation_regions(
                 log_alpha=ranked.log_alpha,
                 film_sum=ranked.film_sum,
                 film_max=ranked.film_max,
+                film_tail=ranked.film_tail,
                 true_boxes=NO_BOXES if found is None and has_opacity is False else found,
                 has_opacity=has_opacity,
                 width=ranked.width,

@@ -68,7 +68,7 @@ def make_bundle(
     severity_column: str,
     guard_films: Sequence[Manifest] = (),
     half_precision: bool = False,
-    place_words: bool = False,
+    several_sources: bool = False,
     training_data: str,
     device: torch.device,
 ) -> Path:
@@ -77,8 +77,8 @@ def make_bundle(
     `severity_films` have expert scores in `severity_column` of their labels; None leaves severity
     out. `guard_films` have splits: the film guard learns from `train`, its threshold is set on
     `val`; none leaves the guard out. `half_precision` stores the weights as float16. With
-    `place_words` words of side, zone and number come from the boxes; `bundle.json` then states for
-    each keyword what evidence there is for it.
+    `several_sources` words of side, zone and number come from the boxes (see `fit_calibration`),
+    and `bundle.json` states for each keyword what evidence there is for it.
 
     Raises:
         CheckpointError: an unfinished run, a localizer trained on another detector's regions, or
@@ -98,9 +98,9 @@ def make_bundle(
         # Everything is fitted with the weights as they are stored.
         draft = load_bundle(_write(Path(temporary) / "draft", parts, Calibration(), None, None))
         seen = validation_regions(draft, validation, device)
-        calibration = fit_calibration(seen, place_words=place_words)
+        calibration = fit_calibration(seen, several_sources=several_sources)
         evidence = None
-        if place_words:
+        if several_sources:
             evidence = keyword_evidence(draft.words.keywords, seen, calibration)
         calibrated = replace(draft, calibration=calibration)
         severity = None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from itertools import product
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from localize.bundle.fit_calibration import (
 
 TRUE_BOX = np.array([[0.0, 0.0, 10.0, 10.0]])
 NO_BOX = np.zeros((0, 4))
+NO_TAIL = np.zeros(4)
 HIT, MISS = [0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 60.0, 60.0]
 
 
@@ -46,7 +48,10 @@ def simulated(films: int, coefficients, *, seed: int = 0):
                 film_sum=film_sum,
                 film_max=film_max,
                 true_boxes=TRUE_BOX,
+                film_tail=NO_TAIL,
                 has_opacity=bool(has_opacity),
+                width=100,
+                height=100,
             )
         )
     return simulated_films
@@ -67,7 +72,7 @@ def test_scores_are_the_written_logistic():
     expected = [1 / (1 + np.exp(-(0.3 + 0.9 * value + 0.4 * 1.5))) for value in log_alpha]
     np.testing.assert_allclose(calibration.box_scores(log_alpha, 1.5), expected, rtol=1e-12)
     expected = 1 / (1 + np.exp(-(-1.0 + 0.2 * 1.5 + 0.7 * 0.5)))
-    assert calibration.film_probability(1.5, 0.5) == pytest.approx(expected, rel=1e-12)
+    assert calibration.film_probability(1.5, 0.5, NO_TAIL) == pytest.approx(expected, rel=1e-12)
 
 
 @settings(max_examples=25, deadline=None)
@@ -88,7 +93,9 @@ def test_the_mean_score_is_the_share_of_right_boxes(slope):
     scores = [fitted.box_scores(film.log_alpha, film.film_sum)[0] for film in films]
     right = [film.xyxy[0].tolist() == HIT for film in films]
     assert np.mean(scores) == pytest.approx(np.mean(right), abs=0.01)
-    probabilities = [fitted.film_probability(film.film_sum, film.film_max) for film in films]
+    probabilities = [
+        fitted.film_probability(film.film_sum, film.film_max, NO_TAIL) for film in films
+    ]
     assert np.mean(probabilities) == pytest.approx(
         np.mean([film.has_opacity for film in films]), abs=0.01
     )
@@ -97,7 +104,9 @@ def test_the_mean_score_is_the_share_of_right_boxes(slope):
 def film_of(boxes, true_boxes, has_opacity) -> ValidationFilm:
     ranked = np.array(boxes, np.float64).reshape(-1, 4)
     log_alpha = -np.arange(1.0, len(boxes) + 1)
-    return ValidationFilm(ranked, log_alpha, 0.0, 0.0, true_boxes, has_opacity)
+    return ValidationFilm(
+        ranked, log_alpha, 0.0, 0.0, true_boxes, NO_TAIL, has_opacity, width=100, height=100
+    )
 
 
 def test_a_true_box_is_matched_once_by_the_best_ranked_box():
@@ -148,7 +157,7 @@ def test_without_calibration_a_score_is_the_detectors_own():
     film_sum = np.log(np.exp(logits).sum())
     scores = Calibration().box_scores(logits - film_sum, film_sum)
     np.testing.assert_allclose(scores, probabilities, rtol=1e-12)
-    assert Calibration().film_probability(film_sum, logits.max()) == pytest.approx(0.8)
+    assert Calibration().film_probability(film_sum, logits.max(), NO_TAIL) == pytest.approx(0.8)
 
 
 def test_extreme_numbers_do_not_overflow():
@@ -196,8 +205,65 @@ def test_the_file_holds_plain_numbers(tmp_path):
     fitted = fit_calibration(simulated(50, (0.0, 1.0, 0.0)))
     write_calibration(fitted, tmp_path / "c.json")
     content = json.loads((tmp_path / "c.json").read_text())
-    assert content == asdict(replace(fitted))
+    plain = {name: value for name, value in asdict(fitted).items() if name in content}
+    assert content == plain
     assert {type(value) for value in content.values()} == {float, int}
+    assert read_calibration(tmp_path / "c.json") == fitted
+
+
+def test_a_file_of_several_sources_is_read_again(tmp_path):
+    films = [
+        placed_film(side, hit, k) for k, (side, hit) in enumerate(product(range(2), [0, 1] * 20))
+    ]
+    fitted = fit_calibration(films, several_sources=True)
+    assert {"left", "right"} <= set(fitted.place_words)
+    assert len(fitted.film_tail) == 4
+    write_calibration(fitted, tmp_path / "c.json")
+    assert read_calibration(tmp_path / "c.json") == fitted
+
+
+def placed_film(side: int, hit: int, seed: int) -> ValidationFilm:
+    """A film of 100 x 100 px with one box on a side, more often right the higher its weight."""
+    x = 10.0 + 50 * side
+    box = np.array([[x, 60.0, x + 20, 80.0]])
+    rng = np.random.default_rng(seed)
+    weight = rng.normal(hit, 1)
+    return ValidationFilm(
+        xyxy=box,
+        log_alpha=np.array([weight]),
+        film_sum=weight,
+        film_max=weight,
+        true_boxes=box if hit else NO_BOX,
+        film_tail=rng.normal(hit, 1, 4),
+        has_opacity=bool(hit),
+        width=100,
+        height=100,
+    )
+
+
+def test_the_film_tail_moves_the_probability_of_a_film():
+    calibration = Calibration(film_max=1.0, film_tail=(0.5, 0.0, 0.0, -1.0))
+    tail = np.array([2.0, 9.0, 9.0, 0.5])
+    assert calibration.film_probability(0.0, 0.2, tail) == pytest.approx(sigmoid(0.2 + 1.0 - 0.5))
+
+
+def test_at_the_operating_score_validation_films_have_half_a_false_box_each():
+    films = simulated(1000, (0.0, 1.0, 0.5))
+    fitted = fit_calibration(films)
+    wrong = [film for film in films if film.xyxy[0].tolist() == MISS]
+    scores = [fitted.box_scores(film.log_alpha, film.film_sum)[0] for film in wrong]
+    if len(wrong) > 500:
+        assert (np.array(scores) > fitted.operating_score).sum() == 500
+    else:
+        assert fitted.operating_score is None
+
+
+def test_place_probabilities_are_logistic_in_the_logit_of_the_boxes():
+    calibration = Calibration(place_words={"left": (-0.5, 2.0)})
+    assert calibration.place_probability("left", 0.75) == pytest.approx(
+        sigmoid(-0.5 + 2 * np.log(3))
+    )
+    assert 0 < calibration.place_probability("left", 0.0) < 1e-6
 
 
 def test_conformal_sets_err_as_often_as_promised():
