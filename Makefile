@@ -57,7 +57,7 @@ types: dev ## mypy --strict
 	$(BIN)/mypy
 
 docs: dev ## the documentation site in build/site
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@! grep -rnoE --include='*.html' '<(script|link|img|iframe)[^>]* (src|href)="?(https?:)?//[^ >]*' build/site \
 	  || { echo "the site must not load anything from elsewhere"; exit 1; }
 

@@ -14,7 +14,7 @@ class BoxedFilms:
     """Training and validation films; films without boxes are negatives.
 
     Raises:
-        DataError: a part without any box, or a patient in both.
+        DataError: a part without any box, or a patient or film file in both.
     """
 
     train: Manifest
@@ -40,6 +40,17 @@ class BoxedFilms:
                     expected="train and val without a common patient",
                     got=f"{len(shared)} patients in both",
                     fix="run `pneumoloc manifest split`",
+                )
+            )
+        equal = set(self.train.images["sha256"]) & set(self.val.images["sha256"]) - {""}
+        if equal:
+            problems.append(
+                Problem(
+                    file="images.csv",
+                    field="sha256",
+                    expected="train and val without a common film",
+                    got=f"{len(equal)} film files in both",
+                    fix="merge their patients, then run `pneumoloc manifest split`",
                 )
             )
         if problems:

@@ -121,6 +121,9 @@ def propose(
     batch_size: Annotated[int, typer.Option(min=1, help="Films per forward pass.")] = 8,
     device: Device = DeviceName.AUTO,
     jobs: Annotated[int, typer.Option(min=1, help="Threads that read films.")] = 2,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Do not compare films with the manifest's sha256.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write each film's best and lowest regions, with features, to a ROI store."""
@@ -143,6 +146,7 @@ def propose(
         batch_size=batch_size,
         device=chosen,
         threads=jobs,
+        verify=not no_verify,
     )
     for problem in report.skipped:
         typer.echo(f"skipped {problem}", err=True)

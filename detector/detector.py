@@ -13,8 +13,8 @@ from torchvision.models.detection import RetinaNet
 
 from data_manifests.support.errors import CheckpointError
 from detector.config import DetectorConfig
-from detector.model import build_detector
-from detector.weights import check_tensors, read_tensors, weights_sha256
+from detector.network.model import build_detector
+from detector.network.weights import check_tensors, read_tensors, weights_sha256
 
 WEIGHTS = "detector.safetensors"
 CONFIG = "detector.json"

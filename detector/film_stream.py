@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from data_manifests.films.read_film import Film, read_film
+from data_manifests.films.read_film import Film, check_sha256, read_film
 from data_manifests.support.errors import DataError
 from detector.prepare import prepare_film
 
@@ -41,14 +41,20 @@ def stream_films(
     image_size: int,
     threads: int,
     ahead: int,
+    checksums: Sequence[str] = (),
 ) -> Iterator[StreamedFilm]:
-    """Films `films[row]` for each of `rows`, in that order; at most `ahead` wait in memory."""
+    """Films `films[row]` for each of `rows`, in that order; at most `ahead` wait in memory.
+
+    A film whose file has another SHA-256 than `checksums[row]` is an unreadable one; blank ones are
+    not compared.
+    """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[StreamedFilm]] = deque()
         remaining = iter(rows)
         try:
             for row in remaining:
-                waiting.append(pool.submit(_read, films[row], row, image_size))
+                declared = checksums[row] if checksums else ""
+                waiting.append(pool.submit(_read, films[row], row, image_size, declared))
                 if len(waiting) >= ahead:
                     yield waiting.popleft().result()
             while waiting:
@@ -83,9 +89,11 @@ def _fits(first: StreamedFilm, film: StreamedFilm) -> bool:
     return first.image.shape == film.image.shape
 
 
-def _read(source: Path | Film, row: int, image_size: int) -> StreamedFilm:
+def _read(source: Path | Film, row: int, image_size: int, declared: str) -> StreamedFilm:
     try:
         film = source if isinstance(source, Film) else read_film(source)
+        if not isinstance(source, Film):
+            check_sha256(source, declared)
     except DataError as error:
         return StreamedFilm(row, None, 0, 0, 1.0, 1.0, error)
     prepared = prepare_film(film.pixels, image_size)

@@ -16,8 +16,8 @@ from torchvision.models.detection import RetinaNet
 from torchvision.ops import clip_boxes_to_image, nms, roi_align
 
 from data_manifests.support.errors import ConfigError
-from detector.core import Core, run_detector
 from detector.feature_kind import FeatureKind
+from detector.network.core import Core, run_detector
 
 MIN_SIDE_PX = 1.0  # thinner boxes, cut to nothing at the film's border, are no regions
 # More of the lowest anchors than asked for, since many of them are cut to nothing.

@@ -11,9 +11,9 @@ import torch
 from data_manifests.support.errors import ConfigError, DataError, Problem
 from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.manifest import Manifest
-from detector.core import torch_core
 from detector.detector import Detector
 from detector.film_stream import batches_of_one_size, stream_films
+from detector.network.core import torch_core
 from detector.proposals import ProposalOptions, propose_rois
 from detector.roi_store import DONE, RoiStore, StoreHeader, create_store
 
@@ -64,12 +64,14 @@ def propose_store(
     shard: Shard | None = None,
     skip_errors: bool = False,
     batch_size: int = 8,
+    verify: bool = True,
     threads: int = 2,
 ) -> ProposeReport:
     """Write the regions of a manifest's films; films already in the store are not done again.
 
     Any number of processes may write one store in parallel, one shard each. `threads` read
-    films ahead. Films that were skipped before are tried again.
+    films ahead. Films that were skipped before are tried again. `verify` compares films with the
+    manifest's `sha256` where it has one.
 
     Raises:
         DataError: a film cannot be read and `skip_errors` is false.
@@ -100,6 +102,7 @@ def propose_store(
             image_size=detector.config.image_size,
             threads=threads,
             ahead=2 * batch_size,
+            checksums=manifest.images["sha256"].tolist() if verify else (),
         )
         bar = progress_bar(
             total=len(mine), initial=len(mine) - len(todo), desc="propose", unit="film"

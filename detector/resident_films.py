@@ -22,7 +22,7 @@ from data_manifests.tables.manifest import Manifest
 from detector.augment import Augmentation, draw_augmentation, kept_boxes, moved_boxes
 from detector.batch_losses import FilmBatch
 from detector.dataset import FilmDataset, FilmKey, TrainingFilm
-from detector.model import IMAGENET_MEAN
+from detector.network.model import IMAGENET_MEAN
 
 READ_AT_ONCE = 64
 

@@ -8,11 +8,11 @@ import torch
 
 from data_manifests.support.atomic import file_sha256
 from data_manifests.support.errors import CheckpointError, ConfigError
-from detector.backbones import load_backbone_weights
 from detector.boxed_films import BoxedFilms
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.detector import load_detector
-from detector.model import build_detector
+from detector.network.backbones import load_backbone_weights
+from detector.network.model import build_detector
 from detector.train import DetectorTraining, train_detector
 
 

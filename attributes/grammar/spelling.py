@@ -1,4 +1,4 @@
-"""`CorrectedWords`: folded words in which a slip of the pen in a long lexicon word is mended."""
+"""`CorrectedWords`: folded words in which a slip of the pen in a long lexicon word is corrected."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from attributes.lexicon.tokens import FoldedWords
 
-# Shorter words are too alike: "effusion" may be mended, "edema" may not.
+# Shorter words are too alike: "effusion" may be corrected, "edema" may not.
 MIN_LETTERS = 7
 
 
@@ -17,17 +17,17 @@ class CorrectedWords(FoldedWords):
     must be right: it tells "effusion" from "diffusion".
     """
 
-    def __init__(self, vocabulary: Iterable[str], mended: Iterable[str]) -> None:
+    def __init__(self, vocabulary: Iterable[str], correctable: Iterable[str]) -> None:
         super().__init__()
         self._vocabulary = frozenset(vocabulary)
         self._near: dict[str, list[str]] = {}
-        for word in sorted(set(mended)):
+        for word in sorted(set(correctable)):
             if len(word) >= MIN_LETTERS and word.isalpha():
                 for shorter in (word, *_deletions(word)):
                     self._near.setdefault(shorter, []).append(word)
 
     def fold(self, word: str) -> str:
-        """`word` in lower case without accents, mended where it is a slip of a known word."""
+        """`word` in lower case without accents, corrected where it is a slip of a known word."""
         folded = super().fold(word)
         if len(folded) < MIN_LETTERS - 1 or folded in self._vocabulary:
             return folded

@@ -206,7 +206,7 @@ class Grammar:
             node.setdefault(None, term)
 
     def words_of(self, text: str) -> list[str]:
-        """The folded and mended words of a text, in order."""
+        """The folded and corrected words of a text, in order."""
         return list(map(self.words.__getitem__, TOKEN.findall(text)))
 
     def finding_units(self, sentence: str) -> list[Unit]:

@@ -1,1 +1,1 @@
-"""Film files: PNG, JPEG and DICOM to grey levels, and the checks of them."""
+"""Film files to grey levels, and the checks of them."""

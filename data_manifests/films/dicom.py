@@ -75,8 +75,9 @@ def dicom_size(path: Path) -> tuple[int, int]:
 def read_dicom_film(path: Path) -> tuple[Floats32, tuple[str, ...]]:
     """Grey levels in [0, 1], float32 (H, W), and notes about the file.
 
-    Order: modality rescale, VOI LUT or window, inversion of MONOCHROME1 about the range that came
-    out (PS3.4 N.2 says the modality step precedes windowing).
+    Order: modality rescale, VOI LUT or window, inversion about the range that came out (PS3.4 N.2).
+    A Presentation LUT Shape decides on the inversion where there is one (PS3.3 C.11.6), else
+    MONOCHROME1, as dcmtk and Weasis do.
 
     Raises:
         DataError: not a DICOM file, colour, several frames, not a frontal chest radiograph,
@@ -93,7 +94,9 @@ def read_dicom_film(path: Path) -> tuple[Floats32, tuple[str, ...]]:
         raise film_error(path, "finite grey levels", f"{low} to {high}")
     # A constant film has no range; it becomes black, and the film guard speaks of it.
     pixels = np.clip((values - low) / np.float32(high - low or 1.0), 0, 1)
-    if text(path, header, "PhotometricInterpretation") == "MONOCHROME1":
+    shape = text(path, header, "PresentationLUTShape")
+    is_monochrome1 = text(path, header, "PhotometricInterpretation") == "MONOCHROME1"
+    if shape == "INVERSE" if shape in ("INVERSE", "IDENTITY") else is_monochrome1:
         pixels = 1 - pixels
     pixels[is_padding] = 0
     return pixels.astype(np.float32), tuple(header_notes(path, header))

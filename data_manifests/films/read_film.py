@@ -14,10 +14,12 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from data_manifests.support.arrays import Floats32
+from data_manifests.support.atomic import file_sha256
 from data_manifests.support.errors import DataError, Problem
 
 MAX_PIXELS = 64_000_000  # a 43 x 43 cm detector at 0.1 mm has 18 million
-MIN_SIDE = 32
+MIN_SIDE = 16
+MIN_PIXELS = 32 * 32  # icons and thumbnails have fewer
 RASTER_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic")
@@ -79,6 +81,22 @@ def read_film(path: Path) -> Film:
     return _read_raster(path)
 
 
+def check_sha256(path: Path, declared: str) -> None:
+    """Refuse a film that changed after its checksum was taken; a blank `declared` is not compared.
+
+    Raises:
+        DataError: another checksum.
+    """
+    if declared and (found := file_sha256(path)) != declared.lower():
+        raise film_error(
+            path,
+            f"sha256 {declared[:16]}...",
+            f"{found[:16]}...",
+            "the file changed after the manifest was built: build it anew",
+            "sha256",
+        )
+
+
 def film_size(path: Path) -> tuple[int, int]:
     """Width and height of a film in pixels, from its header alone.
 
@@ -133,10 +151,12 @@ def check_size(path: Path, width: int, height: int) -> None:
     """Refuse sizes that no film has, before anything is decoded.
 
     Raises:
-        DataError: more than 64 million pixels, or a side under 16 pixels.
+        DataError: more than 64 million or fewer than 1,024 pixels, or a side under 16.
     """
     if width * height > MAX_PIXELS:
         raise film_error(path, f"at most {MAX_PIXELS:,} pixels", f"{width} x {height}")
+    if width * height < MIN_PIXELS:
+        raise film_error(path, f"at least {MIN_PIXELS:,} pixels", f"{width} x {height}")
     if min(width, height) < MIN_SIDE:
         raise film_error(path, f"sides of at least {MIN_SIDE} pixels", f"{width} x {height}")
 

@@ -23,7 +23,7 @@ from data_manifests.support.atomic import write_bytes
 from data_manifests.support.errors import ConfigError
 from data_manifests.support.one_thread import one_thread
 from data_manifests.support.progress_bar import progress_bar
-from data_manifests.tables.columns import BOX_COLUMNS, IMAGE_COLUMNS, REPORT_COLUMNS
+from data_manifests.tables.columns import BOX_COLUMNS, BOX_LABEL, IMAGE_COLUMNS, REPORT_COLUMNS
 from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest, write_manifest
 
 GENERATOR_VERSION = 1  # raise it when the same seed gives other films
@@ -151,7 +151,7 @@ def _make_film(out: Path, options: PhantomOptions, shares: SplitShares, index: i
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     boxes: list[tuple[str | float, ...]] = [
-        (image_id, *(round(float(edge), 2) for edge in box), "opacity", "phantom")
+        (image_id, *(round(float(edge), 2) for edge in box), BOX_LABEL, "phantom")
         for box in case.opacity.boxes
     ]
     reports: list[tuple[str, ...]] = [

@@ -12,7 +12,12 @@ from data_manifests.films.checks import film_problems
 from data_manifests.films.duplicates import duplicate_contents
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.support.membership import is_member
-from data_manifests.tables.leaks import overlap_inside, split_leaks
+from data_manifests.tables.leaks import (
+    overlap_inside,
+    patients_written_twice,
+    shared_report_texts,
+    split_leaks,
+)
 from data_manifests.tables.manifest import read_tables
 from data_manifests.tables.row_checks import table_problems
 from data_manifests.tables.typed_tables import typed_tables
@@ -75,11 +80,15 @@ def check_manifest(
     notes: list[Problem] = []
     if "image_id" in images and len(images) and not _structural(problems):
         problems += split_leaks(images)
+        found, noted = patients_written_twice(images)
+        problems += found
+        notes += noted
         problems += overlap_inside(images, allow)
         found, noted = duplicate_contents(images, images["sha256"], "sha256", "file")
         problems += found
         notes += noted
         notes += _reports_without_films(tables["reports"], images)
+        notes += shared_report_texts(images, tables["reports"])
         if find_films or read_films:
             root = image_root or folder / info.image_root
             found, noted = film_problems(images, root, read_films=read_films)

@@ -18,6 +18,8 @@ from data_manifests.tables.nih_rsna_overlap import (
     nih_pneumonia_films,
 )
 
+LONG_TEXT = 200  # letters; shorter reports are often templates
+
 
 def find_overlap_leaks(
     train: Manifest, test: Manifest, *, allow: Sequence[str] = ()
@@ -72,6 +74,61 @@ def split_leaks(images: pd.DataFrame) -> list[Problem]:
             for row, identity, split in zip(again.index, again[column], again["split"], strict=True)
         ]
     return problems
+
+
+def patients_written_twice(images: pd.DataFrame) -> tuple[list[Problem], list[Problem]]:
+    """Patient ids that differ only in case, spaces or Unicode form, as problems and notes.
+
+    They are probably one person: a problem where they are in two splits, else a note.
+    """
+    ids = images[["patient_id", "split"]].drop_duplicates()
+    key = ids["patient_id"].str.normalize("NFKC").str.strip().str.casefold()
+    spellings = ids["patient_id"].groupby(key.to_numpy()).transform("nunique")
+    problems: list[Problem] = []
+    notes: list[Problem] = []
+    for _, group in ids[(spellings > 1).to_numpy()].groupby(key, sort=False):
+        first, later = group.index[0], group.drop_duplicates("patient_id").index[1]
+        is_leak = group.loc[group["split"] != "", "split"].nunique() > 1
+        (problems if is_leak else notes).append(
+            Problem(
+                file="images.csv",
+                row=int(later) + 2,
+                field="patient_id",
+                expected="one spelling of each patient",
+                # The ids are not shown: they may name a person.
+                got=f"films {images['image_id'][first]} and {images['image_id'][later]}, whose "
+                "patients differ only in case, spaces or accents",
+                fix="write one person's id the same way, then split anew"
+                if is_leak
+                else "write one person's id the same way",
+            )
+        )
+    return problems, notes
+
+
+def shared_report_texts(images: pd.DataFrame, reports: pd.DataFrame) -> list[Problem]:
+    """A note where training and held-out studies have the same report, word for word.
+
+    Templates of normal films are; a longer text may be one study under two ids.
+    """
+    split = images.drop_duplicates("study_id").set_index("study_id")["split"]
+    texts = reports.groupby("study_id", sort=False)["text"].agg(" ".join)
+    part = split.reindex(texts.index)
+    train = texts[(part == "train").to_numpy(bool)]
+    heldout = texts[part.isin(("val", "test")).to_numpy(bool)]
+    shared = heldout[is_member(heldout, train) & (heldout.str.len() >= LONG_TEXT).to_numpy(bool)]
+    if shared.empty:
+        return []
+    return [
+        Problem(
+            file="reports.csv",
+            field="text",
+            expected="held-out reports that training has not read",
+            got=f"{len(shared)} held-out studies with a text of the training split, the first "
+            f"{shared.index[0]!r}",
+            fix="look whether these are the same studies",
+        )
+    ]
 
 
 def overlap_inside(images: pd.DataFrame, allow: Sequence[str] = ()) -> list[Problem]:

@@ -1,1 +1,1 @@
-"""`pneumoloc experiment benchmark`: what things cost, measured side by side with a baseline."""
+"""`pneumoloc experiment benchmark`: time and memory beside a baseline."""

@@ -35,7 +35,7 @@ CPU = torch.device("cpu")
 
 
 def attention_rows(bench: Bench) -> Iterator[BenchmarkRow]:
-    """A training step beside the loops; then one epoch from a ROI store in a process of its own."""
+    """A training step beside the loops, and one epoch from a ROI store in a new process."""
     yield from _step_rows(bench)
     yield from _epoch_rows(bench)
 
@@ -53,7 +53,7 @@ def random_words(size: BenchmarkSize) -> WordVectors:
 
 
 def random_pairs(count: int, *, first_row: int = 0) -> Pairs:
-    """Pairs whose reports name each keyword with the same small chance, and at least one."""
+    """Pairs whose reports name each keyword with the same small probability, and at least one."""
     random = np.random.default_rng(first_row + 1)
     targets = (random.random((count, KEYWORDS)) < WORDS_A_REPORT / KEYWORDS).astype(np.float32)
     targets[np.arange(count), random.integers(0, KEYWORDS, count)] = 1
@@ -69,7 +69,7 @@ def random_pairs(count: int, *, first_row: int = 0) -> Pairs:
 
 
 def random_regions(films: int, size: BenchmarkSize, seed: int) -> Regions:
-    """Regions of noise, all of them there."""
+    """Random ROIs, none masked."""
     noise = torch.Generator().manual_seed(seed)
     corner = torch.rand(films, size.regions, 2, generator=noise) * 0.5
     side = 0.1 + torch.rand(films, size.regions, 2, generator=noise) * 0.4

@@ -46,7 +46,7 @@ def evaluation_rows(bench: Bench) -> Iterator[BenchmarkRow]:
 
 
 class RandomBoxes:
-    """Predicted boxes scattered about true ones, two true boxes a film."""
+    """Predicted boxes around true ones, two true boxes a film."""
 
     def __init__(self, boxes: int) -> None:
         random = np.random.default_rng(0)
@@ -62,7 +62,7 @@ class RandomBoxes:
         self.pred_score: Floats = random.random(boxes)
 
     def film_boxes(self) -> FilmBoxes:
-        """The boxes as our metrics take them."""
+        """The boxes as input of our metrics."""
         return make_film_boxes(
             self.pred_xyxy,
             self.pred_score,

@@ -1,4 +1,4 @@
-"""Films, a bundle with random weights, and other things that prediction is measured on."""
+"""Films and a bundle with random weights, for the benchmark of prediction."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from data_manifests.phantom.generate import SplitShares, build_phantom
 from data_manifests.support.atomic import write_json
 from data_manifests.tables.manifest import Manifest, read_manifest
 from detector.config import DetectorConfig
-from detector.model import build_detector
-from detector.weights import weights_sha256
+from detector.network.model import build_detector
+from detector.network.weights import weights_sha256
 from experiments.benchmark.attention import KEYWORDS, random_words
 from experiments.benchmark.sizes import Bench, BenchmarkSize
 from localize.bundle.calibration import Calibration
@@ -26,7 +26,7 @@ from localize.network.localizer import build_localizer
 
 
 def phantom_films(bench: Bench) -> Manifest:
-    """The benchmark's films, made once for a work folder."""
+    """The benchmark's films, made once in a work folder."""
     folder = bench.work / "films"
     if (folder / "manifest.json").is_file():
         return read_manifest(folder)
@@ -46,7 +46,7 @@ def benchmark_bundle(bench: Bench) -> Path:
 
 
 def write_random_bundle(folder: Path, size: BenchmarkSize) -> None:
-    """A bundle of untrained networks; their heads answer differently from place to place."""
+    """A bundle of untrained networks whose scores and boxes differ between anchors."""
     runs = folder.with_name("runs")
     tensors = _write_detector(runs / "detector", size.detector)
     config = LocalizerConfig()
@@ -89,7 +89,7 @@ def _write_detector(folder: Path, config: DetectorConfig) -> str:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build_detector(config)
-        # Fresh heads give one score everywhere: nothing to sort, and all boxes suppress each other.
+        # Untrained heads give one score everywhere, and all boxes suppress each other.
         torch.nn.init.normal_(model.head.classification_head.cls_logits.weight, std=0.1)
         torch.nn.init.normal_(model.head.regression_head.bbox_reg.weight, std=0.02)
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""`in_process`: work in a fresh process, with the seconds it took and the memory it added."""
+"""`in_process`: work in a new process, with its seconds and peak memory."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MIB = 1024.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Median wall seconds; peak resident memory of the process, and what its imports alone took.
+    """Median wall seconds; peak resident memory of the process and of its imports alone, in MiB.
 
-    Memory is in MiB, NaN where the system does not tell.
+    Memory is NaN where the system does not report it.
     """
 
     seconds: float
@@ -30,7 +30,7 @@ class Cost:
 def in_process(work: Callable[[], object], runs: int) -> Cost:
     """Do `work` (a picklable call) `runs` times in one new process.
 
-    Without an unmeasured round: these take long, and the median leaves a slow first one out.
+    Without an unmeasured round: these take long, and the median ignores a slow first one.
     """
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
@@ -41,7 +41,7 @@ def peak_mib() -> float:
     """The highest resident memory of this process so far."""
     try:
         for line in STATUS.read_text("ascii").splitlines():
-            # Not getrusage: its maximum survives exec and would tell of the parent.
+            # Not getrusage: its maximum survives exec and would include the parent's.
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / MIB
     except OSError:

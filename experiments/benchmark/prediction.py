@@ -14,9 +14,9 @@ from torch import Tensor
 
 from data_manifests.boxes import iou_matrix
 from data_manifests.films.read_film import read_film
-from detector.core import fast_copy, torch_core
 from detector.film_stream import StreamedFilm
-from detector.onnx_core import NEEDED, onnx_core
+from detector.network.core import fast_copy, torch_core
+from detector.network.onnx_core import NEEDED, onnx_core
 from detector.prepare import prepare_film
 from detector.proposals import ProposalOptions, best_rois, propose_rois
 from experiments.benchmark.films import benchmark_bundle, phantom_films

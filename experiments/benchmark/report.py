@@ -25,7 +25,7 @@ Row = dict[str, Any]  # Any: text, numbers and the detail's mapping
 def write_benchmark(rows: Sequence[BenchmarkRow], folder: Path) -> str:
     """Write all results into `folder`; returns the Markdown.
 
-    Rows of an earlier run that were not measured now are kept; each says when it was measured.
+    Rows of an earlier run that were not measured again stay; each has its time of measurement.
 
     Raises:
         DataError: `benchmark.json` of the folder is something else.
@@ -59,7 +59,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def merge_rows(old: Sequence[Row], new: Sequence[Row]) -> list[Row]:
-    """Old rows with the new ones in the place of those of their name, then rows not yet known."""
+    """Old rows, replaced by new ones of the same name, then the other new ones."""
     by_name = {row["name"]: row for row in new}
     known = {row["name"] for row in old}
     kept = [by_name.get(row["name"], row) for row in old]
@@ -67,7 +67,7 @@ def merge_rows(old: Sequence[Row], new: Sequence[Row]) -> list[Row]:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The table of all rows but those of the plots, then these."""
+    """The table of all rows, those of the plots last."""
     plotted = [row for row in rows if _size(row) is not None]
     others = [row for row in rows if _size(row) is None]
     lines = [
@@ -96,7 +96,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def _many_films(rows: Sequence[Row]) -> list[str]:
-    """The arithmetic of docs/scale.md with the measured numbers."""
+    """Costs of many films (docs/scale.md) from the measured numbers."""
     ours = {row["name"]: float(row["ours"]) for row in rows}
     costs = [
         (label, amount / (3600 if unit == "hours" else 1), unit)
@@ -142,7 +142,7 @@ def _text(value: float | str | None) -> str:
 
 
 def _size(row: Row) -> float | None:
-    """The number of rows that a point of a growth plot stands for."""
+    """Number of rows at a point of a growth plot; None for other rows."""
     size: float | None = row.get("detail", {}).get("rows")
     return size
 

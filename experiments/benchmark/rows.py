@@ -1,4 +1,4 @@
-"""`BenchmarkRow`: one measurement beside its baseline; how two things are timed alternately."""
+"""`BenchmarkRow`: one measurement beside its baseline; `alternately` times several in turn."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ RatioIs = Literal["ours / baseline", "baseline / ours"]
 class BenchmarkRow:
     """One measurement; medians of `runs`.
 
-    `baseline` is what `baseline_is` says, None where there is nothing to compare with. `goal` is a
-    bound on the ratio such as "<= 1.10", "" where none was set. `detail` holds further numbers.
+    `baseline_is` describes the `baseline`, None where there is nothing to compare with. `goal` is a
+    bound on the ratio such as "<= 1.10", "" for none. `detail` has further numbers.
     """
 
     name: str
@@ -54,7 +54,7 @@ class BenchmarkRow:
         return self.ratio <= float(bound) if sign == "<=" else self.ratio >= float(bound)
 
     def as_json(self) -> dict[str, object]:
-        """What `benchmark.json` holds of a row."""
+        """The row of `benchmark.json`."""
         return {
             "name": self.name,
             "group": self.group,
@@ -89,9 +89,9 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def alternately(works: Sequence[Callable[[], object]], runs: int) -> list[float]:
-    """Median wall seconds of each work: all are done once unmeasured, then in turn `runs` times.
+    """Median wall seconds of each work: each once unmeasured, then in turn `runs` times.
 
-    In turn, because a machine that slows down half-way must slow all of them.
+    In turn, so that a machine that slows down slows all of them.
     """
     for work in works:
         work()
@@ -100,5 +100,5 @@ def alternately(works: Sequence[Callable[[], object]], runs: int) -> list[float]
 
 
 def _rounded(value: float | None) -> float | None:
-    """Five significant digits: more would be noise. What is not known (NaN) is None."""
+    """Five significant digits, None for NaN."""
     return None if value is None or math.isnan(value) else float(f"{value:.5g}")

@@ -44,8 +44,8 @@ def choose_groups(only: Sequence[str]) -> list[str]:
 
 
 def run_benchmark(bench: Bench, groups: Sequence[str]) -> Iterator[BenchmarkRow]:
-    """Rows as they are measured. What a group leaves in the work folder is removed after it, but
-    for films and bundle, which several need."""
+    """Rows as they are measured. A group's files in the work folder are removed after it, except
+    films and bundle, which several groups use."""
     for name in groups:
         yield from GROUPS[name](bench)
         for path in bench.work.iterdir():

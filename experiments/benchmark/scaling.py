@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from data_manifests.support.errors import TrainingStopped
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import TrainingFilm
-from detector.model import build_detector
+from detector.network.model import build_detector
 from detector.optimization import build_optimizer, training_memory_format, training_step
 from detector.run.processes import process_group
 from experiments.benchmark.rows import BenchmarkRow, seconds_of

@@ -1,4 +1,4 @@
-"""The printed loss as stacked cross attention is computed: report after report.
+"""The printed loss as SCAN computes it: one report at a time.
 
 Re-derived from the paper's section 3.3 and SCAN's description, apart from
 `localize.network.cross_attention`: the baseline of the benchmark, and an oracle of the tests.
@@ -21,7 +21,7 @@ CHUNK = 16  # reports differentiated at a time: the score matrix of a batch at o
 def loop_losses(objective: Objective, model: Localizer, batch: PairBatch) -> dict[str, Tensor]:
     """The losses of `Objective.parts` with `negatives: lowest`, each (B,).
 
-    Each report meets its own film only. Every film must have all of its regions.
+    Each report is compared with its own film only. Every film must have all of its ROIs.
     """
     output, low, words = model(batch.regions), model.fuse(batch.lowest), batch.words
     triplet = _triplet(
@@ -34,8 +34,8 @@ def loop_losses(objective: Objective, model: Localizer, batch: PairBatch) -> dic
 def backward_with_all_films(objective: Objective, model: Localizer, batch: PairBatch) -> Tensor:
     """Gradients of the same mean loss, added to the model's, as SCAN computes it; returns the loss.
 
-    Each report meets every film of the batch: SCAN's score matrix has all pairs, and the printed
-    loss takes its diagonal. Reports are differentiated a few at a time.
+    Each report is compared with every film of the batch: SCAN's score matrix has all pairs, and
+    the printed loss takes its diagonal. Reports are differentiated a few at a time.
     """
     output, low, words = model(batch.regions), model.fuse(batch.lowest), batch.words
     ends = (output.fused, output.alpha, low)
@@ -79,7 +79,7 @@ def _triplet(
     *,
     all_films: bool,
 ) -> Tensor:
-    """The triplet loss of the pairs `numbers`, one report after the other."""
+    """The triplet loss of the pairs `numbers`, one report at a time."""
     margin, similarity = printed.margin, printed.similarity
     losses = []
     for k in numbers:

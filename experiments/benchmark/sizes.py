@@ -1,4 +1,4 @@
-"""`BenchmarkSize` and `Bench`: how much is measured, and where."""
+"""`BenchmarkSize` and `Bench`: sizes of the measurements, and their folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from detector.config import DetectorConfig
 
 @dataclass(frozen=True)
 class BenchmarkSize:
-    """How much is measured; the defaults are the sizes that the goals name.
+    """Sizes of the measurements; the defaults are those of the goals.
 
     Films are `film_px` squared phantom films, seen by a `detector` with random weights. `pairs` are
     the paper's training set. `growth` are the numbers of rows of the growth curves.
@@ -39,7 +39,7 @@ class BenchmarkSize:
 
 @dataclass(frozen=True)
 class Bench:
-    """One run of the benchmark: a work folder, sizes, measured runs, and what the user gives.
+    """One run of the benchmark: work folder, sizes, number of measured runs, and the user's inputs.
 
     Without a `bundle` random weights are used; without `reports` those of the phantom.
     """

@@ -11,7 +11,7 @@ import pandas as pd
 
 from data_manifests.support.csv_file import write_csv
 from data_manifests.tables.check import check_manifest
-from data_manifests.tables.columns import BOX_COLUMNS, IMAGE_COLUMNS
+from data_manifests.tables.columns import BOX_COLUMNS, BOX_LABEL, IMAGE_COLUMNS
 from experiments.benchmark.peak import Cost, in_process
 from experiments.benchmark.rows import BenchmarkRow
 from experiments.benchmark.sizes import Bench
@@ -90,7 +90,7 @@ def _growth_row(name: str, group: str, what: str, rows: int, cost: Cost, runs: i
 
 
 def check_once(folder: Path) -> None:
-    """One check; the tables are sound, or the benchmark measures something else."""
+    """One check of valid tables."""
     check_manifest(folder, find_films=False).raise_problems()
 
 
@@ -111,7 +111,7 @@ def write_random_manifest(folder: Path, films: int) -> None:
     images["split"] = np.where(number // 2 % 5 == 0, "val", "train")
     images["source"], images["sha256"] = "benchmark", ""
     boxes = pd.DataFrame({"image_id": images["image_id"], **_corners(films)})
-    boxes["label"], boxes["annotator"] = "opacity", ""
+    boxes["label"], boxes["annotator"] = BOX_LABEL, ""
     write_csv(folder / "images.csv", images[list(IMAGE_COLUMNS)])
     write_csv(folder / "boxes.csv", boxes[list(BOX_COLUMNS)])
 
@@ -124,7 +124,7 @@ def write_random_prediction(folder: Path, films: int) -> None:
     images["status"], images["error"] = "ok", ""
     boxes = pd.DataFrame({"image_id": ids, **_corners(films)})
     boxes["score"], boxes["alpha"], boxes["detector_score"] = 0.5, 0.25, 0.125
-    boxes["label"], boxes["attributes"] = "opacity", "left;lower"
+    boxes["label"], boxes["attributes"] = BOX_LABEL, "left;lower"
     attributes = pd.DataFrame({"image_id": ids, "left": 0.75, "lower": 0.5})
     images = images.reindex(columns=list(PREDICTED_IMAGES), fill_value="")
     write_prediction(Prediction(images, boxes[list(PREDICTED)], attributes, {}), folder)

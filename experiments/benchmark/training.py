@@ -1,4 +1,4 @@
-"""Detector training beside torchvision's plain reference loop, and how long both wait for films."""
+"""Detector training beside torchvision's reference loop, with the time both wait for films."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import Manifest
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read
-from detector.model import build_detector
+from detector.network.model import build_detector
 from detector.optimization import (
     average_weights,
     build_optimizer,
@@ -67,7 +67,7 @@ def detector_rows(bench: Bench) -> Iterator[BenchmarkRow]:
 
 
 class _Loop(ABC):
-    """A training that goes on step by step, and how long it waited for films."""
+    """A training in steps, and the time it waited for films."""
 
     def __init__(self, steps: int) -> None:
         self._steps = steps

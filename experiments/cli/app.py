@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from data_manifests.support.choices import DeviceName
 from experiments.cli import boxes
 from experiments.cli.benchmark import benchmark
 from experiments.cli.options import Device, Out, Results
@@ -49,7 +50,7 @@ def package_bundle(
         typer.Option(help="Bundle folder to write; an existing one is only evaluated."),
     ] = None,
     results: Results = None,
-    device: Device = "auto",
+    device: Device = DeviceName.AUTO,
 ) -> None:
     """Pack a finished `table1 --preset open` into the shipped bundle; write its model card."""
     from detector.run.device import choose_device

@@ -12,7 +12,7 @@ def benchmark(
     results: Annotated[
         Path,
         typer.Option(
-            "--results", "--out", help="Folder for benchmark.json, .md and plots; rows are merged."
+            "--results", "--out", help="Folder for benchmark.json, .md and plots; other rows stay."
         ),
     ],
     only: Annotated[
@@ -22,7 +22,7 @@ def benchmark(
             "attributes, check, export; default all."
         ),
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Measured runs; medians are kept.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Measured runs; medians are reported.")] = 5,
     bundle: Annotated[
         Path | None, typer.Option(help="A model bundle; default: random weights, ResNet-50.")
     ] = None,
@@ -31,7 +31,7 @@ def benchmark(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the new rows as JSON.")] = False,
 ) -> None:
-    """What things cost beside a baseline, measured in turn; twenty minutes on two quiet cores."""
+    """Time and memory beside a baseline, measured in turn; twenty minutes on two idle cores."""
     import json
     import tempfile
 

@@ -160,6 +160,29 @@ def bundle(
     typer.echo(str(make_box_bundle(parts, bundle, choose_device(device))))
 
 
+@app.command()
+def evaluate(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    bundle: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER; the first is compared with the second. Default: package."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Evaluate bundles on the test patients of all sources, and their severity out of fold."""
+    from detector.run.device import choose_device
+    from experiments.tables.box_bundle_results import evaluate_box_bundle, write_box_bundle_results
+    from localize.bundle.packaged import PACKAGED_BUNDLE
+
+    named = [one.split("=", 1) for one in bundle or ()]
+    bundles = {name: Path(folder) for name, folder in named} or {
+        PACKAGED_BUNDLE.name: PACKAGED_BUNDLE
+    }
+    scores = evaluate_box_bundle(data, bundles, choose_device(device))
+    typer.echo(write_box_bundle_results(scores, data, out))
+
+
 def _shares(parts: list[str]) -> dict[Path, float]:
     from data_manifests.support.errors import ConfigError
 

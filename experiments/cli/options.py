@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data_manifests.support.choices import DeviceName
+
 if TYPE_CHECKING:
     from experiments.core.phantom_run import PhantomResult
     from experiments.core.presets import PhantomPreset
@@ -43,7 +45,7 @@ Weights = Annotated[
     Path | None,
     typer.Option("--backbone-weights", help="ImageNet weights of the preset's backbone."),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Device = Annotated[DeviceName, typer.Option("--device", help="Where networks run.")]
 Processes = Annotated[
     int | None, typer.Option("--processes", min=1, help="Default: one a core, at most one a seed.")
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from data_manifests.support.choices import DeviceName
 from experiments.cli.options import (
     Data,
     Device,
@@ -27,7 +28,10 @@ from experiments.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from experiments.core.manifest_run import ManifestRun
     from experiments.data.manifest_input import ManifestInput
+
+INPUTS, WEIGHTS = " --data DATA --reports REPORTS", " --backbone-weights WEIGHTS"
 
 
 class TablePreset(StrEnum):
@@ -71,7 +75,7 @@ def table1(
         typer.Option(help="paper: `paper` accepts the NIH test films that overlap RSNA."),
     ] = Split.leak_free,
     processes: Processes = None,
-    device: Device = "auto",
+    device: Device = DeviceName.AUTO,
 ) -> None:
     """Table 1: localization of every method on every test set."""
     from experiments.tables.table1 import manifest_table, phantom_table, write_table1
@@ -81,29 +85,19 @@ def table1(
         command = command_line("table1", preset, seed, set_)
         table = phantom_table(run_preset(out, phantom, processes), phantom, command)
     else:
-        from detector.run.device import choose_device
         from experiments.core.manifest_run import run_manifests
-        from experiments.core.presets import ManifestPreset, read_preset
 
-        chosen = read_preset(ManifestPreset, preset, set_ or ())
         if preset is TablePreset.paper:
             films = _paper_input(boxed, pairs, reports, test or [], split)
             names = " ".join(f"--test {one.name}=MANIFEST" for one in films.tests)
             rest = f" --boxed RSNA --pairs MIMIC {names} --split {split}"
         else:
-            films = _open_films(preset, chosen.seed, data, reports, out)
-            rest = " --data DATA --reports REPORTS"
-        rest += " --backbone-weights WEIGHTS" if backbone_weights else ""
-        result = run_manifests(
-            films,
-            out,
-            preset=chosen,
-            backbone_weights=backbone_weights,
-            device=choose_device(device),
-            progress=show_progress,
-        )
+            films = _open_films(preset, data, reports, out, set_)
+            rest = INPUTS
+        run = _manifest_run(films, out, preset, set_, backbone_weights, device)
+        rest += WEIGHTS if backbone_weights else ""
         command = command_line("table1", preset, None, set_, rest)
-        table = manifest_table(result, films, chosen, command)
+        table = manifest_table(run_manifests(run, show_progress), command)
     typer.echo(write_table1(table, results or out, f"table1-{preset}"))
 
 
@@ -120,7 +114,7 @@ def table2(
         str, typer.Option(help="Method whose attributes and boxes are scored.")
     ] = "report_adapted_proposed",
     processes: Processes = None,
-    device: Device = "auto",
+    device: Device = DeviceName.AUTO,
 ) -> None:
     """Table 2: severity and attributes from films alone."""
     from experiments.tables.table2 import write_table2
@@ -131,21 +125,14 @@ def table2(
         command = command_line("table2", preset, seed, set_)
         result = phantom_table2(run_preset(out, phantom, processes), method, phantom, command)
     else:
-        from detector.run.device import choose_device
-        from experiments.core.presets import ManifestPreset, read_preset
+        from experiments.data.open_input import open_input
 
-        rest = " --data DATA --reports REPORTS"
-        rest += " --backbone-weights WEIGHTS" if backbone_weights else ""
+        found = open_input(required(data, "--data"), required(reports, "--reports"), out)
+        run = _manifest_run(found.films, out, preset, set_, backbone_weights, device)
+        rest = INPUTS + (WEIGHTS if backbone_weights else "")
+        command = command_line("table2", preset, None, set_, rest)
         result = open_table2(
-            required(data, "--data"),
-            required(reports, "--reports"),
-            out,
-            preset=read_preset(ManifestPreset, preset, set_ or ()),
-            method=method,
-            command=command_line("table2", preset, None, set_, rest),
-            backbone_weights=backbone_weights,
-            device=choose_device(device),
-            progress=show_progress,
+            found.all_covid(), run, method=method, command=command, progress=show_progress
         )
     typer.echo(write_table2(result.table, result.points, results or out, f"table2-{preset}"))
 
@@ -162,7 +149,7 @@ def figures(
     method: Annotated[
         str, typer.Option(help="Method whose boxes and attributes are shown.")
     ] = "report_adapted_proposed",
-    device: Device = "auto",
+    device: Device = DeviceName.AUTO,
 ) -> None:
     """Examples, pairs over time, severity and attention maps: the paper's figures 2 to 4.
 
@@ -196,16 +183,34 @@ def pages(
         typer.echo(str(path))
 
 
+def _manifest_run(
+    films: ManifestInput,
+    out: Path,
+    preset: str,
+    set_: list[str] | None,
+    backbone_weights: Path | None,
+    device: DeviceName,
+) -> ManifestRun:
+    from detector.run.device import choose_device
+    from experiments.core.manifest_run import ManifestRun
+    from experiments.core.presets import ManifestPreset, read_preset
+
+    chosen = read_preset(ManifestPreset, preset, set_ or ())
+    return ManifestRun(films, out, chosen, backbone_weights, choose_device(device))
+
+
 def _open_films(
-    preset: str, seed: int, data: Path | None, reports: Path | None, out: Path
+    preset: str, data: Path | None, reports: Path | None, out: Path, set_: list[str] | None
 ) -> ManifestInput:
     folder, texts = required(data, "--data"), required(reports, "--reports")
     if preset == TablePreset.open:
         from experiments.data.open_input import open_input
 
         return open_input(folder, texts, out).films
+    from experiments.core.presets import ManifestPreset, read_preset
     from experiments.data.dictation import dictation_input
 
+    seed = read_preset(ManifestPreset, preset, set_ or ()).seed
     return dictation_input(folder, texts, out, seed=seed)
 
 

@@ -30,44 +30,85 @@ from localize.pipeline.stages import (
 
 
 @dataclass(frozen=True)
+class ManifestRun:
+    """A run on films from manifests in the output folder `out`; cached parts are not redone."""
+
+    films: ManifestInput
+    out: Path
+    preset: ManifestPreset
+    backbone_weights: Path | None
+    device: torch.device
+
+    def inputs(self, progress: Progress = no_progress) -> ExperimentInput:
+        """The input of the methods: detector, attributes, word vectors and ROIs.
+
+        Raises:
+            ConfigError: `out` was made with another seed, detector or word vectors.
+        """
+        preset, films, out = self.preset, self.films, self.out
+        progress("detector on the boxes")
+        detector = train_detector_stage(
+            films.boxed,
+            out / "detector",
+            config=preset.detector,
+            training=preset.detector_training.model_copy(update={"seed": preset.seed}),
+            backbone_weights=self.backbone_weights,
+            device=self.device,
+        )
+        progress("attributes and word vectors of the reports")
+        attributes = mine_stage(films.pairs_folder, out / "attributes")
+        vectors = VectorOptions(
+            dim=preset.vectors.dim, epochs=preset.vectors.epochs, seed=preset.seed
+        )
+        words = word_vectors_stage(films.reports, out / "words", vectors)
+        progress("ROIs of the films with reports")
+        rois = propose_stage(detector, films.pairs, out / "rois", device=self.device)
+        return ExperimentInput(
+            parts=PairParts(
+                detector=detector,
+                rois=rois,
+                attributes=attributes,
+                words=words,
+                pairs=films.pairs,
+                validation=films.boxed.split("val"),
+                training_data=films.training_data,
+            ),
+            boxed=films.boxed,
+            out=out,
+            seed=preset.seed,
+            device=self.device,
+            classifier=preset.classifier.with_pretrained(self.backbone_weights is not None),
+            adaptation=preset.adaptation,
+            backbone_weights=self.backbone_weights,
+        )
+
+
+@dataclass(frozen=True)
 class ManifestResult:
     """Evaluations by (test set, method), each against RetinaNet, and differences to controls."""
 
+    run: ManifestRun
     evaluations: Mapping[tuple[str, str], Evaluation]
     differences: Sequence[MethodDifference]
     methods: tuple[Method, ...]
 
 
-def run_manifests(
-    films: ManifestInput,
-    out: Path,
-    *,
-    preset: ManifestPreset,
-    backbone_weights: Path | None,
-    device: torch.device,
-    progress: Progress = no_progress,
-) -> ManifestResult:
-    """Train what is not cached in `out`, and evaluate every method on every test set.
+def run_manifests(run: ManifestRun, progress: Progress = no_progress) -> ManifestResult:
+    """Train what is not cached, and evaluate every method on every test set.
 
     Raises:
         DataError: a test patient or film that training has seen, unless its leak is allowed.
         ConfigError: bad settings, a package that is not installed, or `out` has other settings.
     """
+    films = run.films
     for test in films.tests:
         for trained in (films.boxed, films.pairs):
             seen = trained.subset(trained.images["split"].isin(("train", "val")))
             refuse_overlap_leaks(seen, test.films, allow=films.allow)
-    methods = preset.repeated_methods()
+    methods = run.preset.repeated_methods()
     for method in methods:
         method.check_installed()
-    inputs = prepare_input(
-        films,
-        out,
-        preset=preset,
-        backbone_weights=backbone_weights,
-        device=device,
-        progress=progress,
-    )
+    inputs = run.inputs(progress)
     evaluations: dict[tuple[str, str], Evaluation] = {}
     differences: list[MethodDifference] = []
     for test in films.tests:
@@ -78,53 +119,4 @@ def run_manifests(
         for name, evaluation in evaluate_methods(predictions, methods, test.films).items():
             evaluations[test.name, name] = evaluation
         differences += differences_to_controls(predictions, methods, test.name, test.films)
-    return ManifestResult(evaluations, differences, methods)
-
-
-def prepare_input(
-    films: ManifestInput,
-    out: Path,
-    *,
-    preset: ManifestPreset,
-    backbone_weights: Path | None,
-    device: torch.device,
-    progress: Progress = no_progress,
-) -> ExperimentInput:
-    """Detector, attributes, word vectors and ROIs in `out`; cached parts are not redone.
-
-    Raises:
-        ConfigError: `out` was made with another seed, detector or word vectors.
-    """
-    progress("detector on the boxes")
-    detector = train_detector_stage(
-        films.boxed,
-        out / "detector",
-        config=preset.detector,
-        training=preset.detector_training.model_copy(update={"seed": preset.seed}),
-        backbone_weights=backbone_weights,
-        device=device,
-    )
-    progress("attributes and word vectors of the reports")
-    attributes = mine_stage(films.pairs_folder, out / "attributes")
-    vectors = VectorOptions(dim=preset.vectors.dim, epochs=preset.vectors.epochs, seed=preset.seed)
-    words = word_vectors_stage(films.reports, out / "words", vectors)
-    progress("ROIs of the films with reports")
-    rois = propose_stage(detector, films.pairs, out / "rois", device=device)
-    return ExperimentInput(
-        parts=PairParts(
-            detector=detector,
-            rois=rois,
-            attributes=attributes,
-            words=words,
-            pairs=films.pairs,
-            validation=films.boxed.split("val"),
-            training_data=films.training_data,
-        ),
-        boxed=films.boxed,
-        out=out,
-        seed=preset.seed,
-        device=device,
-        classifier=preset.classifier.with_pretrained(backbone_weights is not None),
-        adaptation=preset.adaptation,
-        backbone_weights=backbone_weights,
-    )
+    return ManifestResult(run, evaluations, differences, methods)

@@ -19,8 +19,8 @@ from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import CheckpointError, ConfigError
 from detector.config import DetectorConfig
 from detector.detector import CONFIG, WEIGHTS, Detector, load_detector
-from detector.model import build_detector
-from detector.weights import check_tensors, weights_sha256
+from detector.network.model import build_detector
+from detector.network.weights import check_tensors, weights_sha256
 
 METADATA = "detector.json"  # where `experiment boxes train` keeps a detector's settings
 

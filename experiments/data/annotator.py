@@ -1,7 +1,7 @@
-"""`correct_film`: an annotator who corrects a film's boxes towards the truth, for experiments.
+"""`correct_film`: a simulated annotator, who corrects a film's boxes towards the true ones.
 
-Not a person: it never overlooks the place of a box that it was shown, and its hand is steadier than
-most. What a real team changes is counted by `pneumoloc import-boxes --prediction`.
+It looks at every box that it is shown and draws more precisely than most people. The changes of a
+real team are counted by `pneumoloc import-boxes --prediction`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from data_manifests.boxes import Boxes, iou_matrix
 from data_manifests.support.arrays import Floats
+from data_manifests.tables.columns import BOX_LABEL
 from localize.formats.hub.annotations import FilmAnnotation
 
 MIN_SIDE_PX = 2.0
@@ -20,12 +21,12 @@ MIN_SIDE_PX = 2.0
 
 @dataclass(frozen=True)
 class AnnotatorHabits:
-    """How the annotator works.
+    """Rules of the annotator.
 
-    A box with at least `accept_iou` with an opacity is left as it is, one with at least `move_iou`
-    is moved onto it, others are deleted. Opacities without a box are drawn, but a share
-    `overlooked` of them is not seen. Each edge of what is moved or drawn is off by `hand` (standard
-    deviation, share of the box's side).
+    A box whose IoU with an opacity is at least `accept_iou` stays as it is, one of at least
+    `move_iou` is moved onto the opacity, others are deleted. Opacities without a box are drawn,
+    except a share `overlooked` of them. Each edge that is moved or drawn has an error of standard
+    deviation `hand` (share of the box's side).
     """
 
     accept_iou: float = 0.7
@@ -37,13 +38,13 @@ class AnnotatorHabits:
 def correct_film(
     film: FilmAnnotation, truth: Floats, habits: AnnotatorHabits, random: np.random.Generator
 ) -> FilmAnnotation:
-    """The film as the annotator sends it back: boxes without scores and words.
+    """The film with corrected boxes, without scores and attributes.
 
     Args:
-        film: as it went out, in film pixels.
-        truth: (N, 4) the true boxes, film pixels; what the annotator sees on the film.
-        habits: how boxes are judged and drawn.
-        random: draws the overlooked opacities and the hand's errors.
+        film: with predicted boxes, in film pixels.
+        truth: (N, 4) the true boxes, film pixels.
+        habits: how boxes are accepted and drawn.
+        random: draws the overlooked opacities and the errors of edges.
     """
     iou = iou_matrix(film.xyxy, truth)
     kept: list[Floats] = []
@@ -57,7 +58,7 @@ def correct_film(
     for real in sorted(set(range(len(truth))) - seen):
         if random.random() >= habits.overlooked:
             kept.append(_drawn(truth[real], film, habits, random))
-    label = film.labels[0] if film.labels else "opacity"
+    label = film.labels[0] if film.labels else BOX_LABEL
     return FilmAnnotation(
         name=film.name,
         boxes=Boxes(np.array(kept, dtype=np.float64).reshape(-1, 4), film.width, film.height),
@@ -73,7 +74,7 @@ def correct_film(
 def _drawn(
     truth: Floats, film: FilmAnnotation, habits: AnnotatorHabits, random: np.random.Generator
 ) -> Floats:
-    """The true box as the hand draws it, inside the film."""
+    """The true box with errors of its edges, inside the film."""
     sides = np.tile(truth[2:] - truth[:2], 2)
     edges = truth + random.normal(0.0, habits.hand, 4) * sides
     size = np.array([film.width, film.height], dtype=np.float64)

@@ -19,6 +19,7 @@ import pandas as pd
 
 from data_manifests.support.atomic import file_sha256
 from data_manifests.support.csv_file import read_text_csv
+from data_manifests.tables.columns import BOX_LABEL
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest
 from data_manifests.tables.split import split_around, split_manifest
@@ -92,7 +93,7 @@ def _siim(folder: Path) -> Manifest:
         {
             "image_id": boxes["image"].map(_image_id),
             **corners,
-            "label": "opacity",
+            "label": BOX_LABEL,
             "annotator": boxes["source"],
         }
     )

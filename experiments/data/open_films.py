@@ -16,6 +16,7 @@ import pandas as pd
 
 from data_manifests.support.atomic import file_sha256
 from data_manifests.support.csv_file import read_text_csv
+from data_manifests.tables.columns import BOX_LABEL, CORNERS
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest
 from data_manifests.tables.split import split_around, split_manifest
@@ -77,28 +78,10 @@ def rsna_manifest(folder: Path, label: str) -> Manifest:
     films, boxes = read_text_csv(folder / "metadata.csv"), read_text_csv(folder / "boxes.csv")
     films = films[films["patient_id"] != ""].reset_index(drop=True)
     boxes = boxes[boxes["image"].isin(set(films["image"]))]
-    image_id = films["image"].map(lambda path: Path(path).stem)
-    images = pd.DataFrame(
-        {
-            "image_id": image_id,
-            "patient_id": films["patient_id"],
-            "study_id": image_id,
-            "path": films["image"],
-            "view": films["view"],
-            "width": films["width"],
-            "height": films["height"],
-            "source": folder.name,
-        }
-    )
-    box_table = pd.DataFrame(
-        {
-            "image_id": boxes["image"].map(lambda path: Path(path).stem),
-            **{corner: boxes[corner] for corner in ("x1", "y1", "x2", "y2")},
-            "label": "opacity",
-            "annotator": boxes["source"],
-            "visible": boxes["mask_coverage"] if "mask_coverage" in boxes else "1",
-        }
-    )
+    images = _images(films, folder.name)
+    image_id = images["image_id"]
+    visible = boxes["mask_coverage"] if "mask_coverage" in boxes else "1"
+    box_table = _boxes(boxes, boxes["source"]).assign(visible=visible)
     labels = pd.DataFrame(
         {
             "image_id": image_id,
@@ -108,6 +91,20 @@ def rsna_manifest(folder: Path, label: str) -> Manifest:
         }
     )
     return make_manifest(images, box_table, None, labels, info=_info(folder))
+
+
+def _images(films: pd.DataFrame, source: str) -> pd.DataFrame:
+    """`images.csv` of a metadata table; a film is its own study."""
+    image_id = films["image"].map(lambda path: Path(path).stem)
+    images = films[["patient_id", "view", "width", "height"]].assign(path=films["image"])
+    return images.assign(image_id=image_id, study_id=image_id, source=source)
+
+
+def _boxes(boxes: pd.DataFrame, annotator: pd.Series) -> pd.DataFrame:
+    """`boxes.csv` of a table of boxes."""
+    image_id = boxes["image"].map(lambda path: Path(path).stem)
+    corners = boxes[list(CORNERS)]
+    return corners.assign(image_id=image_id, label=BOX_LABEL, annotator=annotator)
 
 
 def _rsna_label(film: pd.Series) -> str:
@@ -156,33 +153,15 @@ def with_split(manifest: Manifest) -> Manifest:
 def _covid(folder: Path) -> Manifest:
     films, boxes = read_text_csv(folder / "metadata.csv"), read_text_csv(folder / "boxes.csv")
     boxes = boxes[boxes["kind"] == OPACITY_KIND]
-    image_id = films["image"].map(lambda path: Path(path).stem)
-    images = pd.DataFrame(
-        {
-            "image_id": image_id,
-            "patient_id": films["patient_id"],
-            "study_id": image_id,
-            "path": films["image"],
-            "view": films["view"],
-            "width": films["width"],
-            "height": films["height"],
-            "source": folder.name,
-        }
-    )
+    images = _images(films, folder.name)
+    image_id = images["image_id"]
     boxed = set(films.loc[films["image"].isin(set(boxes["image"])), "patient_id"])
     is_test = films["patient_id"].isin(boxed)
     images["split"] = is_test.map({True: "test", False: ""})
     notes = films["clinical_notes"].str.strip() != ""
     manifest = make_manifest(
         images,
-        pd.DataFrame(
-            {
-                "image_id": boxes["image"].map(lambda path: Path(path).stem),
-                **{corner: boxes[corner] for corner in ("x1", "y1", "x2", "y2")},
-                "label": "opacity",
-                "annotator": boxes["kind"],
-            }
-        ),
+        _boxes(boxes, boxes["kind"]),
         pd.DataFrame(
             {
                 "study_id": image_id[notes],

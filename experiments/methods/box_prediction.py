@@ -10,6 +10,7 @@ import numpy as np
 
 from data_manifests.boxes import Boxes
 from data_manifests.support.arrays import Floats
+from data_manifests.tables.columns import BOX_LABEL
 from data_manifests.tables.manifest import Manifest
 from detector.run.provenance import provenance
 from localize.evaluation.evaluate import evaluate
@@ -17,7 +18,6 @@ from localize.prediction.film_prediction import FilmPrediction
 from localize.prediction.film_tables import prediction_of_films
 from localize.prediction.tables import Prediction
 
-LABEL = "opacity"
 MIN_SIDE_PX = 0.5  # as in `predict_films`: thinner boxes cannot be drawn
 
 
@@ -45,7 +45,7 @@ def scored_film(
         scores=ordered[is_wide],
         alphas=unknown,
         detector_scores=unknown,
-        labels=(LABEL,) * len(unknown),
+        labels=(BOX_LABEL,) * len(unknown),
         box_attributes=((),) * len(unknown),
         p_pneumonia=probability,
     )

@@ -19,9 +19,9 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import CheckpointError, DataError
 from data_manifests.tables.manifest import Manifest
-from detector.backbones import BackboneName, build_backbone
 from detector.config import Fraction, Frozen, NotNegative
-from detector.model import IMAGENET_MEAN, IMAGENET_STD
+from detector.network.backbones import BackboneName, build_backbone
+from detector.network.model import IMAGENET_MEAN, IMAGENET_STD
 
 MAP_OF_STRIDE = {16: "1", 32: "2"}  # of `build_backbone`
 WEIGHTS = "classifier.safetensors"

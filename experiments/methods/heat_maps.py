@@ -1,4 +1,4 @@
-"""`film_heats`: CAM or Grad-CAM of every film, as heat in [0, 1] in the model's frame."""
+"""`film_heats`: CAM or Grad-CAM of every film, heat in [0, 1] in the model's frame."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def class_activation_maps(maps: Tensor, weights: Tensor) -> Tensor:
 
 
 def require_heat(kind: HeatKind) -> None:
-    """For the beginning of a run: an hour later the user would have trained for nothing.
+    """Called before anything is trained.
 
     Raises:
         ConfigError: `kind` needs a package that is not installed.

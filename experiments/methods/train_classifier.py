@@ -1,4 +1,4 @@
-"""`train_classifier`: film labels to a classifier; the best epoch by validation AUC is kept."""
+"""`train_classifier`: film labels to a classifier, saved at its highest validation AUC."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from data_manifests.support.errors import DataError
 from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.leaks import refuse_overlap_leaks
 from data_manifests.tables.manifest import Manifest
-from detector.backbones import load_backbone_weights
 from detector.config import DetectorTrainConfig
 from detector.dataset import FilmDataset, FilmKey, draw_weights, epoch_order
+from detector.network.backbones import load_backbone_weights
 from detector.optimization import learning_rate
 from detector.run.provenance import manifest_sha256, provenance
 from experiments.methods.classifier import (
@@ -31,7 +31,7 @@ from experiments.methods.classifier import (
     write_classifier,
 )
 
-RESULT = "classifier.json"  # written last: a folder without it is unfinished
+RESULT = "classifier.json"
 CLIP_NORM = 5.0
 logger = logging.getLogger(__name__)
 
@@ -45,10 +45,10 @@ def train_classifier(
     backbone_weights: Path | None,
     device: torch.device,
 ) -> None:
-    """Train on the film labels of `train`; films whose label is not known take no part.
+    """Train on the film labels of `train`; films without a known label are left out.
 
-    Writes `classifier.safetensors` and `classifier.json`. The same seed gives the same weights. A
-    training that was interrupted starts again: it takes minutes.
+    Writes `classifier.safetensors` and `classifier.json`. The same seed gives the same weights. An
+    interrupted training starts again: it takes minutes.
 
     Raises:
         DataError: films of one kind only, a patient on both sides, or an unreadable film.
@@ -57,7 +57,7 @@ def train_classifier(
     train, val = (_labelled(part, name) for part, name in ((train, "train"), (val, "val")))
     training, config = settings.training, settings.classifier
     torch_state = torch.random.get_rng_state()
-    torch.manual_seed(training.seed)  # initial weights; given back below
+    torch.manual_seed(training.seed)  # of the initial weights; the state is restored below
     model, backbone = build_classifier(config)
     torch.random.set_rng_state(torch_state)
     if backbone_weights is not None:
@@ -148,7 +148,7 @@ def _batches(films: FilmDataset, size: int) -> Iterator[list[torch.Tensor]]:
 
 
 def _labelled(manifest: Manifest, name: str) -> Manifest:
-    """The films whose label is known; both kinds must be there."""
+    """The films with a known label; both classes must occur."""
     labels = film_labels(manifest)
     known = np.isfinite(labels)
     positives = int((labels[known] == 1).sum())

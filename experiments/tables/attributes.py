@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,11 +34,6 @@ class AttributeRow:
     ap: Estimate
     ece: Estimate
     always_no: float | None
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> AttributeRow:
-        """The inverse of `asdict`."""
-        return cls(**{**content, **{name: Estimate(**content[name]) for name in METRICS}})
 
 
 def attribute_rows(

@@ -16,9 +16,9 @@ from sklearn.metrics import roc_auc_score
 from data_manifests.support.arrays import Floats
 from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.manifest import Manifest
-from detector.core import torch_core
 from detector.dataset import FilmDataset, FilmKey
 from detector.detector import Detector
+from detector.network.core import torch_core
 from detector.proposals import ProposalOptions, best_rois
 from detector.run.device import has_bfloat16
 from experiments.data.box_films import TEST_GROUPS

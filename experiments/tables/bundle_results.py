@@ -24,7 +24,7 @@ from localize.inference.options import PredictOptions
 from localize.inference.predict_films import predict_films
 from localize.pipeline.other_images import Pixels, other_images
 from localize.prediction.tables import Prediction
-from localize.severity.fit import SeverityFit, evaluate_severity
+from localize.severity.agreement import SeverityAgreement, evaluate_severity
 
 OTHERS_OF_A_KIND = 100
 PHOTO_CUTS = 100
@@ -64,7 +64,7 @@ class BundleResult:
     evaluations: dict[str, Evaluation]
     against_normal: Evaluation
     groups: list[Group]
-    severity: list[SeverityFit]
+    severity: list[SeverityAgreement]
     flagged: dict[str, float]
     calls: pd.DataFrame
 

@@ -17,7 +17,7 @@ from experiments.data.open_input import FULL_FRAMES
 from experiments.tables.bundle_results import MIN_GROUP, BundleResult
 from experiments.tables.rows import estimate_cell
 from localize.evaluation.report import Evaluation
-from localize.severity.fit import SeverityFit
+from localize.severity.agreement import SeverityAgreement
 
 COMMAND = (
     "pneumoloc experiment package-bundle --data DATA --reports REPORTS --out WORK "
@@ -132,7 +132,7 @@ def _counts(evaluation: Evaluation) -> str:
     return f"{films.evaluated} ({films.patients}), {films.with_boxes}, {films.true_boxes}"
 
 
-def _severity_rows(fits: Sequence[SeverityFit]) -> list[list[object]]:
+def _severity_rows(fits: Sequence[SeverityAgreement]) -> list[list[object]]:
     return [
         [
             fit.score,

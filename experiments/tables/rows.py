@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
 
 from experiments.methods.names import BASELINE
 from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.report import HUMAN_AGREEMENT, Evaluation
 
+Row = TypeVar("Row")
 NOTHING = Estimate(None, None, None)
 KEYS = {
     "iou_25": "iou_at_0.25",
@@ -137,6 +140,11 @@ def rows_markdown(rows: Sequence[TableRow]) -> list[str]:
             lines.append(f"| {row.method} | {' | '.join(cells)} |")
         lines.append("")
     return lines
+
+
+def read_list(row: type[Row], content: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Dataclasses from the objects that `asdict` made of them, nested ones too."""
+    return TypeAdapter(list[row]).validate_python(content)  # type: ignore[valid-type] # pydantic
 
 
 def estimate_json(estimate: Estimate) -> dict[str, float | None]:

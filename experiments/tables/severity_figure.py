@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from data_manifests.tables.manifest import Manifest
 from experiments.core.drawing import COLOURS, figure_at
 from localize.prediction.tables import Prediction
-from localize.severity.fit import out_of_fold, scored_films
+from localize.severity.fit import out_of_fold
+from localize.severity.scored_films import scored_films
 
 Floats = NDArray[np.float64]
 
@@ -35,15 +36,12 @@ def severity_points(
     Raises:
         DataError: see `scored_films`.
     """
-    features, truth, groups = scored_films(prediction, manifest, column)
-    labels = manifest.labels.set_index("image_id")[column].astype("float64")
-    is_ok = (prediction.images["status"] == "ok").to_numpy(bool)
-    scored = labels.reindex(prediction.images["image_id"]).notna().to_numpy(bool) & is_ok
+    scored = scored_films(prediction, manifest, column)
     return SeverityPoints(
         name,
-        tuple(prediction.images["image_id"][scored]),
-        truth,
-        out_of_fold(features, truth, groups),
+        tuple(film.image_id for film in scored.films),
+        scored.truth,
+        out_of_fold(scored.features(), scored.truth, scored.patients),
     )
 
 

@@ -13,9 +13,8 @@ from experiments.core.evaluate_methods import MethodDifference
 from experiments.core.manifest_run import ManifestResult
 from experiments.core.phantom_run import PhantomResult
 from experiments.core.phantom_seed import DATASET
-from experiments.core.presets import ManifestPreset, PhantomPreset
+from experiments.core.presets import PhantomPreset
 from experiments.core.side_accuracy import SideAccuracy
-from experiments.data.manifest_input import ManifestInput
 from experiments.methods.names import description
 from experiments.methods.pseudo_label_quality import PseudoLabelQuality
 from experiments.tables.differences import (
@@ -28,6 +27,7 @@ from experiments.tables.rows import (
     NOTHING,
     TableRow,
     estimate_cell,
+    read_list,
     rows_markdown,
     table_row,
 )
@@ -111,10 +111,7 @@ class Table1:
             notes=content.get("notes", notes),
             sides=sides,
             differences=read_differences(content),
-            pseudo_labels=[
-                PseudoLabelQuality(one["source"], one["boxes"], tuple(one["shares"]))
-                for one in content.get("chosen_boxes", ())
-            ],
+            pseudo_labels=read_list(PseudoLabelQuality, content.get("chosen_boxes", ())),
             is_published="format_version" not in content,
         )
 
@@ -146,10 +143,9 @@ def phantom_note(settings: Mapping[str, Any]) -> str:
     )
 
 
-def manifest_table(
-    result: ManifestResult, films: ManifestInput, preset: ManifestPreset, command: str
-) -> Table1:
+def manifest_table(result: ManifestResult, command: str) -> Table1:
     """The table of a run on manifests."""
+    films = result.run.films
     return Table1(
         command=command,
         rows=[
@@ -157,7 +153,7 @@ def manifest_table(
             for test in films.tests
             for one in result.methods
         ],
-        provenance=preset.model_dump(mode="json"),
+        provenance=result.run.preset.model_dump(mode="json"),
         data={
             "boxed": manifest_sha256(films.boxed),
             "pairs": manifest_sha256(films.pairs),

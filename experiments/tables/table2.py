@@ -11,11 +11,11 @@ from data_manifests.support.atomic import write_json, write_text
 from detector.run.provenance import provenance
 from experiments.core.phantom_seed import DATASET as PHANTOM
 from experiments.tables.attributes import AttributeReference, AttributeRow
-from experiments.tables.rows import estimate_cell
+from experiments.tables.rows import estimate_cell, read_list
 from experiments.tables.severity_figure import SeverityPoints, draw_severity
 from experiments.tables.zones import ZoneRow
 from localize.evaluation.bootstrap import Estimate
-from localize.severity.fit import SeverityFit
+from localize.severity.agreement import SeverityAgreement
 
 PAPER_ATTRIBUTES = "The paper reports 95.6 % accuracy and AUC .84 on MIMIC-CXR."
 PAPER_SEVERITY = (
@@ -54,7 +54,7 @@ class SeverityRow:
     """One score against one target, in the target's unit."""
 
     target: Target
-    fit: SeverityFit
+    fit: SeverityAgreement
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,11 @@ class Table2:
                 SeverityRow(targets[row["target"]], _read_fit(row))
                 for row in content["rows"][::2]  # the others are on 0-1
             ],
-            attributes=[AttributeRow.from_json(row) for row in content["attributes"]],
-            references=[
-                AttributeReference(one["knows"], [AttributeRow.from_json(r) for r in one["rows"]])
-                for one in content["attribute_references"]
-            ],
+            attributes=read_list(AttributeRow, content["attributes"]),
+            references=read_list(AttributeReference, content["attribute_references"]),
             provenance=settings,
             data=settings["data_sha256"],
-            zones=[ZoneRow.from_json(row) for row in content["zones"]],
+            zones=read_list(ZoneRow, content["zones"]),
         )
 
 
@@ -123,9 +120,9 @@ def write_page(table: Table2, folder: Path, stem: str) -> str:
     return text
 
 
-def _read_fit(row: Mapping[str, Any]) -> SeverityFit:
+def _read_fit(row: Mapping[str, Any]) -> SeverityAgreement:
     """The inverse of `_json` in the target's unit."""
-    return SeverityFit(
+    return SeverityAgreement(
         score=row["score"],
         films=row["films"],
         patients=row["patients"],

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import torch
 
 from data_manifests.support.csv_file import read_text_csv
 from data_manifests.support.errors import ConfigError
 from data_manifests.tables.manifest import Manifest
 from detector.run.provenance import manifest_sha256
-from experiments.core.manifest_run import prepare_input
+from experiments.core.manifest_run import ManifestRun
 from experiments.core.phantom_run import PhantomResult, planted_attributes
 from experiments.core.phantom_seed import DATASET
-from experiments.core.presets import ManifestPreset, PhantomPreset
-from experiments.data.open_input import open_input
-from experiments.methods.inputs import Progress, no_progress
+from experiments.core.presets import PhantomPreset
+from experiments.methods.inputs import Progress, TestSet, no_progress
 from experiments.methods.method import method_predictions
 from experiments.tables.attributes import attribute_references, attribute_rows
 from experiments.tables.severity_figure import SeverityPoints, severity_points
 from experiments.tables.table2 import COVID, TARGETS, SeverityRow, Table2, Target
 from experiments.tables.zones import zone_rows
 from localize.prediction.tables import Prediction
-from localize.severity.fit import evaluate_severity
+from localize.severity.agreement import evaluate_severity
 
 
 @dataclass(frozen=True)
@@ -55,18 +51,15 @@ def phantom_table2(
 
 
 def open_table2(
-    data: Path,
-    reports: Path,
-    out: Path,
+    covid: TestSet,
+    run: ManifestRun,
     *,
-    preset: ManifestPreset,
     method: str,
     command: str,
-    backbone_weights: Path | None,
-    device: torch.device,
     progress: Progress = no_progress,
 ) -> Table2Result:
-    """Of the COVID films: severity of all scored ones, attributes of test films with a note.
+    """Of all COVID films of a run: severity of the scored ones, attributes of test films with a
+    note.
 
     Severity models are evaluated out of fold. Some scored films were trained on with their notes,
     none with its score.
@@ -74,35 +67,27 @@ def open_table2(
     Raises:
         ConfigError: the preset has no such method.
     """
-    methods = {one.name: one for one in preset.methods}
+    methods = {one.name: one for one in run.preset.methods}
     if method not in methods:
         raise ConfigError(f"--method: expected one of {', '.join(methods)}, got {method!r}")
-    found = open_input(data, reports, out)
-    inputs = prepare_input(
-        found.films,
-        out,
-        preset=preset,
-        backbone_weights=backbone_weights,
-        device=device,
-        progress=progress,
-    )
+    inputs, films = run.inputs(progress), covid.films
     progress(f"prediction of all COVID films: {method}")
-    prediction = method_predictions(methods[method], inputs, found.all_covid())[0]
-    noted = found.covid.split("test")
+    prediction = method_predictions(methods[method], inputs, covid)[0]
+    noted = films.split("test")
     noted = noted.subset(noted.images["study_id"].isin(set(noted.reports["study_id"])))
     of_noted = subset_prediction(prediction, set(noted.images["image_id"]))
     mined = read_text_csv(inputs.parts.attributes / "attributes.csv")
     table = Table2(
         command=command,
         dataset=COVID,
-        severity=severity_rows(prediction, found.covid, TARGETS[COVID]),
+        severity=severity_rows(prediction, films, TARGETS[COVID]),
         attributes=attribute_rows(of_noted, noted, mined),
         references=attribute_references(of_noted, noted, mined),
-        provenance={"method": method, **preset.model_dump(mode="json")},
-        data={"covid": manifest_sha256(found.covid)},
-        zones=zone_rows(prediction, found.covid, seed=0),
+        provenance={"method": method, **run.preset.model_dump(mode="json")},
+        data={"covid": manifest_sha256(films)},
+        zones=zone_rows(prediction, films, seed=0),
     )
-    return Table2Result(table, expert_points(prediction, found.covid, TARGETS[COVID]))
+    return Table2Result(table, expert_points(prediction, films, TARGETS[COVID]))
 
 
 def expert_points(

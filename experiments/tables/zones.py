@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -30,12 +28,6 @@ class ZoneRow:
     patients: int
     pearson: Estimate
     readers: Estimate
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> ZoneRow:
-        """The inverse of `asdict`."""
-        correlations = {name: Estimate(**content[name]) for name in ("pearson", "readers")}
-        return cls(**{**content, **correlations})
 
 
 def zone_rows(prediction: Prediction, manifest: Manifest, *, seed: int) -> list[ZoneRow]:

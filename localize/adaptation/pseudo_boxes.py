@@ -10,6 +10,7 @@ import pandas as pd
 
 from data_manifests.boxes import iou_matrix
 from data_manifests.support.arrays import Bools, Floats
+from data_manifests.tables.columns import BOX_LABEL
 from data_manifests.tables.manifest import Manifest, make_manifest
 from detector.roi_store import RoiStore
 
@@ -71,7 +72,7 @@ def with_pseudo_boxes(films: Manifest, boxes: Sequence[PseudoBox]) -> Manifest:
     corners = np.array([box.xyxy for box in boxes], np.float64).reshape(-1, 4)
     table = pd.DataFrame(corners, columns=["x1", "y1", "x2", "y2"])
     table.insert(0, "image_id", [box.image_id for box in boxes])
-    table = table.assign(label="opacity", annotator=ANNOTATOR)
+    table = table.assign(label=BOX_LABEL, annotator=ANNOTATOR)
     return make_manifest(
         films.images, table, films.reports, films.labels, info=films.info, root=films.root
     )

@@ -1,8 +1,8 @@
-"""`FilmGuard`: does this picture look like the frontal chest films that the model was trained on?
+"""`FilmGuard`: does a picture look like the frontal chest films of the training?
 
 A logistic regression on principal components of a 32 x 32 thumbnail (frontal chest films are much
-alike: Turk & Pentland 1991 for faces) and on how much detail a picture has at four scales. It
-knows nothing of disease and warns; it never withholds a prediction.
+alike: Turk & Pentland 1991 for faces) and on the detail of the picture at four scales. It is not
+trained on disease. It only warns: the film is predicted in any case.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class FilmGuard:
         return float(features @ self.weights) + self.intercept
 
     def warning(self, pixels: Floats32) -> str:
-        """What to tell the user of this picture; empty for a film like those of the training."""
+        """The warning for a picture; empty for a film like those of the training."""
         return WARNING if self.logit(pixels) < self.threshold else ""
 
 

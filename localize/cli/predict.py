@@ -20,7 +20,7 @@ def predict(
     out: Annotated[Path, typer.Option("--out", help="Folder for the prediction.")],
     model: Annotated[
         Path,
-        typer.Option("--model", help="Model bundle.  [default: the package's]", show_default=False),
+        typer.Option("--model", help="Model bundle.", show_default="the package's bundle"),
     ] = PACKAGED_BUNDLE,
     split: Split = "",
     max_boxes: Annotated[int, typer.Option(min=1, help="Boxes per film.")] = 10,

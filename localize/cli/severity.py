@@ -68,7 +68,7 @@ def evaluate(
 
     from data_manifests.tables.manifest import read_manifest
     from localize.prediction.tables import read_prediction
-    from localize.severity.fit import evaluate_severity
+    from localize.severity.agreement import evaluate_severity
 
     rows = evaluate_severity(
         read_prediction(prediction), read_manifest(manifest), column=column, seed=seed

@@ -1,4 +1,4 @@
-"""`pneumoloc drafts` and `pneumoloc view`."""
+"""`pneumoloc gallery`, `view` and `drafts`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,36 @@ from typing import Annotated
 
 import typer
 
+from localize.cli.shared import NOTICE, Device
+
 PredictionArgument = Annotated[Path, typer.Argument(help="Folder written by `pneumoloc predict`.")]
 
 
-def register_looking(app: typer.Typer) -> None:
-    """Add the commands to the root command."""
-    app.command()(drafts)
-    app.command()(view)
+def gallery(
+    prediction: Annotated[Path, typer.Argument(help="Folder written by `pneumoloc predict`.")],
+    films: Annotated[
+        Path, typer.Option(help="Manifest (its boxes are the true ones), or folder of the films.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="HTML file; default PREDICTION/gallery.html.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many films.")] = 500,
+) -> None:
+    """A self-contained page of films with boxes, true boxes, attributes and severity."""
+    from data_manifests.tables.manifest import read_manifest
+    from localize.inference.film_list import film_files, is_manifest
+    from localize.prediction.tables import read_prediction
+    from localize.viewing.gallery.build import build_gallery
+
+    target = out or prediction / "gallery.html"
+    build_gallery(
+        read_prediction(prediction),
+        film_files(films),
+        target,
+        manifest=read_manifest(films) if is_manifest(films) else None,
+        limit=limit,
+    )
+    typer.echo(str(target))
 
 
 def drafts(
@@ -37,8 +60,9 @@ def drafts(
     from data_manifests.support.atomic import write_text
     from data_manifests.support.errors import ConfigError
     from localize.prediction.tables import read_prediction
-    from localize.viewing.drafts.drafts import DraftOptions, draft_films
-    from localize.viewing.drafts.text import drafts_as_json, drafts_as_text
+    from localize.viewing.drafts.draft_files import drafts_as_json, drafts_as_text
+    from localize.viewing.drafts.draft_film import draft_films
+    from localize.viewing.drafts.film_draft import DraftOptions
 
     if out.suffix not in (".json", ".txt"):
         raise ConfigError(f"--out: expected a .json or .txt file, got {out.name!r}")
@@ -71,7 +95,7 @@ def view(
         str, typer.Option(help="Who corrects; each annotator has a file.")
     ] = "viewer",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Device = "auto",
     open_browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
     ] = True,
@@ -107,7 +131,7 @@ def view(
         keywords=keywords,
         port=port,
     )
-    typer.echo("Research use only: not a medical device.", err=True)
+    typer.echo(NOTICE, err=True)
     typer.echo(f"{server.access.url()}  (Ctrl+C ends; corrections go to {folder})")
     if open_browser:
         webbrowser.open(server.access.url())

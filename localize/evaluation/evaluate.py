@@ -30,11 +30,9 @@ FROC_THRESHOLDS = (0.25, 0.5)
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """Choices that are not in the data.
+    """Box scores from which a box counts for the RSNA score, IoBB and AFP; at 0 all boxes count.
 
-    `score_threshold` is the box score from which a prediction counts for the RSNA score, IoBB and
-    AFP; choose it on validation films (`choose_score_threshold`). `baseline_score_threshold` is
-    that of the baseline. At 0 all boxes count.
+    Choose them on validation films (`choose_score_threshold`), each for its own prediction.
     """
 
     score_threshold: float = 0.0
@@ -53,9 +51,8 @@ def evaluate(
 ) -> Evaluation:
     """Compare a prediction with the boxes and labels of a manifest.
 
-    Films that were skipped by the prediction (or the baseline) are left out of all metrics and
-    listed. A film counts for boxes if it has some, or if `labels.csv` has no `pneumonia` column, or
-    0 there: a film that is positive or unlabelled without boxes has unknown boxes.
+    Films that the prediction or the baseline skipped take no part in any metric and are listed. A
+    positive or unlabelled film without boxes has unknown boxes and takes no part in box metrics.
 
     Args:
         prediction: of exactly the films of the manifest.
@@ -67,7 +64,8 @@ def evaluate(
         options: see `EvaluationOptions`.
 
     Raises:
-        DataError: films of one side that the other lacks, numbers that are missing, or no film.
+        DataError: the prediction and the manifest have different films, a number is missing, or
+            no film is left.
     """
     options = options or EvaluationOptions()
     both = [prediction] if baseline is None else [prediction, baseline]
@@ -120,7 +118,7 @@ def choose_score_threshold(prediction: Prediction, manifest: Manifest) -> float:
 
 
 def film_boxes(prediction: Prediction, manifest: Manifest) -> FilmBoxes:
-    """The boxes of both sides in one `FilmBoxes`, films in the order of the manifest.
+    """Predicted and true boxes as a `FilmBoxes`, films in the order of the manifest.
 
     Raises:
         DataError: as `evaluate`.

@@ -151,8 +151,8 @@ def _line(cells: list[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text of others (a film's name) without what Markdown or HTML would act on."""
-    kept = "".join(c if c.isprintable() else " " for c in text[:80])
+    """Text from the data, such as a film's name, with the signs of Markdown and HTML escaped."""
+    escaped = "".join(c if c.isprintable() else " " for c in text[:80])
     for sign in "\\`*_|[]":
-        kept = kept.replace(sign, "\\" + sign)
-    return kept.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        escaped = escaped.replace(sign, "\\" + sign)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -9,13 +9,13 @@ import numpy as np
 
 from data_manifests.boxes import Boxes
 from data_manifests.support.arrays import Floats, Ints
+from data_manifests.tables.columns import BOX_LABEL
 from localize.bundle.bundle import Bundle
 from localize.bundle.place_words import film_place_words, words_of_boxes
 from localize.inference.film_regions import FilmRegions
 from localize.inference.options import PredictOptions
 from localize.prediction.film_prediction import FilmPrediction
 
-LABEL = "opacity"
 MIN_ATTRIBUTE = 0.5  # probability from which a box carries a keyword
 SEVERITY_BOXES = 10  # a film's severity rests on these, however many boxes the user asks for
 MIN_SIDE_PX = 0.5  # a box thinner than this in film pixels cannot be drawn
@@ -57,7 +57,7 @@ def answer_film(
         scores=scores[rows],
         alphas=regions.alpha[rows],
         detector_scores=regions.detector_scores[rows],
-        labels=(LABEL,) * len(rows),
+        labels=(BOX_LABEL,) * len(rows),
         box_attributes=words.boxes,
         attributes=words.film,
         p_pneumonia=probability,

@@ -1,4 +1,4 @@
-"""The words that prediction can be asked for, as `--help` shows them."""
+"""The choices of a prediction, as `--help` shows them."""
 
 from __future__ import annotations
 

@@ -17,11 +17,13 @@ from localize.prediction.tables import DESCRIPTION
 
 @dataclass(frozen=True)
 class FilmToPredict:
-    """One film: its id in the output, its file, and the path that the output shows."""
+    """One film: its id in the output, its file, the path that the output shows, and the SHA-256
+    that a manifest gives (blank where it gives none)."""
 
     image_id: str
     file: Path
     path: str
+    sha256: str = ""
 
 
 def films_to_predict(inputs: Sequence[Path], split: str = "") -> list[FilmToPredict]:
@@ -56,11 +58,12 @@ def film_files(path: Path) -> Mapping[str, Path]:
 def manifest_films(manifest: Manifest) -> list[FilmToPredict]:
     """The films of a manifest, under their own ids."""
     return [
-        FilmToPredict(image_id=image_id, file=file, path=path)
-        for image_id, file, path in zip(
+        FilmToPredict(image_id, file, path, sha256)
+        for image_id, file, path, sha256 in zip(
             manifest.images["image_id"],
             manifest.film_paths(),
             manifest.images["path"],
+            manifest.images["sha256"],
             strict=True,
         )
     ]

@@ -25,7 +25,7 @@ LEAST_EXTENT = 1e-4  # share of a film: its log stays finite
 
 @dataclass(frozen=True)
 class FilmRegions:
-    """K regions of one film of C keywords, best first, and what the networks say of them.
+    """K regions of one film of C keywords, best first, with the outputs of the networks.
 
     Args:
         width, height: of the film, px.
@@ -108,18 +108,18 @@ def rank_films(
     ranked = []
     for k, (one, film) in enumerate(zip(rois, films, strict=True)):
         boxes = _film_boxes(one.boxes, film)
-        kept = rank_regions(boxes, values[k, : len(boxes)], nms_iou=config.nms_iou, limit=limit)
+        rows = rank_regions(boxes, values[k, : len(boxes)], nms_iou=config.nms_iou, limit=limit)
         logits = score_logits[k, : len(boxes)]
         ranked.append(
             FilmRegions(
                 width=film.width,
                 height=film.height,
-                xyxy=_numpy(boxes[kept]),
-                log_alpha=_numpy(log_alpha[k, kept]),
-                alpha=_numpy(output.alpha[k, kept]),
-                detector_scores=_numpy(regions.scores[k, kept]),
-                region_attributes=_numpy(alone[k, kept]),
-                fused=_numpy(output.fused[k, kept]),
+                xyxy=_numpy(boxes[rows]),
+                log_alpha=_numpy(log_alpha[k, rows]),
+                alpha=_numpy(output.alpha[k, rows]),
+                detector_scores=_numpy(regions.scores[k, rows]),
+                region_attributes=_numpy(alone[k, rows]),
+                fused=_numpy(output.fused[k, rows]),
                 attributes=_numpy(attributes[k]),
                 film_sum=float(torch.logsumexp(logits, 0)) if len(boxes) else NO_REGIONS_LOGIT,
                 film_max=float(logits.max()) if len(boxes) else NO_REGIONS_LOGIT,

@@ -1,4 +1,4 @@
-"""The golden prediction of a bundle: one film and its boxes when the bundle was made.
+"""The golden prediction: a film in a bundle, and its boxes at the time of `bundle make`.
 
 Checksums show that the files are whole. The golden prediction shows that this machine and these
 library versions compute the same from them.

@@ -10,8 +10,8 @@ import torch
 
 from data_manifests.films.read_film import Film
 from data_manifests.support.errors import ConfigError, DataError
-from detector.core import Core, torch_core
 from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
+from detector.network.core import Core, torch_core
 from detector.proposals import best_rois
 from detector.run.device import warn_of_slow_bfloat16
 from localize.bundle.bundle import Bundle
@@ -147,7 +147,8 @@ class Model:
         options: PredictOptions,
     ) -> Iterator[FilmPrediction | SkippedFilm]:
         limit = max(options.max_boxes, SEVERITY_BOXES)
-        for streamed, regions in self._ranked(sources, limit, options):
+        checksums = [film.sha256 for film in films]
+        for streamed, regions in self._ranked(sources, limit, options, checksums):
             film = films[streamed.row]
             if regions is None:
                 if not options.skip_errors:
@@ -160,7 +161,11 @@ class Model:
             yield replace(answer, path=film.path, file=film.file, warning=warning)
 
     def _ranked(
-        self, sources: Sequence[Path | Film], limit: int, options: PredictOptions
+        self,
+        sources: Sequence[Path | Film],
+        limit: int,
+        options: PredictOptions,
+        checksums: Sequence[str] = (),
     ) -> Iterator[tuple[StreamedFilm, FilmRegions | None]]:
         """Each film with its regions, None where it cannot be read; in order, read ahead."""
         bundle = self.bundle
@@ -170,6 +175,7 @@ class Model:
             image_size=bundle.detector_config.image_size,
             threads=READ_THREADS,
             ahead=2 * options.batch_size,
+            checksums=checksums,
         )
         for batch in batches_of_one_size(stream, options.batch_size):
             if batch[0].error is not None:
@@ -191,7 +197,7 @@ class Model:
 def _core(bundle: Bundle, options: PredictOptions, device: torch.device) -> Core:
     """What runs the detector's convolutions."""
     if options.engine == "onnx":
-        from detector.onnx_core import onnx_core  # an extra: imported only where asked for
+        from detector.network.onnx_core import onnx_core  # an optional package
 
         return onnx_core(bundle.detector)
     if options.precision == "bfloat16":

@@ -114,7 +114,7 @@ class UnfinishedPrediction:
             )
             return {}
         found: dict[str, int] = {}
-        kept = 0
+        valid_bytes = 0
         lines = _lines(self.folder / PROGRESS)
         for line in lines:
             try:
@@ -127,9 +127,9 @@ class UnfinishedPrediction:
             if any(_size(self._staged / name) < size for name, size in sizes.items()):
                 break
             self._done, found = counts, sizes
-            kept += len(line)
+            valid_bytes += len(line)
         if found:
-            os.truncate(self.folder / PROGRESS, kept)
+            os.truncate(self.folder / PROGRESS, valid_bytes)
         return found
 
 

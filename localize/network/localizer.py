@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from data_manifests.support.errors import CheckpointError
+from detector.network.weights import check_tensors
 from detector.roi_store import RoiBatch
-from detector.weights import check_tensors
 from localize.network.config import LocalizerConfig, Pooling
 from localize.network.film_evidence import film_evidence
 from localize.network.film_head import FilmHead

@@ -17,8 +17,8 @@ from localize.inference.film_list import films_to_predict
 from localize.inference.options import PredictOptions
 from localize.inference.predict_films import predict_films
 from localize.prediction.tables import write_prediction
-from localize.viewing.drafts.drafts import draft_films
-from localize.viewing.drafts.text import drafts_as_text
+from localize.viewing.drafts.draft_files import drafts_as_text
+from localize.viewing.drafts.draft_film import draft_films
 from localize.viewing.gallery.build import build_gallery
 
 EXPORTS = (("coco", "boxes.coco.json"), ("label-studio", "boxes.label-studio.json"))

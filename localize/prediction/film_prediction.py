@@ -1,4 +1,4 @@
-"""`FilmPrediction`: the model's answer for one film, from which every table and file is made."""
+"""`FilmPrediction`: the prediction for one film, the source of all tables and files."""
 
 from __future__ import annotations
 
@@ -123,18 +123,18 @@ class FilmPrediction:
 
     def select(self, rows: Sequence[int] | Ints | Bools) -> FilmPrediction:
         """The same film with only these boxes: falling indices or an (N,) bool mask."""
-        chosen = np.asarray(rows)
-        if chosen.dtype == np.bool_ and len(chosen) != len(self):
-            raise ValueError(f"rows: expected a mask of {len(self)} boxes, got {len(chosen)}")
-        kept = np.arange(len(self))[chosen if chosen.size else chosen.astype(np.int64)]
+        wanted = np.asarray(rows)
+        if wanted.dtype == np.bool_ and len(wanted) != len(self):
+            raise ValueError(f"rows: expected a mask of {len(self)} boxes, got {len(wanted)}")
+        chosen = np.arange(len(self))[wanted if wanted.size else wanted.astype(np.int64)]
         return replace(
             self,
-            boxes=Boxes(self.boxes.xyxy[kept], self.boxes.width, self.boxes.height),
-            scores=self.scores[kept],
-            alphas=self.alphas[kept],
-            detector_scores=self.detector_scores[kept],
-            labels=tuple(self.labels[k] for k in kept),
-            box_attributes=tuple(self.box_attributes[k] for k in kept),
+            boxes=Boxes(self.boxes.xyxy[chosen], self.boxes.width, self.boxes.height),
+            scores=self.scores[chosen],
+            alphas=self.alphas[chosen],
+            detector_scores=self.detector_scores[chosen],
+            labels=tuple(self.labels[k] for k in chosen),
+            box_attributes=tuple(self.box_attributes[k] for k in chosen),
         )
 
     def to_dict(self) -> dict[str, Any]:  # Any: whatever JSON holds

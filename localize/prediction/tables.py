@@ -1,4 +1,4 @@
-"""`Prediction`: the tables that `pneumoloc predict` writes and everything after it reads."""
+"""`Prediction`: the tables that `pneumoloc predict` writes."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ STATUSES = ("ok", "skipped")
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model says about a set of films.
+    """The predictions of many films as tables; see `FilmPrediction` for one film.
 
-    `images` has one row for each film asked for (`status` ok or skipped, with the `error`;
-    `opacity` yes, no or unsure at 90 % confidence; `warning` where it looks unlike a film), `boxes`
-    the boxes in film pixels, highest score first inside an image, `attributes` one probability for
-    each keyword. `info` is what `prediction.json` holds: model bundle and checksums, options,
-    package versions, time.
+    Args:
+        images: one row a film, skipped ones included (`status` ok or skipped, `error`).
+        boxes: one row a box in film pixels, by film and falling score.
+        attributes: one row a film, one probability for each keyword.
+        info: the content of `prediction.json`: bundle and checksums, options, versions, time.
     """
 
     images: pd.DataFrame
@@ -81,7 +81,8 @@ class Prediction:
 def write_prediction(prediction: Prediction, folder: Path) -> None:
     """Write the three tables and, last, `prediction.json`: a folder without it is unfinished.
 
-    Everything is written aside first: a full disk leaves an earlier prediction as it was.
+    Everything is written to a temporary folder first: a full disk leaves an earlier prediction
+    unchanged.
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +94,7 @@ def write_prediction(prediction: Prediction, folder: Path) -> None:
 
 
 def written_tables(prediction: Prediction) -> dict[str, pd.DataFrame]:
-    """The tables of a prediction as they are written: file name -> columns in order."""
+    """File name -> table with its columns in the order of the file."""
     images = prediction.images.assign(
         **{name: "" for name in OPTIONAL_COLUMNS if name not in prediction.images}
     )[list(IMAGE_COLUMNS)].astype({"width": "Int64", "height": "Int64"})
@@ -107,7 +108,7 @@ def publish_prediction(staged: Path, folder: Path, info: Mapping[str, Any]) -> N
     if not folder.exists():
         os.replace(staged, folder)
         return
-    # Without its last file, a mixture of the old and the new one does not pass for finished.
+    # Without its last file, a mixture of old and new tables counts as unfinished.
     (folder / DESCRIPTION).unlink(missing_ok=True)
     for name in (*TABLES, DESCRIPTION):
         os.replace(staged / name, folder / name)
@@ -117,8 +118,8 @@ def read_prediction(folder: Path) -> Prediction:
     """Read and check a prediction folder.
 
     Raises:
-        DataError: a file or column is missing, a number is none, an id comes twice, or a box
-            names an unknown film.
+        DataError: a file or column is missing, text stands for a number, an id comes twice, or a
+            box has an unknown film.
     """
     folder = Path(folder)
     try:

@@ -82,8 +82,8 @@ def severity_features(film: FilmPrediction) -> Floats:
     half = width / 2 * film.boxes.height
     areas = widths_by_side(xyxy, width) * (xyxy[:, 3] - xyxy[:, 1])[:, None]
     extents = [math.fsum(film.scores * side / half) for side in areas.T]
-    kept = np.clip(film.p_pneumonia, MIN_P, 1 - MIN_P)
-    return np.array([film.p_pneumonia, np.log(kept / (1 - kept)), *np.sqrt(extents)])
+    inner = np.clip(film.p_pneumonia, MIN_P, 1 - MIN_P)
+    return np.array([film.p_pneumonia, np.log(inner / (1 - inner)), *np.sqrt(extents)])
 
 
 def write_severity(model: SeverityModel, path: Path) -> None:

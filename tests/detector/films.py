@@ -15,7 +15,7 @@ from torchvision.models.detection import RetinaNet
 
 from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest, write_manifest
 from detector.config import DetectorConfig, DetectorTrainConfig
-from detector.model import build_detector
+from detector.network.model import build_detector
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 
 from data_manifests.support.errors import CheckpointError
 from detector.detector import load_detector
-from detector.model import build_detector
-from detector.weights import read_tensors, weights_sha256
+from detector.network.model import build_detector
+from detector.network.weights import read_tensors, weights_sha256
 from tests.detector.films import tiny_config
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from data_manifests.support.atomic import file_sha256
 from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
 
 
@@ -78,3 +79,13 @@ def test_a_run_from_any_block_has_the_batches_of_the_whole_run(sides, batch_size
     whole = batches(0)
     for start in range(0, len(sides), batch_size):
         assert batches(start) == [batch for batch in whole if batch[0] >= start]
+
+
+def test_a_film_that_changed_after_its_checksum_was_taken_is_unreadable(paths):
+    declared = [file_sha256(path) for path in paths]
+    paths[2].write_bytes(paths[3].read_bytes())
+    declared[4], declared[5] = "", declared[5].upper()
+    films = stream_films(paths, range(7), image_size=64, threads=1, ahead=2, checksums=declared)
+    errors = {film.row: str(film.error) for film in films if film.error is not None}
+    assert list(errors) == [2]
+    assert "2.png, field sha256: expected sha256" in errors[2]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from detector.dataset import FilmDataset, FilmKey, TrainingFilm
-from detector.model import build_detector
+from detector.network.model import build_detector
 from detector.optimization import average_weights, build_optimizer, learning_rate, training_step
 from tests.detector.films import make_detector, make_films, tiny_config, tiny_training
 

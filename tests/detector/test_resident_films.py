@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from detector.dataset import FilmDataset, FilmKey
-from detector.model import IMAGENET_MEAN
+from detector.network.model import IMAGENET_MEAN
 from detector.resident_films import ResidentFilms
 from tests.detector.films import make_films
 

@@ -15,9 +15,9 @@ import detector.train as module
 from data_manifests.support.errors import CheckpointError, ConfigError, DataError, Interrupted
 from detector.boxed_films import BoxedFilms
 from detector.detector import load_detector
+from detector.network.weights import weights_sha256
 from detector.train import train_detector
 from detector.train_from_config import train_from_config
-from detector.weights import weights_sha256
 from tests.detector.films import make_films, tiny_config, tiny_training
 
 pytestmark = pytest.mark.slow
@@ -188,7 +188,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(films, whole, tmp_p
 
 
 def test_pretrained_weights_are_built_in_and_remembered(films, tmp_path):
-    from detector.backbones import build_backbone
+    from detector.network.backbones import build_backbone
 
     torch.manual_seed(4)
     body = build_backbone("efficientnet_lite0", fpn_width=16, pretrained=True).body
@@ -203,15 +203,16 @@ def test_pretrained_weights_are_built_in_and_remembered(films, tmp_path):
         train(films, tmp_path / "run", epochs=1)
 
 
-def test_a_patient_in_both_splits_and_missing_boxes_are_told_together(films, tmp_path):
+def test_a_patient_or_film_in_both_splits_and_missing_boxes_are_one_error(films, tmp_path):
     import dataclasses
 
-    images = films.images.assign(patient_id="same")
+    images = films.images.assign(patient_id="same", sha256="a" * 64)
     films = dataclasses.replace(films, images=images, boxes=films.boxes.iloc[:0])
     with pytest.raises(DataError) as caught:
         train(films, tmp_path / "run")
-    assert len(caught.value.problems) == 3
+    assert len(caught.value.problems) == 4
     assert "1 patients in both" in str(caught.value)
+    assert "1 film files in both" in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
@@ -221,7 +222,8 @@ def test_a_film_that_cannot_be_read_is_named(tmp_path, workers):
     (tmp_path / "m" / "film2.png").write_bytes(b"")
     with pytest.raises(DataError) as caught:
         train(films, tmp_path / "run", workers=workers)
-    assert str(caught.value).startswith("film2.png: expected PNG, JPEG or DICOM data, got an empty")
+    assert str(caught.value).startswith("film2.png: expected PNG, JPEG, TIFF, BMP, WebP or DICOM")
+    assert "got an empty file" in str(caught.value)
 
 
 def test_fine_tuning_starts_from_the_weights_at_any_film_size(films, whole, tmp_path):

@@ -12,13 +12,13 @@ import torch
 
 from data_manifests.support.errors import CheckpointError, ConfigError, LocalizeError
 from data_manifests.support.settings import load_settings
-from detector.backbones import build_backbone, load_backbone_weights
 from detector.config import DetectorSettings
 from detector.detector import load_detector
+from detector.network.backbones import build_backbone, load_backbone_weights
+from detector.network.weights import read_tensors
 from detector.proposals import ProposalOptions
 from detector.roi_store import RoiStore, StoreHeader, create_store
 from detector.run.training_run import TrainingRun
-from detector.weights import read_tensors
 
 pytestmark = pytest.mark.faults
 

@@ -24,11 +24,11 @@ from attributes.targets.training_targets import Targets, read_targets
 from attributes.vectors.word_vectors import WordVectors, write_word_vectors
 from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest, write_manifest
 from detector.config import DetectorConfig
-from detector.model import build_detector
+from detector.network.model import build_detector
+from detector.network.weights import weights_sha256
 from detector.proposals import FilmRois, ProposalOptions, Rois
 from detector.roi_store import RoiStore, StoreHeader, create_store
 from detector.run.training_run import TrainingRun
-from detector.weights import weights_sha256
 from localize.bundle.calibration import Calibration
 from localize.bundle.write_bundle import write_bundle
 from localize.network.config import LocalizerConfig, LocalizeTrainConfig

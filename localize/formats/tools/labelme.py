@@ -25,7 +25,7 @@ VERSION = "5.5.0"  # of the file layout, unchanged since LabelMe 5
 def write_labelme(annotations: Annotations, target: Path, options: FormatOptions) -> None:
     """Write the JSON files in the subfolders of the films; copy the folder over that of the films.
 
-    Words are `flags` of a shape (LabelMe allows nothing but true and false there); `score` and the
+    Words are `flags` of a shape (LabelMe allows only true and false there); `score` and the
     film's numbers are further keys, which LabelMe keeps.
 
     Raises:

@@ -1,4 +1,4 @@
-"""`build_gallery`: a prediction as one HTML file that needs nothing else, not even a network."""
+"""`build_gallery`: a prediction as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def build_gallery(
 
     Args:
         prediction: its first `limit` predicted films become cards, skipped films are listed.
-        films: film file of each `image_id`; a card whose file cannot be read says so.
+        films: film file of each `image_id`; a card without a readable file has no picture.
         target: the HTML file, written whole or not at all.
         manifest: gives the true boxes of the films that it has.
 

@@ -68,16 +68,16 @@ def film_card(
         id=film.image_id,
         width=film.boxes.width,
         height=film.boxes.height,
-        p_pneumonia=_rounded(film.p_pneumonia),
-        severity=_rounded(film.severity),
-        severity_low=_rounded(low),
-        severity_high=_rounded(high),
+        p_pneumonia=rounded(film.p_pneumonia),
+        severity=rounded(film.severity),
+        severity_low=rounded(low),
+        severity_high=rounded(high),
         boxes=tuple(
             CardBox(xyxy, round(score, DECIMALS), label, words)
             for xyxy, score, label, words in boxes
         ),
         true_boxes=None if true_boxes is None else _corners(true_boxes),
-        attributes=tuple(_rounded(film.attributes.get(word)) for word in keywords),
+        attributes=tuple(rounded(film.attributes.get(word)) for word in keywords),
         opacity=film.opacity,
         warning=film.warning,
     )
@@ -114,5 +114,6 @@ def _corners(xyxy: Floats) -> tuple[Corners, ...]:
     return tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in xyxy.round(2).tolist())
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """A number with the decimals of a card."""
     return None if value is None else round(value, DECIMALS)

@@ -9,27 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from label_studio_ml.model import LabelStudioMLBase
 from label_studio_ml.response import ModelResponse
 from label_studio_sdk.label_interface.objects import PredictionValue
 
+from localize.formats.hub.from_tables import annotation_of_prediction
 from localize.formats.tools.label_studio import film_prediction
 from localize.viewing.live.label_studio_controls import project_controls
-from localize.viewing.live.live_model import LiveModel
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from localize.inference.model import Model
 
 Row = dict[str, Any]  # Any: a JSON object of Label Studio
 
 
 class PneumolocBackend(LabelStudioMLBase):  # type: ignore[misc]  # the SDK has no types
-    """Proposes boxes for the tasks of a project. `model` is set by `create_app`."""
+    """Proposes boxes for the tasks of a project. `create_app` sets `model` and its `label`."""
 
-    model: ClassVar[LiveModel]
+    model: ClassVar[Model]
+    label: ClassVar[str]
 
     def setup(self) -> None:
-        """Tell Label Studio which bundle the proposals come from."""
-        self.set("model_version", self.model.version[:12])
+        """Name the bundle to Label Studio as the model version."""
+        self.set("model_version", self.model.bundle_id[:12])
 
     def predict(
         self, tasks: Sequence[Row], context: Row | None = None, **kwargs: object
@@ -40,15 +44,16 @@ class PneumolocBackend(LabelStudioMLBase):  # type: ignore[misc]  # the SDK has 
             ConfigError: the project's configuration has no rectangles on an image, or other labels.
             DataError: a task's image is no film.
         """
-        controls = project_controls(self.label_interface, self.model.labels)
+        controls = project_controls(self.label_interface, [self.label])
         predictions = []
         for task in tasks:
             url = task["data"][controls.image_key]
-            film = self.model.annotate(Path(self.get_local_path(url, task_id=task.get("id"))))
-            made = film_prediction(film, self.model.version[:12], self.model.keywords)
+            path = Path(self.get_local_path(url, task_id=task.get("id")))
+            film = annotation_of_prediction(self.model.predict(path), path.name)
+            made = film_prediction(film, self.model.bundle_id[:12], self.model.keywords)
             made["result"] = controls.renamed(made["result"])
             predictions.append(PredictionValue(**made))
-        return ModelResponse(model_version=self.model.version[:12], predictions=predictions)
+        return ModelResponse(model_version=self.model.bundle_id[:12], predictions=predictions)
 
 
 def create_app(model: str, *, max_boxes: int = 5, device: str = "auto") -> Any:  # Any: a Flask app
@@ -60,8 +65,13 @@ def create_app(model: str, *, max_boxes: int = 5, device: str = "auto") -> Any: 
     """
     from label_studio_ml.api import init_app
 
+    from data_manifests.tables.columns import BOX_LABEL
     from detector.run.device import choose_device
+    from localize.bundle.bundle import load_bundle
+    from localize.inference.model import Model
+    from localize.inference.options import PredictOptions
 
-    live = LiveModel(Path(model), choose_device(device), max_boxes=max_boxes)
-    backend = type("PneumolocBackend", (PneumolocBackend,), {"model": live})
+    options = PredictOptions(max_boxes=max_boxes)
+    loaded = Model(load_bundle(Path(model)), options, choose_device(device))
+    backend = type("PneumolocBackend", (PneumolocBackend,), {"model": loaded, "label": BOX_LABEL})
     return init_app(model_class=backend)

@@ -1,4 +1,4 @@
-"""`project_controls`: how a Label Studio project calls what a prediction holds."""
+"""`project_controls`: the names that a Label Studio project has for the parts of a prediction."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ HINT = "take the configuration that `pneumoloc export --format label-studio` wri
 
 @dataclass(frozen=True)
 class ProjectControls:
-    """`names` turns our control names into the project's, `labels` our labels; what the project has
-    no control for is left out. `image_key` is where a task's data has its image."""
+    """How to rename a prediction for a project.
+
+    Args:
+        image_name: the project's image.
+        image_key: the key of a task's data that holds the image.
+        names: our control names to the project's; parts without a control are left out.
+        labels: our labels to the project's.
+        choices: the words of the project's Choices; empty where it has a TextArea.
+    """
 
     image_name: str
     image_key: str
@@ -27,7 +34,7 @@ class ProjectControls:
     choices: frozenset[str]
 
     def renamed(self, result: Sequence[Row]) -> list[Row]:
-        """The regions of a prediction in the project's words."""
+        """The regions of a prediction with the project's names."""
         renamed = []
         for region in result:
             name = self.names.get(region["from_name"])
@@ -53,7 +60,7 @@ class ProjectControls:
 def project_controls(interface: LabelInterface, labels: Sequence[str]) -> ProjectControls:
     """Find the project's controls for boxes, keywords and severity.
 
-    A label that the project lacks becomes its only one, where it has only one.
+    In a project with one label, all boxes get that label.
 
     Raises:
         ConfigError: no RectangleLabels on an Image, or labels that cannot be matched.

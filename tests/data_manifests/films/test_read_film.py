@@ -260,7 +260,8 @@ REFUSED: dict[str, tuple[str, Callable[[Path], object], str]] = {
         lambda path: Image.fromarray(ramp().astype(np.float32)).save(path),
         "floating-point pixels",
     ),
-    "too small": ("a.png", lambda path: write_png(path, ramp(20, 48)), "32 pixels"),
+    "too small": ("a.png", lambda path: write_png(path, ramp(20, 20)), "1,024 pixels"),
+    "too flat": ("a.png", lambda path: write_png(path, ramp(8, 480)), "16 pixels"),
     "transparent": (
         "a.png",
         lambda path: Image.new("LA", (32, 32), (100, 10)).save(path),

@@ -10,7 +10,13 @@ import pandas as pd
 import pytest
 
 from data_manifests.support.errors import ConfigError, DataError
-from data_manifests.tables.leaks import find_overlap_leaks, refuse_overlap_leaks, split_leaks
+from data_manifests.tables.leaks import (
+    find_overlap_leaks,
+    patients_written_twice,
+    refuse_overlap_leaks,
+    shared_report_texts,
+    split_leaks,
+)
 from data_manifests.tables.manifest import Manifest, make_manifest
 from data_manifests.tables.nih_rsna_overlap import (
     nih_pneumonia_films,
@@ -142,3 +148,38 @@ def test_a_foreign_mapping_is_refused(tmp_path: Path, content: str) -> None:
         return
     with pytest.raises(DataError, match=r"mapping\.json"):
         read_rsna_mapping(path)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        ("p", "p ", "a space"),
+        ("Ab1", "aB1", "case"),
+        ("Jos\u00e9", "Jose\u0301", "NFC and NFD"),
+    ],
+)
+def test_one_patient_under_two_spellings_is_a_leak_between_splits(first, second, reason):
+    images = images_table(4, splits=["train", "test", "train", "train"])
+    images["patient_id"] = [first, second, "other", "third"]
+    problems, notes = patients_written_twice(images)
+    assert [problem.row for problem in problems] == [3], reason
+    assert notes == []
+    assert "f0 and f1" in problems[0].got
+    assert first.strip() not in problems[0].got.split()
+    images["split"] = "train"
+    problems, notes = patients_written_twice(images)
+    assert (problems, [note.row for note in notes]) == ([], [3])
+
+
+def test_patients_of_different_names_are_left_alone():
+    assert patients_written_twice(images_table(50, films_per_patient=2)) == ([], [])
+
+
+def test_a_long_report_in_two_splits_is_noted():
+    images = images_table(4, splits=["train", "train", "test", "val"])
+    long = "Patchy opacity in the right lower zone, with air bronchograms. " * 5
+    texts = [long, "Normal.", long, "Normal."]
+    reports = pd.DataFrame({"study_id": images["study_id"], "section": "", "text": texts})
+    (note,) = shared_report_texts(images, reports)
+    assert note.got == "1 held-out studies with a text of the training split, the first 's2'"
+    assert shared_report_texts(images, reports.iloc[:2]) == []

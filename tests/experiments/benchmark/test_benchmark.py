@@ -5,17 +5,16 @@ Nothing here looks at a clock.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
 from typer.testing import CliRunner
 
 from data_manifests.support.errors import ConfigError, DataError
 from detector.config import DetectorConfig
-from detector.propose import Shard
 from experiments.benchmark import run as run_module
 from experiments.benchmark import scan_loops
 from experiments.benchmark.attention import make_step
@@ -212,14 +211,21 @@ def test_rows_measured_again_replace_their_own_and_keep_the_others(tmp_path):
     assert "| `three` | work | 3 s |" in table
 
 
-def test_growth_is_plotted_and_tabled(tmp_path):
+def test_growth_is_plotted_and_tabled(tmp_path, monkeypatch):
     points = [
         row(f"export_growth_{n}", n * 1e-5, detail={"rows": n, "peak_mib": 50.0, "us_per_row": 10})
-        for n in (1000, 10_000)
+        for n in (10_000, 1000)
     ]
+    lines = []
+    real = Axes.loglog
+    monkeypatch.setattr(
+        Axes, "loglog", lambda self, *a, **k: lines.append(a[:2]) or real(self, *a, **k)
+    )
     text = write_benchmark(points, tmp_path)
-    assert (tmp_path / "benchmark-export.png").read_bytes().startswith(b"\x89PNG")
-    assert not (tmp_path / "benchmark-manifest-check.png").exists()
+    measured, linear = ([list(values) for values in line] for line in lines)
+    assert measured == [[1000, 10_000], pytest.approx([0.01, 0.1])]
+    assert linear[1] == pytest.approx([0.01, 0.1])  # through the largest point
+    assert {path.name for path in tmp_path.glob("*.png")} == {"benchmark-export.png"}
     assert "| 10,000 | work | 0.1 | 10 | 50 |" in text
 
 
@@ -243,14 +249,3 @@ def test_the_command_writes_what_it_measured(tmp_path, monkeypatch):
     )
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / JSON).read_text())["rows"][0]["ours"] == 1.5
-
-
-def test_sizes_are_those_of_the_goals():
-    """The names of the rows speak of them."""
-    size = BenchmarkSize()
-    assert size.pairs == 11_308
-    assert (size.attention_batch, size.regions) == (128, 100)
-    assert size.growth[-1] == 1_000_000
-    assert size.boxes == 100_000
-    assert dataclasses.replace(size, films=3).films == 3
-    assert str(Shard()) == "0/1"

@@ -90,7 +90,7 @@ def tiny_initial(tmp_path):
     from safetensors.torch import save_file
 
     from detector.config import DetectorConfig
-    from detector.model import build_detector
+    from detector.network.model import build_detector
 
     folder = tmp_path / "initial"
     folder.mkdir()

@@ -6,7 +6,7 @@ import pytest
 
 from data_manifests.support.errors import ConfigError
 from data_manifests.tables.manifest import make_manifest
-from experiments.core.manifest_run import prepare_input
+from experiments.core.manifest_run import ManifestRun
 from experiments.core.presets import ManifestPreset, read_preset
 from experiments.data.manifest_input import ManifestInput
 from localize.pipeline import stages
@@ -27,14 +27,9 @@ def prepare(out, *overrides):
     found = random_pair(0)[1]
     split = ["train", "train", "val", "val"] * (len(found.images) // 4)  # two films a patient
     films = make_manifest(found.images.assign(split=split), found.boxes)
-    prepare_input(
-        ManifestInput(films, films, out, out, (), "some films"),
-        out,
-        preset=read_preset(ManifestPreset, "open", overrides),
-        backbone_weights=None,
-        device=None,
-        progress=stop_after_detector,
-    )
+    given = ManifestInput(films, films, out, out, (), "some films")
+    preset = read_preset(ManifestPreset, "open", overrides)
+    ManifestRun(given, out, preset, None, None).inputs(stop_after_detector)
 
 
 def test_a_detector_is_trained_once_and_refused_for_other_settings(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 from data_manifests.support.errors import ConfigError, DataError
 from data_manifests.tables.manifest import make_manifest, write_manifest
-from experiments.core.manifest_run import run_manifests
+from experiments.core.manifest_run import ManifestRun, run_manifests
 from experiments.core.presets import ManifestPreset, read_preset
 from experiments.data.manifest_input import ManifestInput
 from experiments.data.paper_input import paper_input
@@ -54,8 +54,7 @@ def run(films, tmp_path):
         raise Reached(line)
 
     preset = read_preset(ManifestPreset, "paper")
-    out = tmp_path / "out"
-    run_manifests(films, out, preset=preset, backbone_weights=None, device=None, progress=stop)
+    run_manifests(ManifestRun(films, tmp_path / "out", preset, None, None), stop)
 
 
 def test_only_test_films_of_a_split_manifest_count(folders):

@@ -15,7 +15,7 @@ from experiments.tables.table2 import COHEN, COVID, Table2, write_table2
 from experiments.tables.table2_runs import severity_rows
 from localize.evaluation.evaluate import evaluate
 from localize.severity import fit as severity_module
-from localize.severity.fit import evaluate_severity
+from localize.severity.agreement import evaluate_severity
 from tests.localize.predictions import make_prediction, make_truth
 
 KEYWORDS = ("left", "severe", "mild")

@@ -10,7 +10,7 @@ from PIL import Image
 from data_manifests.films.read_film import read_film
 from data_manifests.support.errors import ConfigError, DataError
 from detector import film_stream
-from detector.core import torch_core
+from detector.network.core import torch_core
 from detector.proposals import ProposalOptions
 from localize.bundle.bundle import load_bundle
 from localize.inference import model as module
@@ -116,7 +116,7 @@ def test_a_picture_in_memory_is_predicted_as_its_file(model, films, kind):
         (np.zeros((40, 40), np.int32), "dtype: expected uint8, uint16 or floating point.*int32"),
         (np.full((40, 40), 200.0), "levels: expected 0 to 1 in floating point, got 200 to 200"),
         (np.full((40, 40), np.nan), "levels: expected 0 to 1"),
-        (np.zeros((8, 40), np.uint8), "at least 16 pixels"),
+        (np.zeros((8, 400), np.uint8), "at least 16 pixels"),
         (torch.zeros(40, 40, dtype=torch.int64), "dtype: expected"),
         (Image.new("RGBA", (40, 40)), "opaque"),
     ],

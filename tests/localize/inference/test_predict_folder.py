@@ -274,7 +274,7 @@ def cluster(tmp_path, monkeypatch):
 def test_a_ray_cluster_writes_the_same_bytes_though_a_worker_dies(
     cluster, model, bundle, bundle_folder, films, expected, tmp_path, monkeypatch
 ):
-    from localize.prediction import ray_engine
+    from localize.inference import ray_engine
     from tests.localize.inference.ray_dying import DiesOnce
 
     monkeypatch.setattr(ray_engine, "BlockPredictor", DiesOnce)

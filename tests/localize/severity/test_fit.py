@@ -11,14 +11,13 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from data_manifests.support.errors import CheckpointError, DataError
+from localize.evaluation.bootstrap import patient_weights
+from localize.severity import agreement
 from localize.severity import fit as severity_module
-from localize.severity.fit import (
-    evaluate_severity,
-    feature_table,
-    fit_severity,
-    severity_table,
-)
+from localize.severity.agreement import evaluate_severity, pearson_measure
+from localize.severity.fit import fit_severity, severity_table
 from localize.severity.model import FEATURES, read_severity, write_severity
+from localize.severity.scored_films import feature_table
 from tests.localize.models import tiny_severity
 from tests.localize.predictions import SIDE, make_prediction, make_truth
 
@@ -27,7 +26,7 @@ HALF = SIDE / 2
 
 @pytest.fixture(autouse=True)
 def _few_replicates(monkeypatch):
-    monkeypatch.setattr(severity_module, "REPLICATES", 100)
+    monkeypatch.setattr(agreement, "REPLICATES", 100)
 
 
 def features_of(boxes, **attributes) -> dict[str, float]:
@@ -199,6 +198,21 @@ def test_evaluation_tells_agreement_with_intervals():
     assert rows["P(severe)"].pearson == pytest.approx(truth.corr(severe))
     assert rows["P(severe)"].spearman == pytest.approx(truth.corr(severe, method="spearman"))
     assert rows["severity"].mse >= rows["severity"].mae ** 2
+
+
+def test_a_resampled_correlation_is_that_of_the_repeated_films():
+    random = np.random.default_rng(0)
+    x, y = random.random(12), random.random(12)
+    x[:6] = 0.1  # a resample of these alone is undefined
+    patients = np.arange(12) // 2
+    weights = patient_weights(patients, range(40), 3)
+    weights[0, 6:] = 0
+    found = pearson_measure(x, y).values(weights)[:, 0]
+    for value, weight in zip(found, weights.astype(int), strict=True):
+        a, b = np.repeat(x, weight), np.repeat(y, weight)
+        expected = np.corrcoef(a, b)[0, 1] if np.ptp(a) else np.nan
+        np.testing.assert_allclose(value, expected, atol=1e-12)
+    assert np.isnan(found[0])
 
 
 def test_evaluation_repeats_with_its_seed():

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from localize.formats.hub.annotations import FilmAnnotation
+from data_manifests.boxes import Boxes
+from localize.prediction.film_prediction import FilmPrediction
 
 cvataa = pytest.importorskip("cvat_sdk.auto_annotation")
 driver = pytest.importorskip("cvat_sdk.auto_annotation.driver")
@@ -67,9 +68,9 @@ def test_spec_passes_the_sdk_s_validation(function):
 def test_boxes_lie_inside_the_frame_and_carry_their_score(function, film):
     image = Image.open(film)
     shapes = function.detect(context(0.0), image)
-    annotated = function._model.annotate_image(image)
+    annotated = function._model.predict(image)
     assert 0 < len(shapes) <= 4
-    assert [list(shape.points) for shape in shapes] == annotated.xyxy.tolist()
+    assert [list(shape.points) for shape in shapes] == annotated.boxes.xyxy.tolist()
     scores = [float(shape.attributes[0].value) for shape in shapes]
     assert scores == pytest.approx(annotated.scores.tolist(), abs=5e-5)
 
@@ -85,22 +86,25 @@ def test_boxes_lie_inside_the_frame_and_carry_their_score(function, film):
 )
 def test_threshold_of_the_tool_is_kept(threshold, scores, reason):
     class Planted:
-        labels = ("opacity",)
         keywords = ("left", "lower")
 
-        def annotate_image(self, image):
-            return FilmAnnotation(
-                name="film",
-                width=100,
-                height=100,
-                xyxy=np.array([[0, 0, 10, 10], [5, 5, 50, 60], [1, 1, 9, 9]], float),
-                labels=("opacity",) * 3,
+        def predict(self, image):
+            boxes = np.array([[0, 0, 10, 10], [5, 5, 50, 60], [1, 1, 9, 9]], float)
+            return FilmPrediction(
+                image_id="film",
+                path="",
+                boxes=Boxes(boxes, 100, 100),
                 scores=np.array([0.9, 0.5, 0.02]),
-                keywords=(("left",), (), ("left", "lower")),
+                alphas=np.full(3, np.nan),
+                detector_scores=np.full(3, np.nan),
+                labels=("opacity",) * 3,
+                box_attributes=(("left",), (), ("left", "lower")),
             )
 
     shapes = (
-        cvat_function().CvatFunction(Planted()).detect(context(threshold), Image.new("L", (9, 9)))
+        cvat_function()
+        .CvatFunction(Planted(), "opacity")
+        .detect(context(threshold), Image.new("L", (9, 9)))
     )
     assert [float(shape.attributes[0].value) for shape in shapes] == scores, reason
     if shapes:

@@ -55,7 +55,7 @@ def test_predictions_pass_the_sdk_s_validation(backend, film):
     kinds = [region["type"] for region in prediction["result"]]
     assert kinds.count("rectanglelabels") >= 1
     assert kinds.count("number") == 1
-    assert prediction["model_version"] == made.get("model_version") == made.model.version[:12]
+    assert prediction["model_version"] == made.get("model_version") == made.model.bundle_id[:12]
 
 
 def test_boxes_are_percent_of_the_film(backend, film):
@@ -64,7 +64,7 @@ def test_boxes_are_percent_of_the_film(backend, film):
     values = [r["value"] for r in prediction["result"] if r["type"] == "rectanglelabels"]
     found = np.array([[v["x"], v["y"], v["x"] + v["width"], v["y"] + v["height"]] for v in values])
     pixels = found / 100 * [160, 120, 160, 120]
-    assert np.abs(pixels - made.model.annotate(film).xyxy).max() < 1e-6
+    assert np.abs(pixels - made.model.predict(film).boxes.xyxy).max() < 1e-6
 
 
 def test_projects_own_names_are_used_and_unknown_controls_left_out(backend, film):

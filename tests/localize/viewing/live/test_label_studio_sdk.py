@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from data_manifests.boxes import Boxes
 from localize.formats.hub.annotations import annotations_of_films
 from localize.formats.tools.label_studio import labeling_config
+from localize.prediction.film_prediction import FilmPrediction
 from tests.localize.formats.films import KEYWORDS, make_film
 
 pytest.importorskip("label_studio_sdk.label_interface")
@@ -27,24 +28,32 @@ ONE_LABEL = """<View><Image name="xray" value="$url"/><RectangleLabels name="fin
 class PlantedModel:
     """Answers every film with two boxes."""
 
-    labels = ("pneumonia",)
     keywords = KEYWORDS
-    version = "planted-bundle"
+    bundle_id = "planted-bundle"
 
-    def annotate(self, film):
-        return make_film(boxes=BOXES)
+    def predict(self, film):
+        return FilmPrediction(
+            image_id="film",
+            path="film.png",
+            boxes=Boxes(np.array(BOXES), 512, 640),
+            scores=np.array([0.9, 0.3]),
+            alphas=np.full(2, np.nan),
+            detector_scores=np.full(2, np.nan),
+            labels=("pneumonia",) * 2,
+            box_attributes=(("left",), ()),
+            severity=3.5,
+        )
 
 
 @pytest.fixture
 def backend(monkeypatch):
     """The class that `create_app` gives to the SDK, around the planted model."""
     stub_label_studio_ml.install(monkeypatch)
-    live_model = ModuleType("localize.viewing.live.live_model")
-    live_model.LiveModel = PlantedModel
-    monkeypatch.setitem(sys.modules, "localize.viewing.live.live_model", live_model)
     module = importlib.import_module("localize.viewing.live.label_studio_backend")
     monkeypatch.delitem(sys.modules, "localize.viewing.live.label_studio_backend")
-    return type("Backend", (module.PneumolocBackend,), {"model": PlantedModel()})
+    return type(
+        "Backend", (module.PneumolocBackend,), {"model": PlantedModel(), "label": "pneumonia"}
+    )
 
 
 CONFIGS = {

@@ -93,7 +93,7 @@ def test_the_whole_session(page, viewer, tmp_path):
     wait(page, "return document.getElementById('message').textContent.startsWith('3 of 5')")
     refused = element(page, "#refused").text
     assert "2 of 5 files could not be read" in refused
-    assert "notes of monday.png: expected PNG, JPEG or DICOM data" in refused
+    assert "notes of monday.png: expected PNG, JPEG, TIFF, BMP, WebP or DICOM data" in refused
     assert "empty.dcm" in refused
     assert len(viewer.films) == 6
     assert element(page, "#title").text == "dropped 0"

@@ -193,7 +193,7 @@ def test_file_that_is_no_film_is_refused_in_words(page, tmp_path):
     wait(page, "return !document.getElementById('refused').hidden")
     text = element(page, "#refused").text
     assert "1 of 1 files could not be read" in text
-    assert "notes.png: expected PNG, JPEG or DICOM data" in text
+    assert "notes.png: expected PNG, JPEG, TIFF, BMP, WebP or DICOM data" in text
 
 
 def test_hostile_id_stays_text(tmp_path, browser):

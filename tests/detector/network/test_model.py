@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from detector.model import build_detector
+from detector.network.model import build_detector
 from tests.detector.films import tiny_config
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from data_manifests.support.errors import ConfigError
-from detector import onnx_core as onnx_module
-from detector.core import fold_batch_norms, run_detector, torch_core
-from detector.onnx_core import onnx_core
+from detector.network import onnx_core as onnx_module
+from detector.network.core import fold_batch_norms, run_detector, torch_core
+from detector.network.onnx_core import onnx_core
 from detector.proposals import ProposalOptions, propose_rois
 from tests.detector.films import make_detector
 

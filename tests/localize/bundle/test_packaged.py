@@ -1,4 +1,4 @@
-"""The bundle in the package: whole, small, repeated to the pixel, and used by default."""
+"""The bundle in the package: complete, small, repeated to the pixel, and the default."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(*arguments) -> str:
     return result.stdout
 
 
-def test_the_bundle_repeats_what_its_maker_saw(bundle):
+def test_the_golden_prediction_is_repeated(bundle):
     check_golden(bundle, PACKAGED_BUNDLE)
     assert bundle.guard is not None
     assert bundle.severity is not None
@@ -41,7 +41,7 @@ def test_the_bundle_repeats_what_its_maker_saw(bundle):
     assert size < MAX_MEGABYTES * 1e6
 
 
-def test_the_demo_fills_a_folder_with_what_it_names(tmp_path):
+def test_the_demo_writes_every_file_that_it_names(tmp_path):
     said = run("demo", "--out", tmp_path / "demo")
     named = [line.split()[0] for line in said.splitlines() if line.startswith("  ")]
     assert len(named) == 5

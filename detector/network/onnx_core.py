@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import RetinaNet
 
 from data_manifests.support.errors import ConfigError
-from detector.core import Core, DetectorMaps, run_detector
+from detector.network.core import Core, DetectorMaps, run_detector
 
 LEVELS = 5
 NEEDED = ("onnx", "onnxruntime", "onnxscript")

@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import save_file
 
 from data_manifests.support.errors import CheckpointError
-from detector.backbones import (
+from detector.config import DetectorConfig
+from detector.network.backbones import (
     FrozenStatisticsBatchNorm2d,
     build_backbone,
     load_backbone_weights,
 )
-from detector.config import DetectorConfig
-from detector.model import build_detector
+from detector.network.model import build_detector
 
 
 def published_lite0_weights() -> Path:

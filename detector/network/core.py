@@ -1,6 +1,6 @@
 """`DetectorMaps`: what the heavy part of the detector gives: backbone, pyramid, heads.
 
-PyTorch runs it here, ONNX Runtime in `detector.onnx_core`.
+PyTorch runs it here, ONNX Runtime in `detector.network.onnx_core`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`pneumoloc localize train|report-boxes|adapt` and `pneumoloc bundle make|where|info|verify`."""
+"""`pneumoloc localize`: train, report-boxes, adapt."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from localize.bundle.packaged import PACKAGED_BUNDLE
+from localize.cli.shared import Device
 
 localize_app = typer.Typer(
     help="Region weights and attributes from film-report pairs.", no_args_is_help=True
-)
-bundle_app = typer.Typer(
-    help="Model bundles: everything that prediction needs.", no_args_is_help=True
 )
 Manifest_ = Annotated[Path, typer.Option("--manifest", help="Manifest folder with splits.")]
 Store = Annotated[Path, typer.Option("--store", help="ROI store of `detector propose`.")]
@@ -23,10 +20,6 @@ Evidence = Annotated[
     typer.Option(
         help="What is used of a report: all words of place and size, its sides, or its finding."
     ),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-BundleArgument = Annotated[
-    Path, typer.Argument(help="Bundle folder.  [default: the package's]", show_default=False)
 ]
 
 
@@ -142,81 +135,3 @@ def adapt(
         f"best epoch {result.best_epoch}, AP {result.scores.selection:.3f} on the labels of the "
         f"validation split: {out}"
     )
-
-
-@bundle_app.command()
-def make(
-    detector: Annotated[Path, typer.Option("--detector", help="Run folder of the detector.")],
-    localizer: Annotated[Path, typer.Option("--localizer", help="Run folder of the localizer.")],
-    words: Annotated[Path, typer.Option("--words", help="Folder of `attributes vectors`.")],
-    manifest: Annotated[
-        Path, typer.Option("--manifest", help="Films with boxes; their split `val` calibrates.")
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Bundle folder to write.")],
-    severity_manifest: Annotated[
-        Path | None, typer.Option(help="Films with experts' scores, for the severity model.")
-    ] = None,
-    severity_column: Annotated[str, typer.Option(help="Column of its labels.csv.")] = "severity",
-    training_data: Annotated[
-        str, typer.Option(help="One sentence for the model card.")
-    ] = "not said",
-    guard_manifest: Annotated[
-        list[Path] | None,
-        typer.Option(help="Films with splits, for the film guard; may repeat."),
-    ] = None,
-    half: Annotated[bool, typer.Option("--half", help="Store weights as float16.")] = False,
-    lexicon: Annotated[Path | None, typer.Option(help="Your own lexicon, if you used one.")] = None,
-    device: Device = "auto",
-) -> None:
-    """Calibrate two trainings on validation films and pack everything into a bundle."""
-    from attributes.lexicon.load import LEXICON_FOLDER
-    from data_manifests.tables.manifest import read_manifest
-    from detector.run.device import choose_device
-    from localize.pipeline.make_bundle import make_bundle
-
-    scored = None if severity_manifest is None else read_manifest(severity_manifest)
-    folder = make_bundle(
-        out,
-        detector_run=detector,
-        localizer_run=localizer,
-        words=words,
-        lexicon=lexicon or LEXICON_FOLDER / "en.yaml",
-        validation=read_manifest(manifest).split("val"),
-        severity_films=scored,
-        severity_column=severity_column,
-        guard_films=[read_manifest(folder) for folder in guard_manifest or ()],
-        half_precision=half,
-        training_data=training_data,
-        device=choose_device(device),
-    )
-    typer.echo(str(folder))
-
-
-@bundle_app.command()
-def where() -> None:
-    """Print the folder of the package's own bundle, for `--model`, `--initial` and the like."""
-    typer.echo(str(PACKAGED_BUNDLE))
-
-
-@bundle_app.command()
-def info(bundle: BundleArgument = PACKAGED_BUNDLE) -> None:
-    """Print what a bundle holds, as JSON."""
-    import json
-
-    from localize.bundle.bundle import verify_bundle
-
-    typer.echo(json.dumps(verify_bundle(bundle), indent=2))
-
-
-@bundle_app.command()
-def verify(bundle: BundleArgument = PACKAGED_BUNDLE) -> None:
-    """Checksums, both networks, the golden film predicted again; exit code 2 if not in order."""
-    from localize.bundle.bundle import load_bundle
-    from localize.inference.golden import ANSWER, check_golden
-
-    loaded = load_bundle(bundle)
-    files = loaded.description["files"]
-    said = "no golden prediction to repeat"
-    if ANSWER in files:
-        said = f"golden prediction repeated to {check_golden(loaded, bundle):.3f} px"
-    typer.echo(f"{bundle}: {len(files)} files in order, {said}")

@@ -1,4 +1,4 @@
-"""`drafts_as_text` and `drafts_as_json`: the two forms in which drafts are written."""
+"""`drafts_as_text`, `drafts_as_json`: drafts as the content of a file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from localize.viewing.drafts.drafts import BoxEvidence, DraftOptions, FilmDraft, Sentence
+from localize.viewing.drafts.film_draft import BoxEvidence, DraftOptions, FilmDraft, Sentence
 
 FORMAT_VERSION = 1
 NOTICE = (
@@ -69,9 +69,8 @@ def _evidence(sentence: Sentence) -> str:
 
 def _box(box: BoxEvidence) -> str:
     corners = ", ".join(f"{value:.0f}" for value in box.xyxy)
-    score = "unknown" if box.score is None else f"{box.score:.2f}"
-    own = f", answers to {_one_line(' '.join(box.keywords))}" if box.keywords else ""
-    return f"box {box.number} at [{corners}] with score {score}{own}"
+    words = f", keywords {_one_line(' '.join(box.keywords))}" if box.keywords else ""
+    return f"box {box.number} at [{corners}] with score {box.score:.2f}{words}"
 
 
 def _film_numbers(draft: FilmDraft) -> str:
@@ -85,5 +84,5 @@ def _film_numbers(draft: FilmDraft) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Text of the input, without the control characters that could pass for lines of ours."""
+    """Text without control characters, which could forge a line."""
     return "".join(sign if sign.isprintable() else " " for sign in text)

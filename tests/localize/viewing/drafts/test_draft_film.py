@@ -3,17 +3,20 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import pneumoloc
+from data_manifests.boxes import Boxes
 from data_manifests.support.errors import ConfigError
+from localize.prediction.film_prediction import FilmPrediction
 from localize.prediction.tables import write_prediction
-from localize.viewing.drafts.drafts import DraftOptions, draft_film, draft_films
-from localize.viewing.drafts.text import drafts_as_json, drafts_as_text
-from localize.viewing.gallery.cards import Card, CardBox
+from localize.viewing.drafts.draft_files import drafts_as_json, drafts_as_text
+from localize.viewing.drafts.draft_film import draft_film, draft_films
+from localize.viewing.drafts.film_draft import DraftOptions
 from tests.localize.predictions import make_prediction
 
 # On films of 1000 x 1000.
@@ -27,20 +30,26 @@ RIGHT_LUNG = (150, 150, 400, 750)
 
 def draft(boxes, p=0.9, own=(), call="", **attributes):
     """The draft of a film; `boxes` are (corners, score) or (corners, score, keywords)."""
-    card = Card(
-        id="film",
-        width=1000,
-        height=1000,
+    return draft_film(make_predicted(boxes, p, call, attributes), DraftOptions())
+
+
+def make_predicted(boxes, p, call="", attributes=(), warning=""):
+    corners = np.array([box[0] for box in boxes], dtype=float).reshape(-1, 4)
+    unknown = np.full(len(boxes), np.nan)
+    return FilmPrediction(
+        image_id="film",
+        path="",
+        boxes=Boxes(corners, 1000, 1000),
+        scores=np.array([box[1] for box in boxes], dtype=float),
+        alphas=unknown,
+        detector_scores=unknown,
+        labels=("opacity",) * len(boxes),
+        box_attributes=tuple(tuple(box[2:]) for box in boxes),
+        attributes=dict(attributes),
         p_pneumonia=p,
-        severity=None,
-        severity_low=None,
-        severity_high=None,
-        boxes=tuple(CardBox(box[0], box[1], "opacity", tuple(box[2:])) for box in boxes),
-        true_boxes=None,
-        attributes=tuple(attributes.values()),
         opacity=call,
+        warning=warning,
     )
-    return draft_film(card, tuple(attributes), DraftOptions())
 
 
 def texts(*args, **kwargs) -> list[str]:
@@ -217,13 +226,13 @@ def test_no_number_is_rounded_up_to_its_bound(p, score, doubt):
     assert draft([(LEFT_LOWER, score)], p=p).sentences[0].doubts == (doubt,)
 
 
-def test_box_that_answers_to_the_other_side_is_a_doubt():
+def test_box_with_the_keyword_of_the_other_side_is_a_doubt():
     sentence = draft([(LEFT_LOWER, 0.9, "right", "lower")]).sentences[0]
     assert sentence.text == "Opacity in the left lower zone; uncertain."
-    assert sentence.doubts == ("box 1 answers to the keyword right",)
+    assert sentence.doubts == ("box 1 has the keyword right",)
 
 
-def test_box_that_answers_to_both_sides_is_no_doubt():
+def test_box_with_the_keywords_of_both_sides_is_no_doubt():
     assert not draft([(LEFT_LOWER, 0.9, "right", "left")]).sentences[0].doubts
 
 
@@ -320,5 +329,5 @@ def test_command_refuses_other_forms(tmp_path):
 
 
 def test_a_picture_unlike_the_training_films_is_to_check_first():
-    card = Card("film", 10, 10, 0.9, None, None, None, (), None, (), "yes", "looks like a cat")
-    assert draft_film(card, (), DraftOptions()).to_check[0] == "the picture looks like a cat"
+    film = make_predicted([], 0.9, "yes", warning="looks like a cat")
+    assert draft_film(film, DraftOptions()).to_check[0] == "the picture looks like a cat"

@@ -1,0 +1,1 @@
+"""The network: backbone, RetinaNet, its weights, and engines that run it."""
