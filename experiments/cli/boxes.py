@@ -48,7 +48,7 @@ def train(
     out: Out,
     minutes: Annotated[float, typer.Option(min=0.01, help="Time for each training.")],
     initial: Annotated[
-        Path | None, typer.Option(help="Bundle to start from; default: the package's.")
+        Path | None, typer.Option(help="Bundle to start from; default: open_lite0.")
     ] = None,
     backbone_weights: Annotated[
         Path | None, typer.Option(help="ImageNet weights, for detectors that start from them.")
@@ -61,13 +61,13 @@ def train(
 ) -> None:
     """Train the detectors of a preset side by side on one GPU, within a fixed time."""
     from experiments.core.gpu_run import GpuRun, gpu_run, results_text
-    from localize.bundle.packaged import PACKAGED_BUNDLE
+    from localize.bundle.packaged import FIRST_BUNDLE
 
     run = GpuRun(
         pack=pack,
         out=out,
         minutes=minutes,
-        initial=initial or PACKAGED_BUNDLE,
+        initial=initial or FIRST_BUNDLE,
         backbone_weights=backbone_weights,
         overrides=tuple(set_ or ()),
     )
@@ -147,16 +147,16 @@ def bundle(
     out: Annotated[Path, typer.Option("--out", help="Work folder; finished parts are reused.")],
     bundle: Annotated[Path, typer.Option("--bundle", help="Bundle folder to write.")],
     words: Annotated[
-        Path | None, typer.Option(help="Folder with word vectors; default: the package's bundle.")
+        Path | None, typer.Option(help="Folder with word vectors; default: open_lite0.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Make a bundle around a detector: localizer, calibration, severity, film guard."""
     from detector.run.device import choose_device
     from experiments.core.box_bundle import BoxBundleParts, make_box_bundle
-    from localize.bundle.packaged import PACKAGED_BUNDLE
+    from localize.bundle.packaged import FIRST_BUNDLE
 
-    parts = BoxBundleParts(data, detector, words or PACKAGED_BUNDLE, out)
+    parts = BoxBundleParts(data, detector, words or FIRST_BUNDLE, out)
     typer.echo(str(make_box_bundle(parts, bundle, choose_device(device))))
 
 
@@ -166,18 +166,18 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     bundle: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=FOLDER; the first is compared with the second. Default: package."),
+        typer.Option(help="NAME=FOLDER; the first is compared with the last. Default: ours."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Evaluate bundles on the test patients of all sources, and their severity out of fold."""
     from detector.run.device import choose_device
     from experiments.tables.box_bundle_results import evaluate_box_bundle, write_box_bundle_results
-    from localize.bundle.packaged import PACKAGED_BUNDLE
+    from localize.bundle.packaged import FIRST_BUNDLE, PACKAGED_BUNDLE
 
     named = [one.split("=", 1) for one in bundle or ()]
     bundles = {name: Path(folder) for name, folder in named} or {
-        PACKAGED_BUNDLE.name: PACKAGED_BUNDLE
+        folder.name: folder for folder in (PACKAGED_BUNDLE, FIRST_BUNDLE)
     }
     scores = evaluate_box_bundle(data, bundles, choose_device(device))
     typer.echo(write_box_bundle_results(scores, data, out))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from localize.training.settings import LocalizerSettings
 
 GUARD_FILMS = {"train": 400, "val": 150}  # of each source
 SEVERITY = "severity"  # column: Cohen's geographic extent, else COVID-Net's (the same scale)
+NOTES = "open-2-card.md"  # terms and limits, the end of the bundle's model card
 TRAINING_DATA = (
     "boxes of RSNA (full and lung-masked frames) and SIIM COVID-19 films, labels of children's "
     "films, notes of COVID films"
@@ -76,6 +78,7 @@ def make_box_bundle(parts: BoxBundleParts, bundle: Path, device: torch.device) -
         half_precision=True,
         several_sources=True,
         training_data=TRAINING_DATA,
+        card_notes=resources.files("experiments.presets").joinpath(NOTES).read_text("utf-8"),
         device=device,
     )
 

@@ -70,6 +70,7 @@ def make_bundle(
     half_precision: bool = False,
     several_sources: bool = False,
     training_data: str,
+    card_notes: str = "",
     device: torch.device,
 ) -> Path:
     """Write a bundle calibrated on the films of `validation` (with boxes).
@@ -78,7 +79,8 @@ def make_bundle(
     out. `guard_films` have splits: the film guard learns from `train`, its threshold is set on
     `val`; none leaves the guard out. `half_precision` stores the weights as float16. With
     `several_sources` words of side, zone and number come from the boxes (see `fit_calibration`),
-    and `bundle.json` states for each keyword what evidence there is for it.
+    and `bundle.json` states for each keyword what evidence there is for it. `card_notes`
+    (Markdown) end the model card.
 
     Raises:
         CheckpointError: an unfinished run, a localizer trained on another detector's regions, or
@@ -93,7 +95,9 @@ def make_bundle(
             f"{localizer_run}: was trained on the regions of another detector than "
             f"{detector_run}; propose regions with this one and train again"
         )
-    parts = _Parts(detector_run, localizer_run, words, lexicon, training_data, half_precision)
+    parts = _Parts(
+        detector_run, localizer_run, words, lexicon, training_data, half_precision, card_notes
+    )
     with tempfile.TemporaryDirectory() as temporary:
         # Everything is fitted with the weights as they are stored.
         draft = load_bundle(_write(Path(temporary) / "draft", parts, Calibration(), None, None))
@@ -134,6 +138,7 @@ class _Parts:
     lexicon: Path
     training_data: str
     half_precision: bool
+    card_notes: str
 
 
 def _write(
@@ -155,7 +160,8 @@ def _write(
         training_data=parts.training_data,
         model_card=_card(
             parts.detector_run, parts.localizer_run, calibration, severity, parts.training_data
-        ),
+        )
+        + parts.card_notes,
         half_precision=parts.half_precision,
         evidence=evidence,
         more=more,
