@@ -94,7 +94,7 @@ def _page_data(
 ) -> dict[str, object]:
     """What the page's script reads; the template escapes it."""
     return {
-        "keywords": prediction.shown_keywords(),
+        "keywords": prediction.keywords(),
         "has_truth": manifest is not None,
         "films": [asdict(card) for card in cards],
     }
