@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_manifests.support.arrays import Bools, Floats
+from data_manifests.support.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Boxes:
 
     def __len__(self) -> int:
         return len(self.xyxy)
+
+    def select(self, rows: Ints | Bools) -> Boxes:
+        """The boxes of these rows (indices or a mask), in that order."""
+        return Boxes(self.xyxy[rows], self.width, self.height)
 
     @classmethod
     def empty(cls, width: int, height: int) -> Boxes:

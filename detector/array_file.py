@@ -42,7 +42,7 @@ class ArrayFile:
         self._file = os.open(path, mode)
 
     def read(self, rows: Ints) -> NDArray[Any]:
-        """The rows asked for, in that order."""
+        """These rows, in the order given."""
         out = np.empty((len(rows), *self.row_shape), self.dtype)
         flat = out.reshape(-1).view(np.uint8)
         for place, row in enumerate(rows):

@@ -35,7 +35,7 @@ class Augmentation:
 
 
 def draw_augmentation(seed: int, epoch: int, position: int, strength: float = 1.0) -> Augmentation:
-    """The change for one place of one epoch: the same whoever asks, in whatever order.
+    """The change for one position of one epoch; it does not depend on the order of calls.
 
     Loader workers and resumed runs therefore see the same films (see docs/method.md). `strength`
     widens all ranges; above 1 the film is stretched, too.

@@ -133,7 +133,7 @@ def _target(film: TrainingFilm, device: torch.device) -> dict[str, Tensor]:
 
 
 def use_bfloat16(training: DetectorTrainConfig, device: torch.device) -> bool:
-    """Whether the forward pass runs in bfloat16: asked for, or `auto` where it is quick."""
+    """Whether the forward pass runs in bfloat16: by setting, or by `auto` where it is fast."""
     auto = training.precision == "auto" and has_bfloat16(device)
     return auto or training.precision == "bfloat16"
 

@@ -1,4 +1,4 @@
-"""`prepare_film`: grey levels of any film to the model's frame, and boxes there and back."""
+"""`prepare_film`: a film's grey levels and boxes in the model's frame."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from detector.feature_kind import FeatureKind
 from detector.network.core import Core, run_detector
 
 MIN_SIDE_PX = 1.0  # thinner boxes, cut to nothing at the film's border, are no regions
-# More of the lowest anchors than asked for, since many of them are cut to nothing.
+# More of the lowest anchors than `count`, since many lie outside the film and are cut away.
 LOWEST_FACTOR = 8
 LOOKED_AT_FACTOR = 4  # of `count`, and as many times more where that is not enough
 P3_STRIDE = 8  # each further level doubles it

@@ -106,7 +106,7 @@ class RoiStore:
         return [bytes(image_id).decode("utf-8") for image_id in ids]
 
     def rows_of(self, image_ids: Sequence[str]) -> Ints:
-        """The rows of films, in the order asked for; skipped films have one, without regions.
+        """The rows of films, in the order of `image_ids`; skipped films have a row without regions.
 
         Raises:
             DataError: names every film that is not in the store or still to be done.

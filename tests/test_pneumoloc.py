@@ -23,6 +23,10 @@ from data_manifests.support.errors import (
     Problem,
     TrainingStopped,
 )
+from data_manifests.tables.manifest import write_manifest
+from localize.prediction.film_tables import films_of_prediction
+from localize.prediction.tables import write_prediction
+from tests.localize.predictions import random_pair
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "scipy", "cv2", "spacy", "gensim", "sklearn")
@@ -62,11 +66,70 @@ def test_help_imports_nothing_heavy(arguments):
     assert json.loads(done.stdout.splitlines()[-1]) == [0, []]
 
 
+def test_importing_the_module_is_light():
+    code = (
+        "import json, sys, time\n"
+        "start = time.process_time()\n"
+        "import pneumoloc\n"
+        "seconds = time.process_time() - start\n"
+        f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "print(json.dumps([seconds, heavy, sorted(set(pneumoloc.__all__) - set(dir(pneumoloc)))]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    seconds, heavy, missing = json.loads(done.stdout)
+    assert seconds < 0.3
+    assert (heavy, missing) == ([], [])
+
+
+def test_every_public_name_can_be_used():
+    for name in pneumoloc.__all__:
+        assert getattr(pneumoloc, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'predictor'"):
+        pneumoloc.predictor  # noqa: B018 - the access is the test
+
+
+def test_a_wrong_path_is_reported_before_torch_is_imported(tmp_path):
+    code = (
+        "import sys, pneumoloc\n"
+        f"sys.argv = ['pneumoloc', 'predict', {str(tmp_path / 'none.png')!r}, '--out', 'x']\n"
+        "try: pneumoloc.main()\n"
+        "except SystemExit as end: print(end.code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "2 False\n"
+    assert "expected a film or a folder, got no such path" in done.stderr
+
+
+def test_predictions_are_evaluated_as_tables_films_and_folders(tmp_path):
+    prediction, truth = random_pair(0)
+    write_prediction(prediction, tmp_path / "prediction")
+    write_manifest(truth, tmp_path / "manifest")
+    films = films_of_prediction(prediction)
+    of_tables = pneumoloc.evaluate(prediction, truth, replicates=20)
+    of_films = pneumoloc.evaluate(films, truth, replicates=20)
+    of_folders = pneumoloc.evaluate(
+        str(tmp_path / "prediction"), tmp_path / "manifest", replicates=20
+    )
+    assert of_tables.value("iou_at_0.5") > 0
+    assert of_films.to_json() == of_tables.to_json() == of_folders.to_json()
+    paired = pneumoloc.evaluate(prediction, truth, baseline=prediction, replicates=20)
+    assert paired.row("iou_at_0.5").difference.value == 0
+
+
+def test_short_help_is_help():
+    assert run("-h").stdout == run("--help").stdout
+    assert run("bundle", "info", "-h").returncode == 0
+
+
 def test_help_names_every_command_of_the_design():
-    told = run("--help").stdout
+    message = run("--help").stdout
     commands = ("predict", "export", "import-boxes", "gallery", "evaluate", "quickstart", *GROUPS)
     for command in commands:
-        assert command in told
+        assert command in message
 
 
 def test_version_is_the_packages():
@@ -96,7 +159,7 @@ class OutOfMemoryError(RuntimeError):
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "message"),
     [
         (
             DataError.from_problems([Problem("a.csv", "b", "c", row=3)]),
@@ -117,7 +180,7 @@ class OutOfMemoryError(RuntimeError):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
-def test_every_expected_error_has_its_code_and_its_words(monkeypatch, capsys, error, code, told):
+def test_every_expected_error_has_its_code_and_its_words(monkeypatch, capsys, error, code, message):
     import typer
 
     app = typer.Typer(pretty_exceptions_enable=False)
@@ -133,7 +196,7 @@ def test_every_expected_error_has_its_code_and_its_words(monkeypatch, capsys, er
         pneumoloc.main()
     assert end.value.code == code
     shown = capsys.readouterr()
-    assert told in shown.err
+    assert message in shown.err
     assert shown.out == ""
 
 
@@ -169,9 +232,9 @@ def test_sigterm_unwinds_so_that_temporary_files_go(tmp_path):
     )
     assert process.stdout.readline() == "ready\n"
     process.terminate()
-    _, told = process.communicate(timeout=60)
+    _, message = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert "terminated" in told
+    assert "terminated" in message
     assert list(tmp_path.iterdir()) == []
 
 

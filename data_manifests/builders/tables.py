@@ -1,4 +1,4 @@
-"""`build_tables`: a manifest from anybody's tables, with a mapping of their columns."""
+"""`build_tables`: a manifest from any tables and a mapping of their columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One phantom film from (seed, index): the same pixels and words whoever makes it, in any order."""
+"""`make_case`: one phantom film from (seed, index), the same in any order and process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from data_manifests.support.errors import ConfigError
 MIN_SIZE, MAX_SIZE = 64, 4096
 NO_OPACITY = OpacityPlan(extent="", texture="", blobs=(), softness=0.0)
 
-# One random stream per question, so that a change in one part leaves the others as they were.
+# One random stream for each part, so that a change in one part leaves the others as they were.
 (
     _PATIENT,
     _VISITS,
@@ -208,7 +208,7 @@ def render_pixels(
 
 
 def _rng(options: PhantomOptions, stream: int, index: int) -> np.random.Generator:
-    """A generator of its own for each (seed, hospital, question, number).
+    """A separate generator for each (seed, hospital, part, number).
 
     The hospital is part of the key: at shift 0 the two have equal distributions but not equal
     films, so training on one and testing on the other stays honest. The shift is not part of it:

@@ -100,11 +100,11 @@ def atelectasis_phrase(rng: np.random.Generator, plan: Distractors) -> str:
 
 def distractor_sentences(rng: np.random.Generator, plan: Distractors) -> list[str]:
     """One sentence for each planted distractor."""
-    said: list[str] = []
+    sentences: list[str] = []
     if plan.effusion_side is not None:
         phrase = effusion_phrase(rng, plan)
         frames = ("There is a {}.", "{}.", "{} is noted.")
-        said.append(_sentence(choose(rng, frames).format(phrase)))
+        sentences.append(_sentence(choose(rng, frames).format(phrase)))
     if plan.nodule_side is not None:
         side = SIDES_ACROSS_FILM[plan.nodule_side]
         zone = ("upper", "mid", "lower")[min(2, int(plan.nodule_place[1] * 3))]
@@ -114,39 +114,39 @@ def distractor_sentences(rng: np.random.Generator, plan: Distractors) -> list[st
             f"Rounded {size_mm} mm {side} {zone} lung nodule.",
             f"Calcified granuloma in the {side} {zone} lung.",
         )
-        said.append(choose(rng, frames))
+        sentences.append(choose(rng, frames))
     if plan.atelectasis_side is not None:
-        said.append(_sentence(f"{atelectasis_phrase(rng, plan)}."))
+        sentences.append(_sentence(f"{atelectasis_phrase(rng, plan)}."))
     if plan.has_congestion:
         options = (
             "Mild pulmonary vascular congestion.",
             "Prominence of the central pulmonary vasculature.",
             "Moderate pulmonary vascular congestion.",
         )
-        said.append(choose(rng, options))
+        sentences.append(choose(rng, options))
     for device in plan.devices:
-        said.append(choose(rng, DEVICE_SENTENCES[device]))
-    return said
+        sentences.append(choose(rng, DEVICE_SENTENCES[device]))
+    return sentences
 
 
 def routine_sentences(
     rng: np.random.Generator, plan: Distractors, *, low_volumes: bool
 ) -> list[str]:
     """Heart, mediastinum, bones, pleura; true of the film, silent on the opacity."""
-    said: list[str] = []
+    sentences: list[str] = []
     if plan.has_cardiomegaly:
-        said.append(choose(rng, LARGE_HEART))
+        sentences.append(choose(rng, LARGE_HEART))
     elif rng.random() < 0.7:
-        said.append(choose(rng, NORMAL_HEART))
+        sentences.append(choose(rng, NORMAL_HEART))
     if rng.random() < 0.5:
-        said.append(choose(rng, MEDIASTINUM))
+        sentences.append(choose(rng, MEDIASTINUM))
     if rng.random() < 0.5:
-        said.append(choose(rng, BONES))
+        sentences.append(choose(rng, BONES))
     if rng.random() < 0.6:
-        said.append(choose(rng, NO_AIR if plan.effusion_side is not None else NO_AIR_NO_FLUID))
+        sentences.append(choose(rng, NO_AIR if plan.effusion_side is not None else NO_AIR_NO_FLUID))
     if low_volumes and rng.random() < 0.6:
-        said.append(choose(rng, ("Low lung volumes.", "Lung volumes are low.")))
-    return said
+        sentences.append(choose(rng, ("Low lung volumes.", "Lung volumes are low.")))
+    return sentences
 
 
 def clear_sentences(rng: np.random.Generator, plan: Distractors) -> list[str]:

@@ -79,7 +79,7 @@ def write_report(
     *,
     low_volumes: bool = False,
 ) -> Report:
-    """Describe one film. Words about the opacity are true of it; not every attribute is said."""
+    """Describe one film: what is written of the opacity is true, but not everything is written."""
     reason = indication(rng, anatomy)
     if truth.has_opacity:
         findings, impression = _with_opacity(rng, truth, plan, low_volumes=low_volumes)

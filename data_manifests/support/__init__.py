@@ -1,1 +1,1 @@
-"""Files written whole, errors, settings, progress: what every package stands on."""
+"""Atomic files, errors, settings, progress bars and array types, used by every package."""

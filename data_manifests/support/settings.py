@@ -87,7 +87,7 @@ def _describe(model: type[BaseModel], at: tuple[str, ...], problem: Any) -> str:
 
 
 def _part(model: type[BaseModel], at: tuple[str, ...]) -> type[BaseModel]:
-    """The settings type that `at` leads to; unknown names are only told of below such."""
+    """The settings type that `at` leads to; only such a part has known names."""
     for key in at:
         annotation = model.model_fields[key].annotation
         choices = (annotation, *get_args(annotation))

@@ -31,7 +31,7 @@ def nih_pneumonia_films() -> pd.DataFrame:
     """The 120 films of NIH's BBox_List_2017 with a pneumonia box (one box each, 116 patients).
 
     Columns: `image_id` (00013118_008), `patient_id` (00013118), `split` (val or test, half of the
-    patients each: the leak-free split trains on nobody of them), `rsna_overlap`: `film` or
+    patients each: the leak-free split trains on none of them), `rsna_overlap`: `film` or
     `patient` where that is known to be in RSNA stage 2 train, else `unknown`.
     """
     return _nih_pneumonia_films().copy()

@@ -18,7 +18,7 @@ from data_manifests.tables.columns import (
     SPLITS,
 )
 
-MAX_PROBLEMS = 10_000  # enough to see a pattern; a million lines help nobody
+MAX_PROBLEMS = 10_000  # enough to see a pattern; more do not help
 
 Tables = Mapping[str, pd.DataFrame]
 

@@ -75,7 +75,7 @@ def split_around(manifest: Manifest, reference: Manifest) -> Manifest:
     `manifest` can be tested on `reference`. Both must name patients in the same way.
 
     Raises:
-        DataError: `reference` holds nobody out, or every patient.
+        DataError: `reference` has no held-out patient, or only held-out ones.
     """
     in_heldout = reference.images["split"].isin(("val", "test"))
     heldout = reference.images.loc[in_heldout, "patient_id"].unique()
@@ -128,7 +128,7 @@ def _rank(seed: int, patient_id: str) -> bytes:
 def _whole_counts(wanted: Floats, total: int, shares: Floats) -> Ints:
     """Whole numbers >= 0 that sum to `total`, nearest to `wanted` (largest remainder).
 
-    A split with share 0 gets nobody.
+    A split with share 0 gets no patient.
     """
     wanted = np.where(shares > 0, np.clip(wanted, 0, None), 0)
     if wanted.sum() <= 0:

@@ -80,7 +80,7 @@ def _multiple_of_8(channels: float) -> int:
 
 
 class FrozenStatisticsBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm with the pretrained mean and variance for good; scale and shift are trained."""
+    """Batch norm with fixed pretrained mean and variance; scale and shift are trained."""
 
     def train(self, mode: bool = True) -> FrozenStatisticsBatchNorm2d:
         super().train(False)

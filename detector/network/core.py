@@ -36,7 +36,7 @@ Core = Callable[[Tensor], DetectorMaps]
 
 
 def run_detector(model: RetinaNet, pixels: Tensor) -> DetectorMaps:
-    """The maps of normalised, padded films (B, 3, H, Wd), the way of `RetinaNet.forward`."""
+    """The maps of normalised, padded films (B, 3, H, Wd), computed as in `RetinaNet.forward`."""
     pyramid = tuple(model.backbone(pixels).values())
     classes, boxes = model.head.classification_head, model.head.regression_head
     towers = tuple(classes.conv(level) for level in pyramid)
@@ -80,7 +80,7 @@ def fast_copy(model: RetinaNet) -> RetinaNet:
 
 
 def fold_batch_norms(module: nn.Module) -> None:
-    """Put each batch norm's scale and shift into the convolution that stands before it, in place.
+    """Fold each batch norm's scale and shift into the convolution before it, in place.
 
     A network has to name them one after the other, as torchvision's and ours do.
     """

@@ -179,7 +179,8 @@ def write_page(table: Table1, folder: Path, stem: str) -> str:
 
 
 def _markdown(table: Table1, stem: str) -> str:
-    lines = [f"# {TITLES[stem.partition('-')[0]]}", "", f"`{table.command}`", "", *table.notes]
+    lines = [f"# {TITLES[stem.partition('-')[0]]}", "", f"`{table.command}`"]
+    lines += [line for note in table.notes for line in ("", note)]
     lines += ["", INTERVALS, "", HUMAN, "", *rows_markdown(table.rows)]
     lines += differences_markdown(table.differences)
     lines += [f"![IoU@T of every method]({stem}.png)"]

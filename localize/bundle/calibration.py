@@ -10,7 +10,7 @@ as a special case. Platt scaling (Platt 1999), not isotonic: validation sets are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -70,7 +70,9 @@ class Calibration:
         """Probability that each box of one film matches a true one; `log_alpha` (K,)."""
         return _sigmoid(self.box_intercept + self.box_alpha * log_alpha + self.box_film * film_sum)
 
-    def film_probability(self, film_sum: float, film_max: float, tail: Floats) -> float:
+    def film_probability(
+        self, film_sum: float, film_max: float, tail: Floats | Sequence[float] = ()
+    ) -> float:
         """Probability that the film shows an opacity; `tail` is its `FilmRegions.film_tail`."""
         logit = self.film_intercept + self.film_sum * film_sum + self.film_max * film_max
         if self.film_tail:

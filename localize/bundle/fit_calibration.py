@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -35,9 +35,9 @@ class ValidationFilm:
         log_alpha: (K,) log of their weights.
         film_sum, film_max: log-sum-exp and maximum of the detector's logits over all regions.
         true_boxes: (N, 4) in film pixels; None where not known.
-        film_tail: see `FilmRegions`.
         has_opacity: the film's label; None where not known.
-        width, height: of the film, px.
+        film_tail: see `FilmRegions`; needed for a calibration of several sources.
+        width, height: of the film, px; needed for the same.
     """
 
     xyxy: Floats
@@ -45,10 +45,10 @@ class ValidationFilm:
     film_sum: float
     film_max: float
     true_boxes: Floats | None
-    film_tail: Floats
     has_opacity: bool | None
-    width: int
-    height: int
+    film_tail: Floats = field(default_factory=lambda: np.zeros(0))
+    width: int = 0
+    height: int = 0
 
 
 def fit_calibration(

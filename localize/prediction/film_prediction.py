@@ -129,7 +129,7 @@ class FilmPrediction:
         chosen = np.arange(len(self))[wanted if wanted.size else wanted.astype(np.int64)]
         return replace(
             self,
-            boxes=Boxes(self.boxes.xyxy[chosen], self.boxes.width, self.boxes.height),
+            boxes=self.boxes.select(chosen),
             scores=self.scores[chosen],
             alphas=self.alphas[chosen],
             detector_scores=self.detector_scores[chosen],

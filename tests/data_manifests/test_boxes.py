@@ -70,3 +70,11 @@ def test_boxes_are_a_copy_that_nobody_changes() -> None:
     assert len(Boxes.empty(3, 4)) == 0
     with pytest.raises(ValueError, match="shape"):
         Boxes(np.zeros(4), 3, 4)
+
+
+def test_selected_boxes_keep_their_order_and_film():
+    boxes = Boxes(np.array([[0, 0, 1, 1], [1, 1, 3, 4], [2, 2, 5, 6]], float), 10, 20)
+    chosen = boxes.select(np.array([2, 0]))
+    np.testing.assert_array_equal(chosen.xyxy, [[2, 2, 5, 6], [0, 0, 1, 1]])
+    assert (chosen.width, chosen.height) == (10, 20)
+    assert len(boxes.select(np.zeros(3, bool))) == 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from data_manifests.support.errors import DataError
-from experiments.tables.pages import rewrite_pages
+from experiments.tables.pages import THREE_SEEDS_FIGURES, rewrite_pages
 
 RESULTS = Path(__file__).parents[3] / "docs" / "results"
 KINDS = ("table1", "table2", "controlled", "curves", "ablation", "corrections", "benchmark")
@@ -40,3 +41,11 @@ def test_other_files_are_refused(name, content, tmp_path):
     with pytest.raises(DataError, match="expected results"):
         rewrite_pages([tmp_path / name])
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_figures_in_the_notes_are_those_of_the_json():
+    content = json.loads((RESULTS / "controlled-many-pairs-three-seeds.json").read_text("utf-8"))
+    rows = {row["control"]: row for row in content["proposed_minus_controls"]}
+    found = rows["trained_longer"]["diff_iou_50"]
+    mean, low, high = (f"{found[key]:.3f}".replace("0.", ".") for key in ("mean", "low", "high"))
+    assert THREE_SEEDS_FIGURES == f"IoU@.5 {mean} [{low}, {high}]"

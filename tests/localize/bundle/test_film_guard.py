@@ -85,7 +85,7 @@ def test_a_guard_survives_its_file(guard, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda arrays: arrays.pop("spread"), "expected mean"),
         (lambda arrays: arrays.update(weights=arrays["weights"][:-1]), "weights"),
@@ -94,13 +94,13 @@ def test_a_guard_survives_its_file(guard, tmp_path):
     ],
     ids=["missing", "short", "not a number", "narrow"],
 )
-def test_damaged_files_are_refused(guard, tmp_path, change, told):
+def test_damaged_files_are_refused(guard, tmp_path, change, message):
     path = tmp_path / "guard.safetensors"
     write_guard(guard, path)
     arrays = load_file(path)
     change(arrays)
     save_file(arrays, path)
-    with pytest.raises(CheckpointError, match=told):
+    with pytest.raises(CheckpointError, match=message):
         read_guard(path)
     path.write_bytes(b"no tensors")
     with pytest.raises(CheckpointError, match="expected the film guard"):

@@ -14,7 +14,7 @@ LEFT, RIGHT = [60.0, 60.0, 80.0, 80.0], [10.0, 60.0, 30.0, 80.0]
 def film(found, true) -> ValidationFilm:
     boxes = np.array(true, np.float64).reshape(-1, 4)
     return ValidationFilm(
-        np.array([found]), np.zeros(1), 0.0, 0.0, boxes, np.zeros(4), True, width=100, height=100
+        np.array([found]), np.zeros(1), 0.0, 0.0, boxes, True, width=100, height=100
     )
 
 

@@ -56,8 +56,8 @@ def test_words_of_place_follow_from_boxes_and_others_are_marked(bundle):
 
 
 def test_the_demo_writes_every_file_that_it_names(tmp_path):
-    said = run("demo", "--out", tmp_path / "demo")
-    named = [line.split()[0] for line in said.splitlines() if line.startswith("  ")]
+    output = run("demo", "--out", tmp_path / "demo")
+    named = [line.split()[0] for line in output.splitlines() if line.startswith("  ")]
     assert len(named) == 5
     for path in named:
         assert (tmp_path / "demo") in [*(tmp_path / path).parents]

@@ -64,12 +64,12 @@ def test_pooled_values_equal_scikit_learn_on_all_pairs():
     known = np.isfinite(targets)
     for row, found in zip(weights, measure.values(weights)[:, columns], strict=True):
         pairs = np.repeat(row[:, None], 3, axis=1)[known]
-        truth, said = targets[known], probabilities[known]
+        truth, predicted = targets[known], probabilities[known]
         assert found == pytest.approx(
             [
-                roc_auc_score(truth, said, sample_weight=pairs),
-                average_precision_score(truth, said, sample_weight=pairs),
-                np.average((said >= 0.5) == truth, weights=pairs),
+                roc_auc_score(truth, predicted, sample_weight=pairs),
+                average_precision_score(truth, predicted, sample_weight=pairs),
+                np.average((predicted >= 0.5) == truth, weights=pairs),
             ]
         )
 

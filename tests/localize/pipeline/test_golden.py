@@ -111,8 +111,8 @@ def test_a_picture_that_is_no_film_gets_its_warning(made, tmp_path):
     cv2.imwrite(str(tmp_path / "page.png"), page)
     films = film_list(sorted(tmp_path.glob("*.png")))
     images = predict_films(load_bundle(made), films, PredictOptions(), CPU).images
-    said = dict(zip(images["image_id"], images["warning"], strict=True))
-    assert said["film"] == ""
-    assert "frontal chest film" in said["inverted"]
-    assert "frontal chest film" in said["page"]
+    output = dict(zip(images["image_id"], images["warning"], strict=True))
+    assert output["film"] == ""
+    assert "frontal chest film" in output["inverted"]
+    assert "frontal chest film" in output["page"]
     assert set(images["opacity"]) <= {"yes", "no", "unsure"}
