@@ -13,14 +13,17 @@ from localize.bundle.calibration import Calibration
 from localize.bundle.fit_calibration import ValidationFilm
 from localize.bundle.place_words import film_place_words, true_place_words
 
+EvidenceSource = Literal["boxes", "none"]
+MIN_AUC = 0.6  # below it the boxes do not show that the word is right (.5 is chance)
+
 
 @dataclass(frozen=True)
 class KeywordEvidence:
     """`boxes`: readers' boxes of validation films say whether the word holds; `auc` is how well it
     is predicted among `films` films with boxes, on `present` of which it holds. `none`: nothing
-    real was there to test it on."""
+    real was there to test it on, or it failed (`auc` below MIN_AUC)."""
 
-    source: Literal["boxes", "none"]
+    source: EvidenceSource
     auc: float | None = None
     films: int = 0
     present: int = 0
@@ -49,7 +52,8 @@ def keyword_evidence(
         auc = None
         if 0 < labels.sum() < len(labels):
             auc = round(float(roc_auc_score(labels, scored)), 4)
-        evidence[word] = KeywordEvidence("boxes", auc, len(labels), int(labels.sum()))
+        source: EvidenceSource = "none" if auc is None or auc < MIN_AUC else "boxes"
+        evidence[word] = KeywordEvidence(source, auc, len(labels), int(labels.sum()))
     return evidence
 
 

@@ -25,3 +25,9 @@ def test_boxes_on_the_true_side_are_evidence_and_films_without_boxes_are_not_ask
     assert evidence["left"] == KeywordEvidence("boxes", 1.0, films=3, present=2)
     assert evidence["right"] == evidence["patchy"] == KeywordEvidence("none")
     assert evidence_json(evidence)["patchy"]["source"] == "none"
+
+
+def test_a_word_that_boxes_predict_at_chance_is_not_shown():
+    films = [film(LEFT, [RIGHT]), film(RIGHT, [LEFT])]
+    evidence = keyword_evidence(("left",), films, Calibration(place_words={"left": (0.0, 1.0)}))
+    assert evidence["left"] == KeywordEvidence("none", 0.0, films=2, present=1)
