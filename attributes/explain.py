@@ -1,11 +1,13 @@
-"""Showing a traced report: in the terminal and as one HTML page without outside parts."""
+"""`explain_text`, `explain_html`: a traced report for a terminal and as a self-contained page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attributes.lexicon.tokens import CONTROL_AS_BLANK
 from attributes.structure import Finding
 from attributes.trace import MARKS, SentenceTrace
+from data_manifests.support.report_sections import ReportPart
 
 ANSI = {
     "present": "1;31",
@@ -53,6 +55,8 @@ color: #334; } .legend mark { margin-right: .6rem; font-size: .85rem; }
 {% if trace.findings %}<ul>{% for line in lines(trace.findings) %}<li>{{ line }}</li>{% endfor
 %}</ul>{% endif %} {% endfor %}
 {% endfor %}
+{% if skipped %}<h2>not read</h2><ul>{% for part in skipped %}<li>{{ part.name or "report" }}: {{
+part.text }}</li>{% endfor %}</ul>{% endif %}
 </body>
 </html>
 """
@@ -65,8 +69,10 @@ def finding_line(finding: Finding) -> str:
     return f"{finding.finding}: {finding.assertion}{attributes}{rule}"
 
 
-def explain_text(traces: Sequence[SentenceTrace], *, colour: bool) -> str:
-    """The report for a terminal: sentences with marks, findings below.
+def explain_text(
+    traces: Sequence[SentenceTrace], skipped: Sequence[ReportPart] = (), *, colour: bool
+) -> str:
+    """The report for a terminal: sentences with marks, findings below, skipped parts last.
 
     Without `colour`, findings stand as <name|assertion>, attributes as _word_, rules as {words}.
     """
@@ -81,10 +87,21 @@ def explain_text(traces: Sequence[SentenceTrace], *, colour: bool) -> str:
         pieces = (_piece(part.text, part.mark, colour=colour) for part in trace.stretches)
         lines.append("".join(pieces))
         lines += [f"    {finding_line(finding)}" for finding in trace.findings]
+    if skipped:
+        lines += ["", "NOT READ"]
+    for part in skipped:
+        text = " ".join(part.text.translate(CONTROL_AS_BLANK).split())
+        lines.append(f"    {part.name or 'report'}: {text}")
     return "\n".join(lines)
 
 
-def explain_html(traces: Sequence[SentenceTrace], *, title: str, language: str) -> str:
+def explain_html(
+    traces: Sequence[SentenceTrace],
+    skipped: Sequence[ReportPart] = (),
+    *,
+    title: str,
+    language: str,
+) -> str:
     """The report as a self-contained, script-free HTML page."""
     from jinja2 import Environment
 
@@ -101,6 +118,7 @@ def explain_html(traces: Sequence[SentenceTrace], *, title: str, language: str) 
         language=language,
         marks=MARKS,
         groups=groups,
+        skipped=skipped,
         lines=lambda findings: [finding_line(finding) for finding in findings],
     )
 

@@ -1,41 +1,31 @@
-"""Mining a corpus: reports in, `findings.csv` and `attributes.csv` out, in flat memory."""
+"""`mine_reports`: a corpus of reports as `findings.csv` and `attributes.csv`, in flat memory."""
 
 from __future__ import annotations
 
-import io
 import logging
 import multiprocessing
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 from attributes.lexicon.entries import Lexicon
 from attributes.lexicon.load import load_lexicon
-from attributes.lexicon.tokens import CONTROL_AS_BLANK
+from attributes.mined_chunk import FINDING_COLUMNS, MinedChunk, TableOptions, mine_chunk
 from attributes.reports import Report, ReportReader
 from attributes.structure import Structurer
-from attributes.targets.keyword_states import keyword_states
+from attributes.targets.chexpert import CHEXPERT_LABELS
 from data_manifests.support.atomic import atomic_path, file_sha256, write_json
-from data_manifests.support.csv_file import csv_writer
 from data_manifests.support.errors import ConfigError
 from data_manifests.support.progress_bar import progress_bar
 
 logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
-FINDING_COLUMNS = (
-    "study_id",
-    "section",
-    "finding",
-    "assertion",
-    "attributes",
-    "sentence",
-    "start",
-    "end",
-)
 CHUNK_REPORTS = 400
 # Chunks in flight for each worker: enough to keep it busy, few enough to bound the memory.
 CHUNKS_AHEAD = 3
@@ -43,24 +33,24 @@ CHUNKS_AHEAD = 3
 MIN_REPORTS_FOR_WORKERS = 4 * CHUNK_REPORTS
 
 
+# Unread studies that `mining.json` lists for each reason; all are counted.
+MAX_LISTED = 1000
+
+
 @dataclass(frozen=True)
 class MiningSummary:
-    """What a run did: counts of reports, findings (by type and assertion) and skipped rows."""
+    """What a run did: counts of reports, findings (by type and assertion) and skipped rows.
+
+    `unread`: reason -> number of studies of which nothing was read; `overruled`: findings that the
+    impression overruled.
+    """
 
     reports: int
     findings: int
     skipped: int
     counts: dict[str, dict[str, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class MinedChunk:
-    """The two tables of a chunk of reports as CSV text, and its counts."""
-
-    findings: str
-    attributes: str
-    reports: int
-    counts: Counter[tuple[str, str]]
+    unread: dict[str, int] = field(default_factory=dict)
+    overruled: int = 0
 
 
 def mine_reports(
@@ -69,14 +59,16 @@ def mine_reports(
     *,
     lexicon: Lexicon,
     workers: int = 1,
-    encoding: str = "utf-8",
     skip_bad_rows: bool = False,
+    reader: ReportReader | None = None,
+    tables: TableOptions | None = None,
 ) -> MiningSummary:
     """Structure all reports and write `findings.csv`, `attributes.csv` and `mining.json` to `out`.
 
-    `reports` is a manifest folder or a CSV/parquet with `study_id, text[, section]`. Results do not
-    depend on `workers`. Nothing is written when a row is bad, unless `skip_bad_rows`: then the
-    rest is done and `mining.json` lists the rows left out.
+    `reports` is anything that `ReportReader` reads; a `reader` of its own gives encoding and column
+    names. Results do not depend on `workers`. Nothing is written when a row is bad, unless
+    `skip_bad_rows`: then the rest is done and `mining.json` lists the rows left out. A study of
+    which nothing was read has the state `unread` for all keywords: its targets are masked.
 
     Raises:
         DataError: unreadable input, with every bad row.
@@ -84,26 +76,39 @@ def mine_reports(
     """
     if workers < 1:
         raise ConfigError(f"workers: expected 1 or more, got {workers}")
-    reader = ReportReader(reports, encoding=encoding)
+    reader = reader or ReportReader(reports)
+    options = tables or TableOptions()
     counts: Counter[tuple[str, str]] = Counter()
-    done = 0
-    with (
-        atomic_path(out / "findings.csv") as findings_path,
-        atomic_path(out / "attributes.csv") as attributes_path,
-    ):
-        with (
-            findings_path.open("w", encoding="utf-8", newline="") as findings_file,
-            attributes_path.open("w", encoding="utf-8", newline="") as attributes_file,
-            progress_bar(unit=" reports", desc="mining") as bar,
-        ):
-            findings_file.write(",".join(FINDING_COLUMNS) + "\n")
-            attributes_file.write(",".join(("study_id", *lexicon.keyword_names)) + "\n")
-            for chunk in _mined_chunks(reader, lexicon, workers):
-                findings_file.write(chunk.findings)
-                attributes_file.write(chunk.attributes)
-                counts.update(chunk.counts)
-                done += chunk.reports
-                bar.update(chunk.reports)
+    unread: dict[str, list[str]] = {}
+    number_unread: Counter[str] = Counter()
+    done = overruled = 0
+    headers = {
+        "findings.csv": FINDING_COLUMNS,
+        "attributes.csv": ("study_id", *lexicon.keyword_names),
+        "chexpert.csv": ("study_id", *CHEXPERT_LABELS),
+    }
+    if not options.chexpert:
+        del headers["chexpert.csv"]
+    with ExitStack() as stack:
+        files: dict[str, TextIO] = {}
+        for name, columns in headers.items():
+            path = stack.enter_context(atomic_path(out / name))
+            files[name] = stack.enter_context(path.open("w", encoding="utf-8", newline=""))
+            files[name].write(",".join(columns) + "\n")
+        bar = stack.enter_context(progress_bar(unit=" reports", desc="mining"))
+        for chunk in _mined_chunks(reader, lexicon, workers, options):
+            files["findings.csv"].write(chunk.findings)
+            files["attributes.csv"].write(chunk.attributes)
+            if options.chexpert:
+                files["chexpert.csv"].write(chunk.chexpert)
+            counts.update(chunk.counts)
+            for study_id, reason in chunk.unread:
+                number_unread[reason] += 1
+                if number_unread[reason] <= MAX_LISTED:
+                    unread.setdefault(reason, []).append(study_id)
+            done += chunk.reports
+            overruled += chunk.overruled
+            bar.update(chunk.reports)
         if not skip_bad_rows:
             reader.raise_problems()
     if reader.problems:
@@ -112,21 +117,39 @@ def mine_reports(
             len(reader.problems),
             reader.path.name,
         )
-    summary = MiningSummary(done, sum(counts.values()), len(reader.problems), _nested(counts))
-    _write_summary(out, summary, reader, lexicon)
+    if number_unread:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in number_unread.items())
+        logger.warning(
+            "nothing was read of %d of %d studies (%s); their targets are masked, "
+            "mining.json lists them, `pneumoloc attributes explain` shows why",
+            number_unread.total(),
+            done,
+            reasons,
+        )
+    summary = MiningSummary(
+        reports=done,
+        findings=sum(counts.values()),
+        skipped=len(reader.problems),
+        counts=_nested(counts),
+        unread=dict(number_unread),
+        overruled=overruled,
+    )
+    _write_summary(out, summary, reader, lexicon, unread)
     return summary
 
 
-def _mined_chunks(reader: Iterable[Report], lexicon: Lexicon, workers: int) -> Iterator[MinedChunk]:
+def _mined_chunks(
+    reader: Iterable[Report], lexicon: Lexicon, workers: int, options: TableOptions
+) -> Iterator[MinedChunk]:
     """The chunks in the order of the input, mined here or by a pool of processes."""
     chunks = _chunked(reader, CHUNK_REPORTS)
     first = list(islice(chunks, MIN_REPORTS_FOR_WORKERS // CHUNK_REPORTS))
     if workers == 1 or len(first) * CHUNK_REPORTS < MIN_REPORTS_FOR_WORKERS:
-        structurer = Structurer(lexicon)
+        structurer = Structurer(lexicon, extended=True)
         for chunk in first:
-            yield mine_chunk(chunk, structurer)
+            yield mine_chunk(chunk, structurer, options)
         for chunk in chunks:
-            yield mine_chunk(chunk, structurer)
+            yield mine_chunk(chunk, structurer, options)
         return
     # spawn: forking a process that has threads (torch, BLAS) is not safe.
     context = multiprocessing.get_context("spawn")
@@ -134,7 +157,7 @@ def _mined_chunks(reader: Iterable[Report], lexicon: Lexicon, workers: int) -> I
         waiting: deque[Future[MinedChunk]] = deque()
         for source in (first, chunks):
             for chunk in source:
-                waiting.append(pool.submit(_mine_in_worker, chunk))
+                waiting.append(pool.submit(_mine_in_worker, chunk, options))
                 if len(waiting) >= workers * CHUNKS_AHEAD:
                     yield waiting.popleft().result()
         while waiting:
@@ -151,44 +174,11 @@ _worker_structurer: list[Structurer] = []  # one a process, made once by the poo
 
 
 def _start_worker(lexicon_file: str) -> None:
-    _worker_structurer.append(Structurer(load_lexicon(lexicon_file)))
+    _worker_structurer.append(Structurer(load_lexicon(lexicon_file), extended=True))
 
 
-def _mine_in_worker(chunk: list[Report]) -> MinedChunk:
-    return mine_chunk(chunk, _worker_structurer[0])
-
-
-def mine_chunk(chunk: Sequence[Report], structurer: Structurer) -> MinedChunk:
-    """Structure some reports; see `MinedChunk`."""
-    findings_text, attributes_text = io.StringIO(), io.StringIO()
-    write_finding = csv_writer(findings_text).writerow
-    write_states = csv_writer(attributes_text).writerow
-    counts: Counter[tuple[str, str]] = Counter()
-    lexicon = structurer.lexicon
-    for report in chunk:
-        found = structurer.structure_sections(report.sections)
-        flat = []
-        for sentence in found:
-            text = sentence.sentence
-            if not text.isprintable():
-                text = text.translate(CONTROL_AS_BLANK)
-            for item in sentence.findings:
-                flat.append(item)
-                counts[item.finding, item.assertion] += 1
-                write_finding(
-                    (
-                        report.study_id,
-                        sentence.section,
-                        item.finding,
-                        item.assertion,
-                        ";".join(item.attributes),
-                        text,
-                        sentence.start + item.start,
-                        sentence.start + item.end,
-                    )
-                )
-        write_states((report.study_id, *keyword_states(flat, lexicon)))
-    return MinedChunk(findings_text.getvalue(), attributes_text.getvalue(), len(chunk), counts)
+def _mine_in_worker(chunk: list[Report], options: TableOptions) -> MinedChunk:
+    return mine_chunk(chunk, _worker_structurer[0], options)
 
 
 def _nested(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
@@ -199,13 +189,20 @@ def _nested(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
 
 
 def _write_summary(
-    out: Path, summary: MiningSummary, reader: ReportReader, lexicon: Lexicon
+    out: Path,
+    summary: MiningSummary,
+    reader: ReportReader,
+    lexicon: Lexicon,
+    unread: dict[str, list[str]],
 ) -> None:
     write_json(
         out / "mining.json",
         {
             "format_version": FORMAT_VERSION,
-            "reports": {"file": reader.path.name, "sha256": file_sha256(reader.path)},
+            "reports": {
+                "file": reader.path.name,
+                "sha256": file_sha256(reader.path) if reader.path.is_file() else "",
+            },
             "lexicon": {"language": lexicon.language, "sha256": lexicon.sha256},
             "keywords": list(lexicon.keyword_names),
             "axes": {keyword.name: keyword.axis for keyword in lexicon.keywords},
@@ -213,6 +210,11 @@ def _write_summary(
             "studies": summary.reports,
             "findings": summary.findings,
             "counts": summary.counts,
+            "unread": {
+                reason: {"studies": count, "listed": unread[reason]}
+                for reason, count in summary.unread.items()
+            },
+            "overruled": summary.overruled,
             "skipped_rows": [str(problem) for problem in reader.problems],
         },
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from attributes.grammar.assertion import Decision, decide_assertions
-from attributes.grammar.binding import Bound, bind_modifiers, share_place
+from attributes.grammar.binding import Bound, bind_modifiers, is_placed, share_place
 from attributes.grammar.clauses import split_clauses
 from attributes.grammar.context import read_in_context
 from attributes.grammar.enumeration import enumerated_sides
@@ -22,6 +22,9 @@ from data_manifests.support.report_sections import ReportPart
 CACHED_SENTENCES = 50_000
 # Longer sentences are not cached, so that the cache stays small whatever the text.
 MAX_CACHED_CHARACTERS = 400
+# A report without findings is unread if fewer of its words than this are in the lexicon.
+MIN_KNOWN_SHARE = 0.12
+MAX_LOOKED_AT = 20_000  # characters of a part in which known words are looked for
 
 
 class AttributeWord(NamedTuple):
@@ -58,6 +61,7 @@ class SentenceFindings:
     sentence: str
     start: int
     findings: tuple[Finding, ...]
+    is_impression: bool = False
 
 
 class Structurer:
@@ -74,9 +78,7 @@ class Structurer:
         cached_sentences: int = CACHED_SENTENCES,
     ) -> None:
         self.lexicon = lexicon
-        self._left_out = frozenset(
-            kind.name for kind in lexicon.findings if kind.extended and not extended
-        )
+        self._left_out = frozenset[str]() if extended else lexicon.extended
         self.grammar = Grammar(lexicon)
         self.sections = section_splitter(lexicon)
         self.sentences = SentenceSplitter(lexicon)
@@ -109,8 +111,33 @@ class Structurer:
             sentence = text[start:end]
             found = self.structure_sentence(sentence)
             if found:
-                result.append(SentenceFindings(part.name, sentence, part.start + start, found))
+                at = part.start + start
+                result.append(SentenceFindings(part.name, sentence, at, found, part.is_impression))
         return result
+
+    def why_unread(self, sections: Iterable[tuple[str, str]]) -> str:
+        """Why nothing was read of a report without findings; empty where it was read.
+
+        "without text", "with skipped sections only", or "without known words": a text in another
+        language, or one that only refers to something else ("see report"), is no normal report.
+        """
+        texts = [(name, text) for name, text in sections if text.strip()]
+        if not texts:
+            return "without text"
+        parts = [part for name, text in texts for part in self.read_parts(text, name)]
+        if not parts:
+            return "with skipped sections only"
+        known = unknown = 0
+        has_noun = False
+        for part in parts:
+            for unit in self.grammar.units(part.text[:MAX_LOOKED_AT]):
+                if unit.role == Role.WORD:
+                    unknown += 1
+                elif unit.role not in (Role.COMMA, Role.BREAK):
+                    known += 1
+                    has_noun = has_noun or unit.role in (Role.FINDING, Role.OTHER, Role.MODIFIER)
+        is_known = has_noun and known >= MIN_KNOWN_SHARE * (known + unknown)
+        return "" if is_known else "without known words"
 
     def structure_sentence(self, sentence: str) -> tuple[Finding, ...]:
         """The findings of one sentence."""
@@ -211,7 +238,9 @@ def _share_with_explanations(
         sources = [
             other
             for other in bound
-            if other < index and _may_explain(other, decisions.get(other), decision)
+            if other < index
+            and _may_explain(other, decisions.get(other), decision)
+            and (other in decisions or is_placed(bound[other], grammar))
         ]
         if sources:
             share_place(bound, sources[-1], index, grammar)

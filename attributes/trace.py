@@ -1,4 +1,4 @@
-"""What the structurer saw in a report: marked stretches of text and the findings they led to."""
+"""`trace_report`: a report in marked stretches of text, with the findings they led to."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from attributes.grammar.assertion import decide_assertions
 from attributes.grammar.clauses import split_clauses
+from attributes.grammar.context import read_in_context
 from attributes.grammar.units import MAX_SENTENCE_WORDS, Role, Unit
 from attributes.lexicon.tokens import CONTROL_AS_BLANK
 from attributes.structure import Finding, Structurer
+from data_manifests.support.report_sections import ReportPart
 
 # Kinds of marks, in the order of the legend.
 MARKS = ("present", "absent", "uncertain", "resolved", "attribute", "rule", "other", "break")
@@ -45,9 +47,20 @@ def trace_report(
     return traces
 
 
+def skipped_parts(sections: Iterable[tuple[str, str]], structurer: Structurer) -> list[ReportPart]:
+    """The parts of a report that are not read, such as its history; `name` is their heading."""
+    return [
+        part
+        for name, text in sections
+        for part in structurer.sections.split(text, name)
+        if not part.is_read
+    ]
+
+
 def trace_sentence(sentence: str, structurer: Structurer, *, section: str = "") -> SentenceTrace:
     """Trace one sentence. Control characters are shown as blanks."""
-    units = structurer.grammar.units(sentence)
+    grammar = structurer.grammar
+    units = read_in_context(grammar.units(sentence), grammar)
     marks: dict[int, tuple[str, str]] = {}
     for start in range(0, len(units), MAX_SENTENCE_WORDS):
         piece = units[start : start + MAX_SENTENCE_WORDS]
@@ -89,5 +102,5 @@ def _marks(units: list[Unit]) -> dict[int, tuple[str, str]]:
         elif rule is not None:
             marks[index] = "rule", f"rule {rule.id} ({rule.kind}, {rule.direction})"
         elif unit.role == Role.OTHER:
-            marks[index] = "other", "keeps the words around it to itself"
+            marks[index] = "other", "another noun: the words around it belong to it"
     return marks

@@ -86,6 +86,10 @@ def decide_assertions(units: Sequence[Unit], clause: Span) -> dict[int, Decision
     return decisions
 
 
+def _denies(unit: Unit) -> bool:
+    return unit.term.rule is not None and unit.term.rule.kind == "negation"
+
+
 def _links(unit: Unit) -> bool:
     return unit.term.rule is not None and unit.term.rule.links
 
@@ -215,7 +219,9 @@ def _forward(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> lis
             # "no effusion despite atelectasis": what the preposition adds is there.
             in_phrase_of_target = in_phrase_of_target or _adds(unit, rule)
         elif role == Role.RULE:
-            if unit.term.rule is not None and unit.term.rule.links:
+            if rule.reach == "phrase" and _denies(unit):
+                break
+            if _links(unit):
                 in_phrase_of_target = False  # "no opacity in the lungs to suggest pneumonia"
         elif role in SEPARATORS:
             if passed_verb or _next_rule_takes_over(units, place, stop):
@@ -249,6 +255,9 @@ def _leads_to_certain(units: Sequence[Unit], place: int, stop: int, rule: Rule) 
 def _phrase_ends(units: Sequence[Unit], index: int, place: int, stop: int) -> bool:
     """Whether a rule about one phrase loses its reach at `place`, before it met a finding."""
     role = units[place].role
+    rule = units[index].term.rule
+    if role == Role.COMMA and rule is not None and rule.kind == "resolution":
+        return True
     if role == Role.COMMA and place > index + 1:
         has_head = any(units[at].role in HEADS for at in range(index + 1, place))
         has_or = any(units[at].role == Role.OR for at in range(place, stop))
@@ -303,6 +312,7 @@ def _backward(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> li
     may_take = True  # the nearest noun, then only those joined to it
     is_list = False
     has_head = False  # a noun since the last separator
+    is_short = rule.direction == "backward" and rule.reach == "phrase"
     for place in range(index - 1, clause[0] - 1, -1):
         role = units[place].role
         if role in HEADS:
@@ -321,6 +331,8 @@ def _backward(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> li
             may_take, has_head = True, False
         elif role == Role.WITH and targets:
             break
+        elif role in (Role.PREPOSITION, Role.VERB, Role.RULE) and is_short:
+            break  # "unchanged from a film two years ago"
         elif role in (Role.COMMA, Role.RULE) and rule.direction == "both":
             break
     return targets

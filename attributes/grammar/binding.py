@@ -50,7 +50,7 @@ def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bou
             bare.add(head)
     if any(units[index].role == Role.WITH for index in range(start, stop)):
         claimed |= _modifiers_of_unknown_nouns(units, clause)
-    placed = {head for head in heads if _is_placed(bound[head], grammar)}
+    placed = {head for head in heads if is_placed(bound[head], grammar)}
     shared: dict[int, int] = {}
     for index in range(start, stop):
         if units[index].role == Role.MODIFIER and index not in claimed:
@@ -123,6 +123,8 @@ def _modifiers_of_unknown_nouns(units: Sequence[Unit], clause: Span) -> set[int]
                 modifiers, strange = [], False
             if not in_phrase:
                 modifiers.append(index)
+        elif role in HEADS:
+            return claimed
         elif role == Role.WORD:
             strange = bool(modifiers)
         elif role == Role.WITH:
@@ -152,17 +154,18 @@ def _share_forward(
     for previous, head in pairwise(heads):
         if head not in bare or units[head].role == Role.OTHER or units[previous].role == Role.OTHER:
             continue
-        if units[head].term.finding in grammar.apart:
+        is_slashed = any(units[at].term.is_slash for at in range(previous + 1, head))
+        if units[head].term.finding in grammar.apart and not is_slashed:
             continue
         if not _only_joined(units, previous, head):
             continue
         likes = grammar.pneumonia_like
         is_like = units[previous].term.finding in likes and units[head].term.finding in likes
-        is_placed = _is_placed(bound[head], grammar)
+        has_place = is_placed(bound[head], grammar)
         bound[head] += [
             (name, place)
             for name, place in bound[previous]
-            if (not is_placed if name in grammar.location else is_like)
+            if (not has_place if name in grammar.location else is_like)
         ]
 
 
@@ -242,7 +245,7 @@ def _attach(
                 for name, at in stated
                 if name in grammar.location or name in grammar.change
             ]
-        if _is_placed(stated, grammar):
+        if is_placed(stated, grammar):
             places.shared.setdefault(head, nearest)
 
 
@@ -261,7 +264,8 @@ def _stated(units: Sequence[Unit], index: int) -> list[tuple[str, int]]:
     return [(name, index) for name in units[index].term.means]
 
 
-def _is_placed(stated: Sequence[tuple[str, int]], grammar: Grammar) -> bool:
+def is_placed(stated: Sequence[tuple[str, int]], grammar: Grammar) -> bool:
+    """Whether the attributes name a side or zone."""
     return any(name in grammar.location for name, _ in stated)
 
 

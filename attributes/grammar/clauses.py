@@ -72,8 +72,9 @@ def _goes_on(units: Sequence[Unit], start: int, index: int) -> bool:
     if role == Role.BREAK:
         if index == start or index + 1 >= len(units):
             return False
-        return units[index - 1].role == Role.MODIFIER and not any(
-            unit.role in HEADS or _is_predicate(unit) for unit in units[start:index]
+        is_first = not any(unit.role in HEADS or _is_predicate(unit) for unit in units[start:index])
+        return (units[index - 1].role == Role.MODIFIER and is_first) or _only_describes(
+            units, index
         )
     if role == Role.RELATIVE and index > start:
         for unit in units[index + 1 :]:
@@ -83,6 +84,22 @@ def _goes_on(units: Sequence[Unit], start: int, index: int) -> bool:
                 return False
         return True
     return False
+
+
+def _only_describes(units: Sequence[Unit], index: int) -> bool:
+    """ "... enlarged but stable": attributes and no noun follow the breaking word."""
+    has_modifier = False
+    for unit in units[index + 1 :]:
+        if unit.role in BREAKS:
+            break
+        if unit.role in HEADS or unit.role == Role.RULE:
+            return False
+        has_modifier = has_modifier or unit.role == Role.MODIFIER
+    return (
+        has_modifier
+        and units[index].term.role == Role.BREAK
+        and units[index].end - units[index].start > 1
+    )
 
 
 def _is_predicate(unit: Unit) -> bool:

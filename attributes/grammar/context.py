@@ -3,6 +3,7 @@
 - "The heart is enlarged": a predicate of a certain subject states a finding.
 - "slightly increased", "mild improvement of": the degree belongs to the change, not to the finding.
 - "opacity ground-glass": where adjectives follow, a noun that states an attribute may be one.
+- "Tubes: left chest tube": the noun before the colon is a label.
 - "both the opacity and the effusion": "both" says nothing of sides.
 """
 
@@ -22,7 +23,9 @@ def read_in_context(units: list[Unit], grammar: Grammar) -> list[Unit]:
     result = units
     for index, unit in enumerate(units):
         term = unit.term
-        if term.predicate_of:
+        if unit.role == Role.FINDING and _is_label(units, index):
+            result = _with_term(result, index, GLUE)
+        elif term.predicate_of:
             finding = _stated_of_subject(result, index)
             if finding:
                 result = _with_term(result, index, Term(Role.FINDING, finding, term.means))
@@ -41,6 +44,19 @@ def read_in_context(units: list[Unit], grammar: Grammar) -> list[Unit]:
 def _with_term(units: list[Unit], index: int, term: Term) -> list[Unit]:
     unit = units[index]
     return [*units[:index], Unit(term, term.role, unit.start, unit.end), *units[index + 1 :]]
+
+
+def _is_label(units: list[Unit], index: int) -> bool:
+    """ "Lines and tubes: NG tube": the noun before the colon is a label, the same one follows."""
+    if index + 1 >= len(units) or not units[index + 1].term.is_colon:
+        return False
+    finding = units[index].term.finding
+    for unit in units[index + 2 :]:
+        if unit.role == Role.BREAK or unit.term.is_colon:
+            return False
+        if unit.term.finding == finding:
+            return True
+    return False
 
 
 def _stated_of_subject(units: list[Unit], index: int) -> str:

@@ -61,6 +61,7 @@ class Term:
     rule: Rule | None = None
     is_of: bool = False
     is_slash: bool = False
+    is_colon: bool = False
     is_direction: bool = False
     is_given: bool = False
     is_forward: bool = False
@@ -97,7 +98,7 @@ PUNCTUATION = {
     "&": Term(Role.AND),
     "/": Term(Role.AND, is_slash=True),
     # "Left lung: patchy opacity" reads as "the left lung shows patchy opacity".
-    ":": Term(Role.VERB),
+    ":": Term(Role.VERB, is_colon=True),
     "<": Term(Role.GLUE),
     "=": Term(Role.GLUE),
     "+": Term(Role.GLUE),

@@ -159,6 +159,11 @@ class Lexicon:
         return keywords | {item.name: item.variants for item in self.modifiers}
 
     @property
+    def extended(self) -> frozenset[str]:
+        """The names of the findings that are left out of the tables unless asked for."""
+        return frozenset(kind.name for kind in self.findings if kind.extended)
+
+    @property
     def pneumonia_like(self) -> frozenset[str]:
         """The names of the findings that feed the targets."""
         return frozenset(kind.name for kind in self.findings if kind.pneumonia_like)

@@ -11,10 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from attributes.lexicon.entries import ASSERTIONS, Lexicon
-from attributes.mine import FINDING_COLUMNS
 from attributes.reports import Report
 from attributes.structure import Structurer
-from attributes.targets.keyword_states import STATES, keyword_states
+from attributes.targets.keyword_states import keyword_states
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import DataError, Problem
 
@@ -71,7 +70,7 @@ def count_corpus(rows: Iterable[FindingRow], lexicon: Lexicon) -> CorpusStats:
     keywords = [
         {"keyword": name}
         | {f"findings_{state}": by_keyword[name, state] for state in ASSERTIONS}
-        | {f"studies_{state}": by_study[name, state] for state in STATES if state != "unmentioned"}
+        | {f"studies_{state}": by_study[name, state] for state in ASSERTIONS}
         for name in names
     ]
     findings = [
@@ -101,7 +100,8 @@ def rows_of_mined(folder: Path) -> Iterator[FindingRow]:
         studies = [row[0] for row in csv.reader(handle) if row][1:]
     with (folder / "findings.csv").open(encoding="utf-8", newline="") as handle:
         table = csv.DictReader(handle)
-        missing = [name for name in FINDING_COLUMNS if name not in (table.fieldnames or ())]
+        needed = ("study_id", "finding", "assertion", "attributes")
+        missing = [name for name in needed if name not in (table.fieldnames or ())]
         if missing:
             path = str(folder / "findings.csv")
             raise DataError.from_problems(

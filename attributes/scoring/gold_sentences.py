@@ -61,20 +61,29 @@ def read_gold(path: Path, lexicon: Lexicon) -> list[GoldSentence]:
                 problem = "every sentence once", f"`{row['sentence_id']}` again"
                 problems.append(Problem(str(path), *problem, row=line, field="sentence_id"))
             seen.add(row["sentence_id"])
-            mentions: list[Mention] = []
-            for text in filter(None, (part.strip() for part in (row["findings"] or "").split(";"))):
-                try:
-                    mentions.append(_mention(text, lexicon))
-                except ValueError as error:
-                    problems.append(
-                        Problem(str(path), str(error), f"`{text}`", row=line, field="findings")
-                    )
+            text = row["findings"] or ""
+            try:
+                mentions = read_mentions(text, lexicon)
+            except ValueError as error:
+                problems.append(
+                    Problem(str(path), str(error), f"`{text}`", row=line, field="findings")
+                )
+                continue
             sentences.append(
-                GoldSentence(row["sentence_id"], row["difficulty"], row["text"], tuple(mentions))
+                GoldSentence(row["sentence_id"], row["difficulty"], row["text"], mentions)
             )
     if problems:
         raise DataError.from_problems(problems)
     return sentences
+
+
+def read_mentions(text: str, lexicon: Lexicon) -> tuple[Mention, ...]:
+    """The mentions of a list such as `opacity present left; effusion absent`.
+
+    Raises ValueError naming what was expected.
+    """
+    parts = (part.strip() for part in text.split(";"))
+    return tuple(_mention(part, lexicon) for part in parts if part)
 
 
 def _mention(text: str, lexicon: Lexicon) -> Mention:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from attributes.lexicon.entries import ASSERTIONS
+from attributes.scoring.case_score import CaseScore
 from attributes.scoring.gold_score import GoldScore, SentenceScore
 from attributes.scoring.measures import Measure
 from attributes.scoring.report_labels import LabelScore
@@ -30,15 +31,7 @@ def gold_as_data(score: GoldScore) -> dict[str, object]:
             {"gold": gold, "found": found, "count": count}
             for (gold, found), count in sorted(score.confusion.items())
         ],
-        "wrong": [
-            {
-                "sentence_id": item.gold.sentence_id,
-                "text": item.gold.text,
-                "gold": [str(mention) for mention in item.gold.mentions],
-                "found": [str(mention) for mention in item.found],
-            }
-            for item in score.worst(len(score.sentences))
-        ],
+        "wrong": [_error_data(item) for item in score.worst(len(score.sentences))],
     }
 
 
@@ -69,6 +62,36 @@ def gold_as_text(score: GoldScore, *, worst: int) -> str:
     return "\n".join(lines)
 
 
+def cases_as_data(score: CaseScore) -> dict[str, object]:
+    """Everything of a score of cases, for JSON."""
+    return {
+        "sentences": len(score.sentences),
+        "assertions": score.assertions.as_row(),
+        "binding": score.binding.as_row(),
+        "by_category": {
+            name: {"assertions": first.as_row(), "binding": second.as_row()}
+            for name, (first, second) in score.by_category.items()
+        },
+        "reports": len(score.reports),
+        "reports_right": score.reports_right,
+        "wrong": [_error_data(item) for item in (*score.sentences, *score.reports) if item.errors],
+    }
+
+
+def cases_as_text(score: CaseScore, *, worst: int) -> str:
+    """The table of a score of cases, and some errors with their text."""
+    overall = {"assertions": score.assertions, "attributes": score.binding}
+    for name, (assertions, binding) in score.by_category.items():
+        overall[f"assertions, {name}"], overall[f"attributes, {name}"] = assertions, binding
+    lines = [f"{len(score.sentences)} sentences", "", _head("overall"), *_body(overall)]
+    if score.reports:
+        lines += ["", f"whole reports right: {score.reports_right} of {len(score.reports)}"]
+    wrong = [item for item in (*score.sentences, *score.reports) if item.errors][:worst]
+    if wrong:
+        lines += ["", "errors", *(line for item in wrong for line in _error(item))]
+    return "\n".join(lines)
+
+
 def labels_as_data(scores: Sequence[LabelScore]) -> dict[str, object]:
     """Label scores and all disagreements, for JSON."""
     return {
@@ -93,8 +116,8 @@ def labels_as_text(scores: Sequence[LabelScore], *, worst: int) -> str:
         lines += _body({f"{score.label}{name}": value for name, value in methods.items()})
     for score in scores:
         for item in score.disagreements[:worst]:
-            said = "positive" if item.gold else "negative"
-            lines.append(f"\n{score.label} {item.study_id}: label {said}")
+            label = "positive" if item.gold else "negative"
+            lines.append(f"\n{score.label} {item.study_id}: label {label}")
             lines += [f"  {sentence}" for sentence in item.sentences] or ["  (not mentioned)"]
     return "\n".join(lines)
 
@@ -127,6 +150,15 @@ def _confusion(score: GoldScore) -> list[str]:
         counts = "".join(f"{score.confusion.get((gold, found), 0):11}" for found in columns)
         lines.append(f"{gold:13} {counts}")
     return lines
+
+
+def _error_data(item: SentenceScore) -> dict[str, object]:
+    return {
+        "sentence_id": item.gold.sentence_id,
+        "text": item.gold.text,
+        "gold": [str(mention) for mention in item.gold.mentions],
+        "found": [str(mention) for mention in item.found],
+    }
 
 
 def _error(item: SentenceScore) -> list[str]:

@@ -1,4 +1,4 @@
-"""The state of every keyword for a study: what its pneumonia-like findings say together."""
+"""`keyword_states`: what the pneumonia-like findings of a study state of each keyword."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Protocol
 from attributes.lexicon.entries import Lexicon
 
 # The strongest statement wins: a left opacity that is there outweighs "no left consolidation".
-STATES = ("present", "uncertain", "resolved", "absent", "unmentioned")
+# `unread`: nothing could be read of the report, so that its silence says nothing.
+STATES = ("present", "uncertain", "resolved", "absent", "unmentioned", "unread")
+UNREAD = ("unread",)
 STRENGTH = {state: rank for rank, state in enumerate(STATES)}
 
 

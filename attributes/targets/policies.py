@@ -35,6 +35,7 @@ class TargetPolicy:
             "resolved": self.resolved,
             "absent": self.absent,
             "unmentioned": self.unmentioned,
+            "unread": None,
         }
         return values[state]
 

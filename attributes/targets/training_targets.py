@@ -20,9 +20,8 @@ from data_manifests.laterality import SIDES
 from data_manifests.support.arrays import Bools, Floats32
 from data_manifests.support.errors import DataError, Problem
 
-PNEUMONIA_LIKE = frozenset(
-    {"pneumonia", "consolidation", "infiltrate", "opacity", "airspace_disease"}
-)
+# Folders mined before `mining.json` named these findings were mined with a lexicon of these.
+FORMER_PNEUMONIA_LIKE = ("pneumonia", "consolidation", "infiltrate", "opacity", "airspace_disease")
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,8 @@ class Targets:
 
     `targets` (S, K) float32 in [0, 1]; `mask` (S, K) float32, 1 where the target counts in the
     loss and 0 where it is not known (the target is 0 there). `has_finding` (S,) bool: the study
-    has a present pneumonia-like finding; None when only the keyword states were given.
+    has a present pneumonia-like finding; None when only the keyword states were given. `is_read`
+    (S,) bool: something was read of the report; None if that is not known.
     """
 
     study_ids: tuple[str, ...]
@@ -40,6 +40,7 @@ class Targets:
     mask: Floats32
     policy: str
     has_finding: Bools | None = None
+    is_read: Bools | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.study_ids), len(self.keywords))
@@ -53,10 +54,9 @@ class Targets:
                 raise ValueError(f"{name} must lie in [0, 1]")
         if len(set(self.study_ids)) != len(self.study_ids):
             raise ValueError("study_ids must be unique")
-        if self.has_finding is not None and self.has_finding.shape != shape[:1]:
-            raise ValueError(
-                f"has_finding must have shape {shape[:1]}, but got {self.has_finding.shape}"
-            )
+        for name, flags in (("has_finding", self.has_finding), ("is_read", self.is_read)):
+            if flags is not None and flags.shape != shape[:1]:
+                raise ValueError(f"{name} must have shape {shape[:1]}, but got {flags.shape}")
 
     @property
     def has_attribute(self) -> Bools:
@@ -108,10 +108,11 @@ def targets_from_states(
         is_there = np.asarray(np.isin(codes, hints).any(axis=1), dtype=np.bool_)
         if may_have_finding is not None:
             is_there = is_there | np.array(may_have_finding, dtype=np.bool_)
-        is_spoken = codes != code_of["unmentioned"]
+        is_spoken = ~np.isin(codes, [code_of["unmentioned"], code_of["unread"]])
         mask *= _is_known_by_axis(is_spoken, is_there, np.array(axes))
     found = None if has_finding is None else np.array(has_finding, dtype=np.bool_)
-    return Targets(tuple(study_ids), tuple(keywords), targets, mask, policy, found)
+    is_read = (codes != code_of["unread"]).all(axis=1)
+    return Targets(tuple(study_ids), tuple(keywords), targets, mask, policy, found, is_read)
 
 
 def _is_known_by_axis(is_spoken: Bools, is_there: Bools, axes: NDArray[np.str_]) -> Bools:
@@ -223,14 +224,26 @@ def _read_axes(folder: Path, keywords: Sequence[str]) -> list[str]:
         raise DataError.from_problems([problem]) from error
 
 
+def _read_pneumonia_like(folder: Path) -> frozenset[str]:
+    """The names of the pneumonia-like findings in the lexicon that the reports were mined with."""
+    try:
+        names = json.loads((folder / "mining.json").read_text(encoding="utf-8"))["pneumonia_like"]
+        return frozenset(map(str, names))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return frozenset(FORMER_PNEUMONIA_LIKE)
+
+
 def read_studies_with_finding(
     folder: Path, *, assertions: Sequence[str] = ("present",)
 ) -> frozenset[str]:
     """The studies of `findings.csv` with a pneumonia-like finding of one of the given assertions.
 
+    `mining.json` names the pneumonia-like findings.
+
     Raises DataError where the table or one of its columns is missing.
     """
     path = Path(folder) / "findings.csv"
+    likes = _read_pneumonia_like(Path(folder))
     if not path.is_file():
         raise DataError.from_problems(
             [Problem(str(path), "the table of `attributes mine`", "no such file")]
@@ -245,5 +258,5 @@ def read_studies_with_finding(
         return frozenset(
             row["study_id"]
             for row in rows
-            if row["finding"] in PNEUMONIA_LIKE and row["assertion"] in assertions
+            if row["finding"] in likes and row["assertion"] in assertions
         )

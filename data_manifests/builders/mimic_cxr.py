@@ -18,7 +18,36 @@ from data_manifests.builders.build import (
 from data_manifests.builders.sources import first_existing, read_source_table, source_error
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.support.membership import is_member
+from data_manifests.support.report_sections import Headings, SectionSplitter
 
+# The headings of MIMIC-CXR's reports; their combinations and slips of the pen are recognised.
+HEADINGS = Headings(
+    read=frozenset({"findings", "final report", "wet read", "preliminary report", "report"}),
+    impression=frozenset({"impression", "impressions", "conclusion", "conclusions", "addendum"}),
+    skip=frozenset(
+        {
+            "indication", "indications", "history", "clinical history", "clinical information",
+            "clinical indication", "reason for exam", "reason for examination",
+            "reason for this examination", "reason for the examination", "reason",
+            "underlying medical condition", "admitting diagnosis", "notification", "notifications",
+            "recommendation", "recommendations",
+        }
+    ),
+    brief=frozenset(
+        {
+            "comparison", "comparisons", "technique", "examination", "exam", "study", "views",
+            "procedure", "date", "compared to", "reference exam",
+        }
+    ),
+    labels=frozenset({"lungs", "heart", "pleura", "mediastinum", "bones", "cardiomediastinum"}),
+    views=frozenset(
+        "chest pa ap lat lateral portable view views two one single frontal upright supine semi "
+        "erect radiograph radiographs x ray xray film films cxr and of the at on am pm study "
+        "compared to with".split()
+    ),
+    joiners=frozenset({"and", "/", "&", ","}),
+    connectives=frozenset("is was are were of with to in made for".split()),
+)  # fmt: skip
 VERSIONS = ("2.1.0", "2.0.0")
 SPLITS = {"train": "train", "validate": "val", "test": "test"}
 CHEXPERT = ("Pneumonia", "Lung Opacity", "Consolidation", "Edema", "Atelectasis", "No Finding")
@@ -32,11 +61,11 @@ def build_mimic_cxr(
     only_boxed: bool = False,
     options: BuildOptions | None = None,
 ) -> Build:
-    """Frontal films (PA, AP), official splits, CheXpert labels, whole reports, boxes.
+    """Frontal films (PA, AP), official splits, CheXpert labels, reports by section, boxes.
 
     `labels.csv`: `pneumonia` is CheXpert's 1 or 0; uncertain (-1) and unmentioned are blank, the
-    other labels keep -1. Reports are one section `report` each: sections are cut later, with the
-    text rules of `attributes`.
+    other labels keep -1. Reports are cut at their headings; text that describes the film without a
+    heading, as in a third of the reports, is the section `report`.
 
     Args:
         folder: of MIMIC-CXR-JPG: `mimic-cxr-2.x-metadata.csv.gz`, `-split.csv.gz`,
@@ -121,12 +150,17 @@ def _labels(path: Path, films: pd.DataFrame) -> pd.DataFrame:
 
 def _read_reports(root: Path, folders: pd.Series) -> pd.DataFrame:
     """The report of every study that has one: files/p10/p10000032/s50414267.txt."""
-    rows = []
+    rows: list[tuple[str, str, str]] = []
     problems = []
+    splitter = SectionSplitter(HEADINGS)
     for folder in folders.drop_duplicates():
         path = root / f"{folder}.txt"
         try:
-            rows.append((path.stem, "report", path.read_text("utf-8").strip()))
+            text = path.read_text("utf-8")
+            rows += [
+                (path.stem, part.name or "report", part.text.strip())
+                for part in splitter.split(text)
+            ]
         except FileNotFoundError:
             continue
         except UnicodeDecodeError as error:

@@ -24,7 +24,7 @@ from localize.network.localizer import Localizer, Regions, build_localizer
 from localize.training.objective import Objective, build_objective
 from localize.training.pair_batch import PairBatch, make_pair_batch
 from localize.training.pairs import Pairs
-from localize.training.train_localizer import train_localizer
+from localize.training.train import train_localizer
 from localize.training.training_data import TrainingData
 
 KEYWORDS = 22  # the paper's
@@ -247,5 +247,4 @@ def train_one_epoch(store: Path, size: BenchmarkSize) -> None:
             data,
             Path(out),
             training=training,
-            device=CPU,
         )

@@ -14,7 +14,8 @@ from statistics import median
 
 from attributes.lexicon.entries import Lexicon
 from attributes.lexicon.load import load_lexicon
-from attributes.mine import mine_chunk, mine_reports
+from attributes.mine import mine_reports
+from attributes.mined_chunk import mine_chunk
 from attributes.reports import Report, ReportReader
 from attributes.structure import Structurer
 from data_manifests.phantom.case import MIN_SIZE, PhantomOptions, make_case

@@ -53,7 +53,8 @@ def _report_words(
     targets: Targets, row: int | None, is_stated: bool, is_hedged: bool
 ) -> ReportWords:
     none = np.zeros(len(targets.keywords), bool)
-    if row is None or (is_hedged and not is_stated):
+    is_unread = row is not None and targets.is_read is not None and not targets.is_read[row]
+    if row is None or is_unread or (is_hedged and not is_stated):
         return ReportWords(None, (), none, none)
     if not is_stated:
         return ReportWords(False, (), none, none)

@@ -34,14 +34,17 @@ class Calibration:
 
     Bundles may lack the fields below `boxes`:
 
+    - `operating_point`: the box score from which on boxes are shown by default (at that of
+      `fit_calibration` validation films show FALSE_POSITIVES false boxes on average).
     - `place_words`: by word of place, intercept and slope of a logistic function of the logit that
       the boxes give it (see `localize.bundle.place_words`); words that are not there come from
       the attribute head.
     - `film_tail`: further coefficients of the film's logit, for the numbers of
       `FilmRegions.film_tail`. Films of one source have many middling regions, those of another one
       strong region; these numbers tell the two apart.
-    - `operating_score`: the box score at which validation films show
-      `operating_false_positives` false boxes a film on average.
+
+    Raises:
+        ValueError: an operating point outside [0, 1].
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -56,10 +59,13 @@ class Calibration:
     most_no: float = 1.0
     films: int = 0
     boxes: int = 0
+    operating_point: float | None = None
     place_words: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     film_tail: tuple[float, ...] = ()
-    operating_score: float | None = None
-    operating_false_positives: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.operating_point is not None and not 0 <= self.operating_point <= 1:
+            raise ValueError(f"operating_point must be in [0, 1], but got {self.operating_point}")
 
     def place_probability(self, word: str, by_boxes: float) -> float:
         """Probability of a word of `place_words`, from the probability that the boxes give it."""
@@ -95,6 +101,7 @@ class Calibration:
 def write_calibration(calibration: Calibration, path: Path) -> None:
     """Write `calibration.json`."""
     content = asdict(calibration)
+    # Earlier versions refuse a key that they do not know.
     content = {name: value for name, value in content.items() if value not in (None, {}, ())}
     write_json(path, content)
 

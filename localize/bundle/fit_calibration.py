@@ -56,9 +56,9 @@ def fit_calibration(
 ) -> Calibration:
     """Fit box scores and film probabilities on validation films.
 
-    With `several_sources` the film's probability also rests on `film_tail`, and words of side, zone
-    and number are calibrated, so that predictions take them from the boxes (see
-    `localize.bundle.place_words`).
+    With `several_sources` the film's probability also rests on `film_tail`, words of side, zone and
+    number are calibrated, so that predictions take them from the boxes (see
+    `localize.bundle.place_words`), and an operating point is chosen.
 
     Raises:
         DataError: no ranked box on a film with known boxes, or films of one kind only.
@@ -104,12 +104,12 @@ def fit_calibration(
     )
     least_yes, most_no = conformal_bounds(probabilities, film_labels)
     fitted = replace(fitted, least_yes=least_yes, most_no=most_no)
-    operating = _operating_score(films, fitted)
+    if not several_sources:
+        return fitted
     return replace(
         fitted,
-        place_words=_fit_place_words(films, fitted) if several_sources else {},
-        operating_score=operating,
-        operating_false_positives=None if operating is None else FALSE_POSITIVES,
+        place_words=_fit_place_words(films, fitted),
+        operating_point=_operating_point(films, fitted),
     )
 
 
@@ -140,7 +140,7 @@ def _fit_place_words(
     return coefficients
 
 
-def _operating_score(films: Sequence[ValidationFilm], fitted: Calibration) -> float | None:
+def _operating_point(films: Sequence[ValidationFilm], fitted: Calibration) -> float | None:
     """The lowest box score at which FALSE_POSITIVES boxes a film match no true one."""
     wrong, count = [], 0
     for film in films:

@@ -17,6 +17,7 @@ TARGET_OF_ASSERTION = {
     "resolved": 0.0,
     "unmentioned": 0.0,
     "uncertain": float("nan"),
+    "unread": float("nan"),
     "": float("nan"),
 }
 

@@ -1,1 +1,1 @@
-"""Exports of boxes to annotation tools and DICOM, and imports of what annotators send back."""
+"""Annotation formats: export to tools and DICOM, import of corrections."""

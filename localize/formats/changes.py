@@ -104,7 +104,7 @@ def summarise_changes(
         predicted: the boxes as they were exported, with the same selection.
         films: as read from the annotators' file.
         manifest: to match the names of the films.
-        annotator: of films whose file names nobody.
+        annotator: of films whose file names none.
 
     Raises:
         DataError: as `import_boxes`, or a film that was not predicted.
@@ -135,7 +135,7 @@ def summarise_changes(
 
 
 def _by_annotator(film: FilmAnnotation, default: str) -> Iterator[tuple[str, list[int]]]:
-    """Each annotator of a film with their boxes; boxes that nobody changed belong to all."""
+    """Each annotator of a film with their boxes; unchanged boxes belong to all."""
     known = {name for name in film.annotators if name} or {film.annotator or default}
     for name in sorted(known):
         yield name, [k for k, owner in enumerate(film.annotators) if owner in ("", name)]

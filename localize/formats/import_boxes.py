@@ -24,9 +24,9 @@ class ImportOptions:
     """How imported boxes enter the manifest.
 
     Args:
-        annotator: written where the file names nobody.
+        annotator: written if the file names none.
         label_map: renames labels; others stay.
-        only_imported: the new manifest has the films of the file alone.
+        only_imported: the new manifest has only the films of the file.
     """
 
     annotator: str = "import"

@@ -80,11 +80,3 @@ def _only_builder(folder: Path) -> Iterator[None]:
     with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def keep_settings(file: Path, wanted: Mapping[str, Any]) -> None:
-    """Write settings to `file`, or compare with those in it; `cached` takes its place."""
-    if file.exists():
-        refuse_other_settings(file.parent, json.loads(file.read_text("utf-8")), wanted)
-    else:
-        write_json(file, wanted)

@@ -18,7 +18,7 @@ from localize.network.localizer import build_localizer
 from localize.training.objective import build_objective
 from localize.training.pairs import make_pairs
 from localize.training.settings import LocalizerSettings
-from localize.training.train_localizer import LocalizerTraining, train_localizer
+from localize.training.train import LocalizerTraining, train_localizer
 from localize.training.training_data import TrainingData
 
 
@@ -70,11 +70,10 @@ def train_on_folders(
             torch.manual_seed(training.seed)  # the initial weights
             model = build_localizer(config, **data.sizes)
         return train_localizer(
-            model,
+            model.to(device),
             build_objective(config, training, data.words, data.train, device),
             data,
             run,
             training=training,
-            device=device,
             description=config.model_dump(mode="json"),
         )

@@ -146,8 +146,8 @@ def build_objective(
     train: Pairs,
     device: torch.device,
 ) -> Objective:
-    """The objective of a configuration; with `training.balance` rare attributes of `train` weigh
-    more."""
+    """The objective of a configuration for these words; with `training.balance` attributes that are
+    rare in the pairs `train` weigh more."""
     vectors = torch.from_numpy(words.vectors)
     negative_index = torch.from_numpy(words.negatives)
     similarity = PairSimilarity(

@@ -58,6 +58,8 @@ def make_pairs(
     # present ones only: it would turn a film with a hedge that the policy counts into a normal one.
     named = targets.has_attribute
     is_normal = ~named if targets.has_finding is None else ~named & ~targets.has_finding
+    if targets.is_read is not None:
+        is_normal &= targets.is_read
     wanted = named | is_normal if include_normal else named
     films = manifest.images[["image_id", "patient_id", "study_id"]]
     studies = np.array([study_row.get(study, -1) for study in films["study_id"]], np.int64)

@@ -15,7 +15,7 @@ PRESETS = ("paper",)
 
 
 class LocalizerSettings(Frozen):
-    """Everything that `localize train` can be told."""
+    """The settings of `localize train`: the network and its training."""
 
     localizer: LocalizerConfig = LocalizerConfig()
     training: LocalizeTrainConfig = LocalizeTrainConfig()

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import configparser
+import importlib
+from pathlib import Path
+
 import pytest
 import spacy
 
-import attributes.spacy_component  # noqa: F401  # registers the component
+import attributes.spacy_component  # registers the component where not installed
 from data_manifests.support.errors import ConfigError
 
 
@@ -29,3 +33,13 @@ def test_the_language_is_an_option_and_a_bad_one_is_refused() -> None:
     assert span._.attributes == ("left", "basal")
     with pytest.raises(ConfigError):
         nlp.add_pipe("pneumoloc_findings", name="second", config={"lexicon": "xx"})
+
+
+def test_spacy_finds_the_component_without_an_import() -> None:
+    """The entry point that pip writes leads to the factory."""
+    config = configparser.ConfigParser()
+    config.read(Path(__file__).parents[2] / "setup.cfg")
+    name, target = config["options.entry_points"]["spacy_factories"].strip().split(" = ")
+    module, factory = target.split(":")
+    assert name == attributes.spacy_component.NAME
+    assert callable(getattr(importlib.import_module(module), factory))

@@ -126,7 +126,9 @@ def test_a_polite_signal_saves_tells_how_to_resume_and_loses_no_step(
     assert run.wait() == code
     assert time.monotonic() - start < 60  # seconds on a free machine; the suite shares its cores
     assert "--resume" in run.output()
-    assert torch.load(out / "checkpoint.pt", weights_only=True)["step"] == steps_done(out)
+    assert torch.load(out / "checkpoint.pt", weights_only=True)["progress"]["step"] == steps_done(
+        out
+    )
     assert leftovers(out) == []
     assert zygote.run(command(films, out), log) == 0
     assert result(out) == result(whole)
@@ -186,12 +188,14 @@ def state_of(folder: Path):
 
 def test_two_processes_take_the_step_of_one(zygote, films, tmp_path):
     # One step: later ones differ more, since AdamW turns a gradient's sign into a full step.
+    # In bfloat16 the sums of one and of two processes are rounded differently.
     more = ("--set", "training.batch_size=4", "--set", "training.clip_norm=1e9")
+    more = (*more, "--set", "training.precision=float32")
     assert zygote.run(command(films, tmp_path / "one", *more, epochs=1), tmp_path / "log") == 0
     runs = distributed(zygote, command(films, tmp_path / "two", *more, epochs=1), tmp_path)
     assert [run.wait() for run in runs] == [0, 0], runs[1].output()
     one, two = state_of(tmp_path / "one"), state_of(tmp_path / "two")
-    assert one["step"] == two["step"] == 1
+    assert one["progress"]["step"] == two["progress"]["step"] == 1
     moments = [
         {k: value["exp_avg"] for k, value in state["optimizer"]["state"].items()}
         for state in (one, two)
@@ -213,10 +217,10 @@ def test_a_signal_to_one_process_stops_both_and_both_resume(zygote, films, tmp_p
     wait_until(lambda: steps_done(out) >= 2)
     runs[1].kill(signal.SIGTERM)
     assert [run.wait() for run in runs] == [143, 143]
-    assert state_of(out)["step"] == steps_done(out)
+    assert state_of(out)["progress"]["step"] == steps_done(out)
     runs = distributed(zygote, command(films, out), tmp_path)
     assert [run.wait() for run in runs] == [0, 0]
-    assert state_of(out)["step"] == STEPS
+    assert state_of(out)["progress"]["step"] == STEPS
 
 
 def test_a_batch_that_the_processes_cannot_share_is_refused(zygote, films, tmp_path):

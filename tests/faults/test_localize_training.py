@@ -194,7 +194,7 @@ def pickle_that_touches(canary) -> bytes:
 
 def test_a_detectors_checkpoint_is_refused(planted, tmp_path):
     torch.save({"config": {"detector": {}}, "metrics_bytes": 0}, tmp_path / "checkpoint.pt")
-    with pytest.raises(CheckpointError, match="not one of a localizer's training"):
+    with pytest.raises(CheckpointError, match="expected a checkpoint of this training"):
         train_planted(planted, tmp_path)
 
 

@@ -84,7 +84,7 @@ def _serve() -> None:
     import torchmetrics.detection  # noqa: F401 - imported here so that children have it
 
     import detector.propose
-    import detector.train  # noqa: F401
+    import detector.train_from_config  # noqa: F401
     import pneumoloc
 
     torch.set_num_threads(1)

@@ -36,7 +36,7 @@ from localize.network.localizer import Localizer, build_localizer
 from localize.severity.model import FEATURES, SeverityModel
 from localize.training.objective import build_objective
 from localize.training.pairs import Pairs, make_pairs
-from localize.training.train_localizer import LocalizerTraining, train_localizer
+from localize.training.train import LocalizerTraining, train_localizer
 from localize.training.training_data import TrainingData
 
 CPU = torch.device("cpu")
@@ -241,9 +241,7 @@ def train_data(
         model = build_localizer(config, **data.sizes)
     objective = build_objective(config, training, data.words, data.train, CPU)
     described = config.model_dump(mode="json")
-    return train_localizer(
-        model, objective, data, out, training=training, device=CPU, description=described
-    )
+    return train_localizer(model, objective, data, out, training=training, description=described)
 
 
 # Processes of their own, for kills and for process groups. They are forked from a clean server that

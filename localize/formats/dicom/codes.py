@@ -57,12 +57,12 @@ def code_word(code: Code) -> str:
 
 
 def private_code(text: str) -> Code:
-    """A code of ours for any text; its meaning is the text, cut to DICOM's 64 characters."""
+    """A private code for any text; its meaning is the text, cut to DICOM's 64 characters."""
     value = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
     return Code(value, PRIVATE, plain_text(text, 64))
 
 
 def plain_text(text: str, length: int) -> str:
     """Text without control characters and backslashes, which separate values in DICOM."""
-    kept = "".join(c if c.isprintable() and c != "\\" else " " for c in text)
-    return " ".join(kept.split())[:length] or "-"
+    cleaned = "".join(c if c.isprintable() and c != "\\" else " " for c in text)
+    return " ".join(cleaned.split())[:length] or "-"

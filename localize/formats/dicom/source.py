@@ -38,7 +38,7 @@ PATIENT = (
 # dcmtk refuses a presentation state whose patient has no name.
 NO_NAME = "Anonymous^"
 TEXT_VRS = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")  # PS3.5 6.1.2.3
-# Latin 1, then UTF-8, which holds everything but is not known to dcmpschk.
+# Latin 1, then UTF-8, which holds everything but is refused by dcmpschk.
 CHARACTER_SETS = ("ISO_IR 100", "ISO_IR 192")
 SERIES_DESCRIPTION = "pneumonia boxes, research only"
 MANUFACTURER = "pneumoloc"

@@ -62,7 +62,7 @@ def read_dicom_sr(path: Path) -> list[ImportedFilm]:
 
     Raises:
         ConfigError: highdicom is not installed.
-        DataError: all faults of all files together; regions that are no upright rectangle are some.
+        DataError: all errors of all files together, among them regions that are not upright.
     """
     require_highdicom()
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
@@ -70,8 +70,8 @@ def read_dicom_sr(path: Path) -> list[ImportedFilm]:
     for file in files:
         try:
             films.append(_film(file))
-        except BadField as fault:
-            problems.append(fault.problem(file.name, ""))
+        except BadField as error:
+            problems.append(error.problem(file.name, ""))
         except (InvalidDicomError, RuntimeError, ValueError, AttributeError, OSError) as error:
             problems.append(Problem(file.name, "a DICOM structured report", f"{error!r:.200}"))
     if problems:

@@ -1,1 +1,1 @@
-"""What all annotation formats share."""
+"""Films with boxes, and what the readers and writers of all formats share."""

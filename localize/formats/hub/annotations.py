@@ -19,13 +19,13 @@ class FilmAnnotation:
     """One film with its boxes, by a model, by persons, or by both.
 
     Args:
-        name: file name or relative path with `/`, by which a tool knows the film.
+        name: file name or relative path with `/`, which tools use to find the film.
         boxes: N boxes in film pixels.
         labels: N labels.
         scores: (N,) scores; NaN for a box that a person drew or changed.
         keywords: the attribute words of each box, N tuples.
         annotators: who drew or changed each box, N names; "" for a box of the model.
-        annotator: who reviewed the film, also where it has no box; "" where nobody did.
+        annotator: who reviewed the film, also if it has no box; "" if it is not reviewed.
         image_id: the film's id in a prediction or manifest, "" where not known.
         path: the film's file on this computer; never exported, "" where not known.
         p_pneumonia: the film's probability, None where not known.

@@ -40,7 +40,7 @@ class FilmMatcher:
     def find(self, name: str, image_id: str = "") -> int | None:
         """The row of the film in `manifest.images`; None where no single one fits.
 
-        `image_id` is what an export of ours wrote into the file; it goes first.
+        `image_id` is tried first: our own exports write it into the file.
         """
         by_id = self._rows[1].get(image_id, set())
         if len(by_id) == 1:

@@ -1,4 +1,4 @@
-"""File names of films and of what is written about them; nothing leaves the output folder."""
+"""File names of films in exports, and safe names of the files written for them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MAX_PART_BYTES = 150
 
 
 def film_names(paths: Iterable[str], image_ids: Iterable[str], image_root: str = "") -> list[str]:
-    """The name under which a tool knows each film: its path inside `image_root`, with `/`.
+    """The name of each film in exports: its path inside `image_root`, with `/`.
 
-    A film outside `image_root`, or with an absolute path and no `image_root`, goes by its file name
-    alone, so that no folder of this computer gets into an export. A blank path gives the image id.
+    A film outside `image_root`, or with an absolute path and no `image_root`, is named by its file
+    name, so that no folder of this computer is in an export. A blank path gives the image id.
 
     Raises:
         DataError: two films would get one name.
@@ -99,13 +99,13 @@ class SafeNames:
         return "/".join(self._part(part) for part in parts) or "film"
 
     def _part(self, part: str) -> str:
-        kept = UNSAFE.sub("_", part.replace("..", "__") if part.strip(".") == "" else part)
+        cleaned = UNSAFE.sub("_", part.replace("..", "__") if part.strip(".") == "" else part)
         if self._replace_dots:
-            kept = kept.replace(".", "_")
-        kept = kept.strip(" ") or "_"
-        if WINDOWS_DEVICES.match(kept) or kept.startswith("-"):
-            kept = f"_{kept}"
-        return kept.encode("utf-8")[:MAX_PART_BYTES].decode("utf-8", "ignore")
+            cleaned = cleaned.replace(".", "_")
+        cleaned = cleaned.strip(" ") or "_"
+        if WINDOWS_DEVICES.match(cleaned) or cleaned.startswith("-"):
+            cleaned = f"_{cleaned}"
+        return cleaned.encode("utf-8")[:MAX_PART_BYTES].decode("utf-8", "ignore")
 
 
 def film_file(name: str, path: str, image_root: Path | None) -> Path:

@@ -55,7 +55,7 @@ def annotations_from_prediction(
         prediction: as read from its folder.
         selection: all boxes under their own labels by default.
         image_root: names are relative to this folder where the film lies in it; other films with an
-            absolute path are named by their file name alone.
+            absolute path are named by their file name.
 
     Raises:
         DataError: two films of one name; when the films are read, a film without a size, a box

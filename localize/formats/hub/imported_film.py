@@ -37,7 +37,7 @@ class ImportedFilm:
         name: what the tool calls the film.
         boxes: in film pixels; they may lie outside, or be flipped or empty.
         size: width and height that the file states, None where it states none.
-        annotator: who annotated the film, "" where the file names nobody.
+        annotator: who annotated the film, "" if the file does not say.
         image_id: the id that our own export wrote, "" where there is none.
         p_pneumonia: the film's probability, None where the file has none.
         severity: the film's severity, None where the file has none.
@@ -76,7 +76,7 @@ class ImportedFilm:
 
     @property
     def annotators(self) -> tuple[str, ...]:
-        """Who drew each box: as the box says, else the film."""
+        """Who drew each box: the annotator of the box, else of the film."""
         return tuple(box.annotator or self.annotator for box in self.boxes)
 
     def on_film(self, width: int, height: int) -> FilmAnnotation:

@@ -34,7 +34,7 @@ COLUMNS = (
 
 
 def sidecar_path(target: Path) -> Path:
-    """`boxes.json` goes with `boxes.sidecar.csv`, the folder `voc` with `voc.sidecar.csv`."""
+    """The sidecar of `boxes.json` is `boxes.sidecar.csv`, of the folder `voc` `voc.sidecar.csv`."""
     return target.with_name(f"{target.name if target.suffix == '' else target.stem}.sidecar.csv")
 
 

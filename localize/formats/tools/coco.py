@@ -92,7 +92,7 @@ def read_coco(path: Path) -> list[ImportedFilm]:
     """Read a COCO data set; films without boxes included.
 
     Raises:
-        DataError: all faults of the file together.
+        DataError: all errors of the file together.
     """
     content = load_json(path)
     if not isinstance(content, dict) or not isinstance(content.get("images"), list):
@@ -102,8 +102,8 @@ def read_coco(path: Path) -> list[ImportedFilm]:
     for place, row in enumerate(content.get("categories") or []):
         try:
             names[get(row, "id", (int, str), "an id")] = get(row, "name", str, "a name")
-        except BadField as fault:
-            problems.append(fault.problem(str(path), f"categories[{place}]"))
+        except BadField as error:
+            problems.append(error.problem(str(path), f"categories[{place}]"))
     boxes: dict[object, list[ImportedBox]] = {}
     for place, row in enumerate(content["images"]):
         try:
@@ -111,16 +111,16 @@ def read_coco(path: Path) -> list[ImportedFilm]:
                 raise BadField("id", "each image once", row["id"])
             boxes[row["id"]] = []
             get(row, "file_name", str, "a file name")
-        except BadField as fault:
-            problems.append(fault.problem(str(path), f"images[{place}]"))
+        except BadField as error:
+            problems.append(error.problem(str(path), f"images[{place}]"))
     for place, row in enumerate(content.get("annotations") or []):
         try:
             image_id = get(row, "image_id", (int, str), "an image id")
             if image_id not in boxes:
                 raise BadField("image_id", "an image of the file", image_id)
             boxes[image_id].append(_parsed_box(row, names))
-        except BadField as fault:
-            problems.append(fault.problem(str(path), f"annotations[{place}]"))
+        except BadField as error:
+            problems.append(error.problem(str(path), f"annotations[{place}]"))
     if problems:
         raise DataError.from_problems(problems)
     return [_film(row, boxes[row["id"]]) for row in content["images"]]

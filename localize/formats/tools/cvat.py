@@ -24,7 +24,7 @@ from localize.formats.hub.imported_film import ImportedBox, ImportedFilm
 from localize.formats.hub.reading import BadField, file_error
 from localize.formats.hub.writing import xml_attribute, xml_text
 
-# The film's own numbers travel on a tag, the only thing in CVAT that belongs to a whole image.
+# The film's numbers are attributes of a tag, CVAT's only annotation of a whole image.
 FILM_TAG = "film scores"
 FILM_NUMBERS = ("p_pneumonia", "severity")
 MAX_ZIP_MEMBER = 1 << 30
@@ -45,7 +45,7 @@ def read_cvat(path: Path) -> list[ImportedFilm]:
     """Read CVAT's XML, or the ZIP that holds it as `annotations.xml`.
 
     Raises:
-        DataError: all faults of the file together; rotated boxes and other shapes are some.
+        DataError: all errors of the file together; rotated boxes and other shapes are errors.
     """
     if not zipfile.is_zipfile(path):
         if not path.is_file():
@@ -137,8 +137,8 @@ def _read(handle: IO[bytes], path: Path) -> list[ImportedFilm]:
             name = element.get("name") or ""
             try:
                 films.append(_film(element, name, annotator))
-            except BadField as fault:
-                problems.append(fault.problem(str(path), f"image {name!r}"))
+            except BadField as error:
+                problems.append(error.problem(str(path), f"image {name!r}"))
             element.clear()
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise file_error(path, "CVAT for images 1.1 XML", f"{error!r:.200}") from error

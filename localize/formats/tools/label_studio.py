@@ -1,4 +1,4 @@
-"""Label Studio: tasks with their labeling configuration, and the export that comes back.
+"""Label Studio: tasks with their labeling configuration, and its JSON export.
 
 https://labelstud.io/guide/predictions. Boxes are percent of the film (0 to 100) from the top-left
 corner. All boxes of a model go into one prediction: of several only one is shown (issue 8012). The
@@ -70,10 +70,10 @@ def read_label_studio(path: Path) -> list[ImportedFilm]:
     """Read Label Studio's JSON export.
 
     Each person's newest annotation of a task that was not cancelled is a film of its own. Tasks
-    without an annotation were not looked at and are left out.
+    without an annotation are not reviewed and are left out.
 
     Raises:
-        DataError: all errors of the file together; a rotated box is one. No task has an annotation.
+        DataError: all errors of the file together, such as rotated boxes, or no annotation at all.
     """
     content = load_json(path)
     if not isinstance(content, list):
@@ -89,8 +89,8 @@ def read_label_studio(path: Path) -> list[ImportedFilm]:
                 if not annotation.get("was_cancelled"):
                     newest[_annotator(annotation)] = annotation
             films += [_parsed_film(data, name, found) for name, found in newest.items()]
-        except BadField as fault:
-            problems.append(fault.problem(str(path), f"task[{place}]"))
+        except BadField as error:
+            problems.append(error.problem(str(path), f"task[{place}]"))
         except AttributeError as error:
             problems.append(Problem(str(path), "objects", str(error), field=f"task[{place}]"))
     if problems:
@@ -119,7 +119,7 @@ def _tasks(annotations: Annotations, image_url: str) -> Iterator[Row]:
 
 
 def _film_annotations(film: FilmAnnotation, keywords: tuple[str, ...]) -> Iterator[Row]:
-    """One annotation for each person, with the model's boxes that nobody changed in each."""
+    """One annotation for each person, each with the unchanged boxes of the model."""
     names = dict.fromkeys(name for name in (*film.annotators, film.annotator) if name)
     for name in names or [""]:
         boxes = [k for k, owner in enumerate(film.annotators) if owner in ("", name)]
@@ -128,7 +128,7 @@ def _film_annotations(film: FilmAnnotation, keywords: tuple[str, ...]) -> Iterat
 
 
 def film_prediction(film: FilmAnnotation, model: str, keywords: tuple[str, ...]) -> Row:
-    """One film as a Label Studio prediction; `keywords` are the words that the project knows."""
+    """One film as a Label Studio prediction; `keywords` are the words of the project."""
     result = _result(film, range(len(film)), keywords)
     score = _film_score(film)
     return {
@@ -256,7 +256,7 @@ def _parsed_box(value: Row, size: tuple[int, int]) -> Corners:
 
 
 def _film_name(data: Row) -> str:
-    """The name we wrote into the task, or what the image's URL says."""
+    """The name in the task's data, or the path in the URL of its image."""
     if isinstance(data.get("film"), str):
         return str(data["film"])
     url = urlsplit(get(data, "image", str, "a URL"))

@@ -45,8 +45,8 @@ def read_labelme(path: Path) -> list[ImportedFilm]:
     """Read all JSON files of a folder, or one.
 
     Raises:
-        DataError: all faults of all files together, or no file; shapes other than rectangles are
-            some.
+        DataError: all errors of all files together, or no file; shapes other than rectangles are
+            errors.
     """
     folder, files = (
         (path.parent, [path]) if path.is_file() else (path, sorted(path.rglob("*.json")))
@@ -62,8 +62,8 @@ def read_labelme(path: Path) -> list[ImportedFilm]:
             films.append(_film(content, "" if where == "." else where))
         except DataError as error:
             problems += error.problems
-        except BadField as fault:
-            problems.append(fault.problem(file.name, ""))
+        except BadField as error:
+            problems.append(error.problem(file.name, ""))
     if problems:
         raise DataError.from_problems(problems)
     return films

@@ -1,6 +1,6 @@
 """VGG Image Annotator 2: annotations as CSV or JSON; https://www.robots.ox.ac.uk/~vgg/software/via.
 
-VIA knows a film by its file name (no folder) and its size in bytes, and skips rows silently where
+VIA finds a film by its file name (no folder) and its size in bytes, and skips rows silently where
 the size differs, so the films must be at hand.
 """
 
@@ -69,7 +69,7 @@ def read_via(path: Path) -> list[ImportedFilm]:
     These files do not state the size of a film.
 
     Raises:
-        DataError: all faults of the file together; shapes other than rectangles are some.
+        DataError: all errors of the file together; shapes other than rectangles are errors.
     """
     if path.suffix.lower() == ".json":
         content = load_json(path)
@@ -84,8 +84,8 @@ def read_via(path: Path) -> list[ImportedFilm]:
     for where, row in rows:
         try:
             films.append(_film(row))
-        except BadField as fault:
-            problems.append(fault.problem(str(path), where))
+        except BadField as error:
+            problems.append(error.problem(str(path), where))
     if problems:
         raise DataError.from_problems(problems)
     return films
@@ -103,7 +103,7 @@ def _sized(
                 [
                     Problem(
                         "films",
-                        "a file name on one line, once (VIA knows no folders)",
+                        "a file name on one line, once (VIA ignores folders)",
                         repr(name),
                         field="path",
                         fix="rename the film, or export folder by folder",
@@ -171,9 +171,9 @@ def _from_csv(path: Path) -> Iterable[tuple[str, Row]]:
                 if len(cells) != len(COLUMNS):
                     raise BadField("", f"{len(COLUMNS)} columns", len(cells))
                 file_values, shape, values = (_object(cells[n], COLUMNS[n]) for n in (2, 5, 6))
-            except BadField as fault:
+            except BadField as error:
                 problems.append(
-                    Problem(str(path), fault.expected, fault.got, reader.line_num, fault.field)
+                    Problem(str(path), error.expected, error.got, reader.line_num, error.field)
                 )
                 continue
             film = films.setdefault(

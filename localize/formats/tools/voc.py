@@ -1,8 +1,8 @@
 """Pascal VOC: a folder of `Annotations/*.xml` with `ImageSets` and CVAT's `labelmap.txt`.
 
 http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc. Many readers take whole numbers only, so
-corners are rounded unless asked. Classic files count pixels from 1 and include the last one, most
-of today's readers take corners from 0: say which with `voc_one_based`.
+corners are rounded by default. Classic files count pixels from 1 and include the last one, most
+of today's readers count corners from 0: choose with `voc_one_based`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def read_voc(path: Path, *, is_one_based: bool = False) -> list[ImportedFilm]:
         is_one_based: corners count pixels from 1, the last one included.
 
     Raises:
-        DataError: all faults of all files together, or no file.
+        DataError: all errors of all files together, or no file.
     """
     folder = path / "Annotations" if (path / "Annotations").is_dir() else path
     files = [path] if path.is_file() else sorted(folder.rglob("*.xml"))
@@ -73,8 +73,8 @@ def read_voc(path: Path, *, is_one_based: bool = False) -> list[ImportedFilm]:
             if root is None:
                 raise ValueError("no root element")
             films.append(_film(root, file, is_one_based))
-        except BadField as fault:
-            problems.append(fault.problem(file.name, ""))
+        except BadField as error:
+            problems.append(error.problem(file.name, ""))
         except (ParseError, DefusedXmlException, ValueError, OSError) as error:
             problems.append(Problem(file.name, "Pascal VOC XML", f"{error!r:.200}"))
     if problems:

@@ -91,9 +91,9 @@ def read_yolo(path: Path, size_of: SizeOf) -> list[ImportedFilm]:
             try:
                 if content.strip():
                     rows.append(_parsed(content.split(), len(labels)))
-            except BadField as fault:
+            except BadField as error:
                 problems.append(
-                    Problem(f"{name}.txt", fault.expected, fault.got, line, fault.field)
+                    Problem(f"{name}.txt", error.expected, error.got, line, error.field)
                 )
         try:
             films.append(_film(name, np.array(rows).reshape(-1, 6), labels, size_of))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # torch takes seconds to import
 
 LABEL_ID = 0
 SCORE_ID = 0  # the attribute that holds the score; keywords follow from 1
-DEFAULT_SCORE = 0.05  # where CVAT asks for no threshold
+DEFAULT_SCORE = 0.05  # if CVAT has no threshold
 
 
 class CvatFunction:
@@ -53,7 +53,7 @@ class CvatFunction:
     def detect(
         self, context: cvataa.DetectionFunctionContext, image: Image.Image
     ) -> Sequence[models.LabeledShapeRequest]:
-        """The boxes of a frame with a score of at least the threshold that CVAT asks for.
+        """The boxes of a frame with a score of at least CVAT's threshold.
 
         Raises:
             DataError: the frame is no film.

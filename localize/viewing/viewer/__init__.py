@@ -1,1 +1,1 @@
-"""A local page to look at films, ask them for words and correct their boxes."""
+"""A local page to correct boxes and to find regions by words."""

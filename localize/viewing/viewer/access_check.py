@@ -1,4 +1,4 @@
-"""Who may talk to the viewer: only the page it served, on this computer.
+"""`AccessCheck`: only the page that the viewer served, on this computer, may send requests.
 
 A page of any web site can send requests to 127.0.0.1. The Host check stops DNS rebinding, the
 Origin check stops foreign pages, and the key, which only the printed address holds, stops other
@@ -24,7 +24,7 @@ class AccessCheck:
 
     @classmethod
     def for_port(cls, port: int) -> AccessCheck:
-        """A guard with a key of its own."""
+        """A check with a new random key."""
         return cls(port, secrets.token_urlsafe(24))
 
     def url(self) -> str:

@@ -19,7 +19,7 @@ from localize.formats.tools.coco import read_coco, write_coco
 from localize.viewing.gallery.cards import Corners
 from localize.viewing.viewer.viewer_films import ViewerFilm
 
-ANNOTATOR = "viewer"  # where the command names nobody
+ANNOTATOR = "viewer"  # the default of the command
 # Formats of one file that need no film; the others are made by `import-boxes`, then `export`.
 DOWNLOADS = {"coco": "json", "label-studio": "json", "cvat": "xml"}
 MAX_BOXES = 500
@@ -47,7 +47,7 @@ class PageBox:
 
 
 def corrections_file(folder: Path, annotator: str) -> Path:
-    """The COCO file of one annotator: each has their own, so that nobody's work is replaced."""
+    """The COCO file of one annotator; each has their own, so that no work is replaced."""
     if annotator == ANNOTATOR:
         return folder / "corrections.coco.json"
     plain = re.sub(r"[^\w-]+", "_", annotator)[:60]
@@ -165,7 +165,7 @@ def _reviewed_films(file: Path) -> list[FilmAnnotation]:
     """The films of an earlier session.
 
     Raises:
-        DataError: the file is no COCO file of ours, or a box lies outside its film.
+        DataError: the file is not one of the viewer's, or a box lies outside its film.
     """
     if not file.is_file():
         return []

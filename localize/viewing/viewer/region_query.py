@@ -1,7 +1,7 @@
 """`find_regions`: the regions of a film that fit words such as "left lower hazy".
 
 Words of place are decided by where a region lies, so that "left" is always the patient's left. All
-other words are decided by the attribute head's probability for the region alone; where the head
+other words are decided by the attribute head's probability for the region; if the head
 gives all regions of the film nearly the same probability, the word is not used, and a note says so.
 """
 
@@ -60,7 +60,7 @@ def find_regions(
     Args:
         film: K regions, best first.
         keywords: the C words that the head predicts, in the order of `film.region_attributes`.
-        words: those asked for.
+        words: the keywords to fit.
     """
     is_fitting, notes = _places(film, words)
     match = is_fitting.astype(np.float64)
@@ -92,7 +92,7 @@ def find_regions(
 
 
 def _places(film: FilmRegions, words: Sequence[str]) -> tuple[Bools, list[str]]:
-    """Which regions lie at all places asked for: any of the sides, and any of the zones."""
+    """Which regions lie on one of the sides and in one of the zones among the words."""
     sides = [word for word in SIDE_WORDS if word in words]
     zones = [word for word in words if word in ZONE_WORDS]
     is_fitting = np.ones(len(film.xyxy), dtype=np.bool_)

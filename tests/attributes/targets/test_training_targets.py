@@ -27,17 +27,17 @@ KEYWORDS = STRUCTURER.lexicon.keyword_names
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
-        # present uncertain resolved absent unmentioned; x = masked
-        ("closed-world", "1x000"),
-        ("axis-world", "1x000"),
-        ("open-world", "1x00x"),
-        ("uncertain-positive", "11000"),
-        ("keyword", "10000"),
+        # present uncertain resolved absent unmentioned unread; x = masked
+        ("closed-world", "1x000x"),
+        ("axis-world", "1x000x"),
+        ("open-world", "1x00xx"),
+        ("uncertain-positive", "11000x"),
+        ("keyword", "10000x"),
     ],
 )
 def test_each_policy_turns_states_into_targets_and_masks(policy: str, expected: str) -> None:
-    axes = ["zone"] * 5
-    result = targets_from_states(["s"], [STATES], "abcde", axes=axes, policy=policy)
+    axes = ["zone"] * 6
+    result = targets_from_states(["s"], [STATES], "abcdef", axes=axes, policy=policy)
     pairs = zip(result.targets[0], result.mask[0], strict=True)
     assert "".join(str(int(value)) if known else "x" for value, known in pairs) == expected
 

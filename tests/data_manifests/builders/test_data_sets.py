@@ -231,6 +231,20 @@ def test_mimic_has_frontal_films_splits_labels_and_reports(tmp_path: Path) -> No
     assert len(boxed.images) == 2, "the films that the boxes file lists, also without a box"
 
 
+def test_mimic_reports_come_in_sections_also_where_the_body_has_no_heading(tmp_path: Path) -> None:
+    root = fake_sets.fake_mimic(tmp_path)
+    report = root / "files/p10/p10000032/s50414267.txt"
+    report.write_text(
+        "                 FINAL REPORT\n INDICATION:  ___F with cough, pneumonia?\n\n"
+        " PA and lateral chest.  Comparison made to ___.\n\n Small right effusion.\n\n"
+        " IMPRESSION:  Right effusion.\n"
+    )
+    reports = build_mimic_cxr(root, reports=root).manifest.reports
+    rows = reports[reports["study_id"] == "s50414267"]
+    assert rows["section"].to_list() == ["indication", "report", "impression"]
+    assert "Small right effusion." in rows["text"].to_list()[1]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [

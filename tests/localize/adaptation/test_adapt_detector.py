@@ -7,20 +7,24 @@ import json
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from attributes.lexicon.load import load_lexicon
 from attributes.mine import mine_reports
 from data_manifests.phantom.case import PhantomOptions
 from data_manifests.phantom.generate import SplitShares, build_phantom
 from data_manifests.support.errors import ConfigError
-from data_manifests.tables.manifest import read_manifest
+from data_manifests.tables.manifest import read_manifest, write_manifest
 from detector.boxed_films import BoxedFilms
+from detector.cli import app as detector_app
 from detector.config import DetectorConfig, DetectorTrainConfig
 from detector.roi_store import RoiStore
 from detector.train_from_config import train_from_config
 from localize.adaptation.adapt_detector import Adaptation, AdaptationData, adaptation_settings
 from localize.adaptation.controls import label_by_oracle, label_by_score
 from localize.adaptation.pseudo_boxes import read_film_rois, vote_box, with_pseudo_boxes
+from localize.adaptation.pseudo_labels import label_by_reports
+from localize.cli.train import localize_app
 from localize.pipeline.stages import adapt_detector_stage, propose_stage
 from tests.localize.evaluation.slow_loops import slow_iou
 
@@ -141,3 +145,47 @@ def test_overrides_change_single_settings_of_the_default_adaptation():
     assert found == Adaptation(source="sides", training=default.model_copy(update={"epochs": 7}))
     with pytest.raises(ConfigError, match="epoch"):
         adaptation_settings("words", ["training.epoch=1"])
+
+
+def test_adapt_gives_the_same_detector_as_report_boxes_and_detector_train(hospitals, tmp_path):
+    def run(app, *arguments):
+        done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert done.exit_code == 0, done.output
+
+    pairs = ("--manifest", hospitals / "b", "--attributes", hospitals / "mined")
+    films = read_manifest(hospitals / "b")
+    store = propose_stage(hospitals / "detector", films, tmp_path / "rois", device=CPU)
+    settings = ["training.epochs=1", "training.batch_size=4", "training.precision=float32"]
+    settings += ["training.seed=1", "training.warmup_steps=1", "training.ema_decay=0.9"]
+    sets = [part for one in settings for part in ("--set", one)]
+    run(
+        localize_app, "adapt", "--detector", hospitals / "detector", *pairs, "--store", store,
+        "--boxes", hospitals / "a", "--out", tmp_path / "adapted", "--device", "cpu", *sets,
+    )  # fmt: skip
+    boxes = tmp_path / "boxes"
+    run(localize_app, "report-boxes", *pairs, "--store", store, "--out", boxes)
+    default = Adaptation().training
+    rates = ("--set", f"training.lr={default.lr}", "--set", f"training.lr_backbone={default.lr}")
+    run(
+        detector_app, "train", "--manifest", hospitals / "a", "--manifest", boxes,
+        "--initial", hospitals / "detector", "--out", tmp_path / "by_hand", "--device", "cpu",
+        *sets, *rates,
+    )  # fmt: skip
+    for name in ("detector.safetensors", "detector.json", "metrics.jsonl"):
+        one, other = (tmp_path / folder / name for folder in ("adapted", "by_hand"))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_pseudo_labels_of_films_of_odd_sizes_are_a_valid_manifest(hospitals, tmp_path):
+    options = PhantomOptions(size=77, domain="B", seed=5, prevalence=1.0)
+    films = build_phantom(
+        tmp_path / "odd", options, films=10, shares=SplitShares(val=0.3, test=0.0)
+    )
+    mine_reports(tmp_path / "odd", tmp_path / "mined", lexicon=load_lexicon("en"), workers=1)
+    rois = propose_stage(hospitals / "detector", films, tmp_path / "rois", device=CPU)
+    with RoiStore(rois) as store:
+        labels = label_by_reports(films, store, tmp_path / "mined").manifest
+    write_manifest(labels, tmp_path / "odd_boxes")
+    boxes = read_manifest(tmp_path / "odd_boxes").boxes
+    assert len(boxes) > 5
+    assert boxes[["x2", "y2"]].to_numpy().max() <= 77

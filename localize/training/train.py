@@ -47,16 +47,15 @@ def train_localizer(
     out: Path,
     *,
     training: LocalizeTrainConfig,
-    device: torch.device,
     description: Mapping[str, Any] | None = None,  # Any: what JSON can hold
 ) -> LocalizerTraining:
     """Train a localizer with an objective; store the epoch that validation prefers.
 
-    `model` comes from `build_localizer`, or from your own parts; its weights are changed in place.
-    The mean and standard deviation of the features, the place keywords and the film head are
-    computed from the training films first. `training` gives seed, epochs, batches, optimiser and
-    selection; losses and their weights are those of `objective`. `description` is written to
-    `localizer.json`; a checkpoint with another one is refused.
+    `model` comes from `build_localizer`, or from your own parts. It is trained on its device, in
+    place. The mean and standard deviation of the features, the place keywords and the
+    film head are computed from the training films first. `training` gives seed, epochs, batches,
+    optimiser and selection; losses and their weights are those of `objective`. `description` is
+    written to `localizer.json`; a checkpoint with another one is refused.
 
     Writes `localizer.safetensors`, `localizer.json`, `metrics.jsonl`, `run.json` and
     `checkpoint.pt` into `out`. If there is a checkpoint the training resumes from it, with the same
@@ -71,6 +70,7 @@ def train_localizer(
         FloatingPointError: features, a loss or a gradient that is not finite; names the films.
     """
     _check_selection(data, training)
+    device = next(model.parameters()).device
     settings = {
         "localizer": dict(description or {}),
         "training": training.model_dump(mode="json"),
@@ -87,7 +87,6 @@ def train_localizer(
             )
         # Without the attribute loss no attribute is learned.
         fit_to_films(model, data, fit_attributes=objective.weights.get("bce", 0.0) > 0)
-        model.to(device)
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=training.lr, weight_decay=training.weight_decay
         )
