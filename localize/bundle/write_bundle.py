@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from data_manifests.support.atomic import file_sha256, lock_folder, write_json, 
 from data_manifests.support.errors import CheckpointError
 from localize.bundle.bundle import DESCRIPTION, FORMAT_VERSION, read_json
 from localize.bundle.calibration import Calibration, write_calibration
+from localize.bundle.keyword_evidence import KeywordEvidence, evidence_json
 from localize.severity.model import SeverityModel, write_severity
 
 
@@ -29,6 +30,7 @@ def write_bundle(
     training_data: str,
     model_card: str,
     half_precision: bool = False,
+    evidence: Mapping[str, KeywordEvidence] | None = None,
     more: Callable[[Path], None] | None = None,
 ) -> Path:
     """Collect the files of two trainings into the bundle folder `out`; returns it.
@@ -42,6 +44,7 @@ def write_bundle(
         training_data: a sentence for `bundle.json` and the model card.
         model_card: Markdown text.
         half_precision: store the weights as float16, half the size.
+        evidence: for each keyword; None states nothing, and all keywords are shown.
         more: called with the folder, to write a film guard and a golden prediction into it.
 
     Raises:
@@ -93,6 +96,7 @@ def write_bundle(
                 "training_data": training_data,
                 "detector": read_json(building / "detector.json"),
                 "localizer": read_json(building / "localizer.json"),
+                **({} if evidence is None else {"evidence": evidence_json(evidence)}),
                 "files": files,
             },
         )
