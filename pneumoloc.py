@@ -12,7 +12,9 @@ by the functions that need them. The module is also the `pneumoloc` command (`ma
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Iterable
@@ -38,6 +40,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 FAILED, WRONG_INPUT = 1, 2
+SYSTEM_FIXES = {
+    errno.ENOSPC: "free some space, or choose an output on another disk",
+    errno.ENOENT: "check the path",
+    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
+}
 # Imported on first use: name -> module.
 _LAZY = {
     "Boxes": "data_manifests.boxes",
@@ -243,12 +250,21 @@ def main() -> None:
     except MemoryError as error:
         _leave(f"error: out of memory ({error or 'no detail'}); try smaller batches", FAILED)
     except OSError as error:
-        _leave(f"error: {error}", FAILED)
+        _leave(f"error: {_system_error(error)}", FAILED)
     except RuntimeError as error:
         # torch.OutOfMemoryError, recognised by its name: torch may not be imported.
         if type(error).__name__ != "OutOfMemoryError":
             raise
         _leave(f"error: {str(error).splitlines()[0]}; try smaller batches", FAILED)
+
+
+def _system_error(error: OSError) -> str:
+    """What the system refused, and for which file: no number of an error, no quoted path."""
+    if error.strerror is None:
+        return str(error)
+    where = f"{os.fsdecode(error.filename)}: " if error.filename is not None else ""
+    what = error.strerror[:1].lower() + error.strerror[1:]
+    return f"{where}{what}; {SYSTEM_FIXES.get(error.errno or 0, 'check the path and its rights')}"
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -61,6 +61,9 @@ def split(
     keep_existing: Annotated[
         bool, typer.Option("--keep-existing", help="Patients that have a split keep it.")
     ] = False,
+    replace_split: Annotated[
+        bool, typer.Option("--replace-split", help="Overwrite another split of the manifest.")
+    ] = False,
     around: Annotated[
         Path | None,
         typer.Option(help="A manifest: its val and test patients get no split here, others train."),
@@ -72,7 +75,7 @@ def split(
     as_json: AsJson = False,
 ) -> None:
     """Split by patient, stratified; the same seed and patients give the same split."""
-    from data_manifests.cli_output import save_split
+    from data_manifests.cli_output import refuse_other_split, save_split
     from data_manifests.support.errors import ConfigError
     from data_manifests.tables.manifest import read_manifest
     from data_manifests.tables.split import (
@@ -103,6 +106,8 @@ def split(
             seed,
             keep_existing=keep_existing,
         )
+    if not replace_split:
+        refuse_other_split(manifest, out or folder)
     save_split(manifest, folder, out or folder, as_json)
 
 

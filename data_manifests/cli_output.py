@@ -13,8 +13,8 @@ import typer
 
 from data_manifests.builders.build import Build
 from data_manifests.support.csv_file import write_csv
-from data_manifests.support.errors import MAX_PROBLEMS_SHOWN, Problem
-from data_manifests.tables.manifest import Manifest, write_manifest
+from data_manifests.support.errors import MAX_PROBLEMS_SHOWN, ConfigError, Problem
+from data_manifests.tables.manifest import Manifest, read_manifest, write_manifest
 
 SKIPPED = "skipped.csv"
 PROBLEM_COLUMNS = ("file", "row", "field", "expected", "got", "fix")
@@ -45,6 +45,24 @@ def show_build(build: Build, out: Path, as_json: bool) -> None:
     if len(build.skipped) > MAX_PROBLEMS_SHOWN:
         typer.echo(f"  all {len(build.skipped)} are in {out / SKIPPED}", err=True)
     typer.echo(f"wrote {out}", err=True)
+
+
+def refuse_other_split(manifest: Manifest, out: Path) -> None:
+    """Refuse to overwrite a manifest in `out` where films have another split.
+
+    Raises:
+        ConfigError: films of `out` would change from one split to another, or lose it.
+    """
+    if not any((out / f"images.{ending}").is_file() for ending in ("csv", "parquet")):
+        return
+    old = read_manifest(out, tables=("images",)).images.set_index("image_id")["split"]
+    old = old[old != ""]
+    new = manifest.images.set_index("image_id")["split"].reindex(old.index)
+    if changed := int((old != new).sum()):
+        raise ConfigError(
+            f"{out}: expected films without a split, or the same one, got {changed} of {len(old)} "
+            "films with another; give --keep-existing, another --out, or --replace-split"
+        )
 
 
 def save_split(manifest: Manifest, folder: Path, out: Path, as_json: bool) -> None:

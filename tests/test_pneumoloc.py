@@ -175,8 +175,12 @@ class OutOfMemoryError(RuntimeError):
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 1, "out of memory"),
         (OutOfMemoryError("CUDA out of memory. Tried\nmore"), 1, "CUDA out of memory. Tried; try"),
-        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.json"), 1, "No space left on device"),
-        (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/root/x"), 1, "'/root/x'"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.json"), 1, "x.json: no space left"),
+        (
+            PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/root/x"),
+            1,
+            "/root/x: permission denied",
+        ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
@@ -197,6 +201,7 @@ def test_every_expected_error_has_its_code_and_its_words(monkeypatch, capsys, er
     assert end.value.code == code
     shown = capsys.readouterr()
     assert message in shown.err
+    assert "Errno" not in shown.err
     assert shown.out == ""
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.datadict import dictionary_description, tag_for_keyword
+from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.multival import MultiValue
 from pydicom.uid import DeflatedExplicitVRLittleEndian
@@ -36,7 +37,9 @@ CHILD_YEARS = 16  # the films that the weights learned from are those of adults
 
 # Values that a refusal may repeat: defined terms. A sentence typed there may name a patient.
 CODE = re.compile(r"[A-Z0-9_]{1,16}|PALETTE COLOR")
-QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+# Messages of pydicom that say what is missing.
+SHORT_PIXELS = re.compile(r"less than expected \((\d+) vs (\d+) bytes\)")
+MISSING_ELEMENT = re.compile(r"Missing required element: (\([0-9A-F]{4},[0-9A-F]{4}\))")
 
 # PS3.10 7.1: preamble, "DICM", and the group length element itself come before what it counts.
 META_START = 128 + 4 + 12
@@ -61,7 +64,7 @@ def dicom_errors(path: Path, expected: str, fix: str = "", field: str = "") -> I
         except BaseException as error:
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
-            raise film_error(path, expected, first_line(error), fix, field) from error
+            raise film_error(path, expected, reason(error), fix, field) from error
 
 
 def read_header(path: Path) -> pydicom.Dataset:
@@ -162,10 +165,23 @@ def tag_name(keyword: str) -> str:
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X}) {dictionary_description(tag)}"
 
 
-def first_line(error: BaseException) -> str:
-    """What a library says is wrong, in one line, without the values that it quotes."""
-    line = (str(error).splitlines() or [""])[0] or type(error).__name__
-    return QUOTED.sub("'...'", line)[:160]
+def reason(error: BaseException) -> str:
+    """What is wrong with the file, in our words; those of pydicom and its decoders name their code.
+
+    They also quote values, which may name a patient.
+    """
+    words = str(error)
+    if isinstance(error, InvalidDicomError):
+        return "a file without the mark DICM at byte 128"
+    if sizes := SHORT_PIXELS.search(words):
+        return f"{sizes[1]} of {sizes[2]} bytes"
+    if missing := MISSING_ELEMENT.search(words):
+        return f"no {missing[1]}"
+    if "no pixel data" in words:
+        return "no pixel data"
+    if isinstance(error, NotImplementedError) or "plugin" in words or "dependenc" in words:
+        return "a transfer syntax without a decoder on this computer"
+    return "truncated or damaged data"
 
 
 def shown(value: str) -> str:

@@ -78,6 +78,21 @@ def evaluate(
         raise _problem("at least one film that was not skipped", "none")
     patients = pd.factorize(part.images["patient_id"])[0].astype(np.int64)
     target = _film_targets(part)
+    if (
+        targets is None
+        and part.boxes.empty
+        and not ("pneumonia" in part.labels and np.isfinite(target).any())
+    ):
+        raise DataError.from_problems(
+            [
+                Problem(
+                    "manifest",
+                    "true boxes, labels of pneumonia, or targets of attributes",
+                    f"none for {len(part.images)} films",
+                    fix="give a manifest with boxes.csv or a pneumonia column in labels.csv",
+                )
+            ]
+        )
     thresholds = (options.score_threshold, options.baseline_score_threshold)
     results = []
     for one, threshold in zip(both, thresholds, strict=False):

@@ -110,6 +110,24 @@ def test_split_writes_in_place_or_elsewhere(tmp_path: Path) -> None:
     assert all(path.is_file() for path in second.film_paths())
 
 
+def test_split_keeps_another_split_unless_told_to_replace_it(tmp_path: Path) -> None:
+    root = fake_sets.fake_tables(tmp_path / "set")
+    run(*csv_arguments(root, tmp_path / "m"))
+    shares = ("--train", 1, "--val", 0, "--test", 1)
+    assert run("split", tmp_path / "m", *shares).exit_code == 0
+    before = (tmp_path / "m/images.csv").read_bytes()
+    assert run("split", tmp_path / "m", *shares).exit_code == 0  # the same split again
+    other = ("--train", 0, "--val", 1, "--test", 0)
+    for target in ((), ("--out", tmp_path / "m")):
+        refused = run("split", tmp_path / "m", *other, *target)
+        assert isinstance(refused.exception, ConfigError)
+        assert "--replace-split" in str(refused.exception)
+    assert (tmp_path / "m/images.csv").read_bytes() == before
+    assert run("split", tmp_path / "m", *other, "--keep-existing").exit_code == 0
+    assert run("split", tmp_path / "m", *other, "--replace-split").exit_code == 0
+    assert set(read_manifest(tmp_path / "m").images["split"]) == {"val"}
+
+
 def test_split_refuses_contradicting_options(tmp_path: Path) -> None:
     root = fake_sets.fake_tables(tmp_path / "set")
     run(*csv_arguments(root, tmp_path / "m"))

@@ -54,6 +54,12 @@ def element(content: bytes, tag: bytes, change: bytes) -> bytes:
     return content[: at + 6] + len(change).to_bytes(2, "little") + change + content[at + 10 :]
 
 
+def without_us(content: bytes, tag: bytes) -> bytes:
+    """The bytes of a file without a US element."""
+    at = content.index(tag + b"US")
+    return content[:at] + content[at + 10 :]
+
+
 @pytest.mark.parametrize(
     ("tag", "change", "reason"),
     [
@@ -92,6 +98,28 @@ def test_odd_elements_are_refused_by_name(tmp_path, keyword, vr, value, reason):
             continue  # not part of the header's own checks
         with pytest.raises(DataError, match=reason):
             look(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "got"),
+    [
+        (lambda content: b"hello world" * 99, "got a file without the mark DICM at byte 128"),
+        (lambda content: content[:-1000], "got 2072 of 3072 bytes"),
+        (lambda content: content[: content.index(b"\xe0\x7f\x10\x00")], "got no pixel data"),
+        (lambda content: without_us(content, b"\x28\x00\x03\x01"), r"got no \(0028,0103\)"),
+        (
+            lambda content: content.replace(b"1.2.840.10008.1.2.1\0", b"9.2.840.10008.1.2.1\0"),
+            "got a transfer syntax without a decoder on this computer",
+        ),
+    ],
+)
+def test_damage_is_told_in_words_about_the_file_not_about_the_library(tmp_path, damage, got):
+    path = write_dicom(tmp_path / "a.dcm")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=got) as caught:
+        read_film(path)
+    for word in ("force", "dataset", "attribute", "'...'"):
+        assert word not in str(caught.value)
 
 
 def test_a_lateral_view_code_is_refused(tmp_path):

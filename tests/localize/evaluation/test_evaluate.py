@@ -65,6 +65,14 @@ def test_skipped_films_are_listed_and_left_out():
     assert "Skipped: a." in evaluation.to_markdown()
 
 
+@pytest.mark.parametrize("labels", [None, ["", "", ""]])
+def test_films_without_any_truth_are_refused(labels):
+    prediction, _ = perfect()
+    ids = list(prediction.images["image_id"])
+    with pytest.raises(DataError, match="true boxes, labels of pneumonia, or targets .* got none"):
+        evaluate(prediction, make_truth(ids, pneumonia=labels), replicates=0)
+
+
 def test_films_missing_on_either_side_are_refused_by_name():
     prediction, manifest = perfect()
     with pytest.raises(DataError, match="'c'") as missing:
