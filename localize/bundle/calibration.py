@@ -27,7 +27,11 @@ class Calibration:
     """Coefficients of the two logistic functions, fitted on `films` films and `boxes` boxes.
 
     `least_yes` and `most_no` bound the conformal sets of a film (see `opacity`). Without a fit (0
-    films) the scores are the detector's own logits, in the order of alpha.
+    films) the scores are the detector's own logits, in the order of alpha. `operating_point` is the
+    box score from which on boxes are shown by default, None where the bundle recommends none.
+
+    Raises:
+        ValueError: an operating point outside [0, 1].
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -42,6 +46,11 @@ class Calibration:
     most_no: float = 1.0
     films: int = 0
     boxes: int = 0
+    operating_point: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.operating_point is not None and not 0 <= self.operating_point <= 1:
+            raise ValueError(f"operating_point must be in [0, 1], but got {self.operating_point}")
 
     def box_scores(self, log_alpha: Floats, film_sum: float) -> Floats:
         """Probability that each box of one film matches a true one; `log_alpha` (K,)."""
@@ -67,7 +76,10 @@ class Calibration:
 
 def write_calibration(calibration: Calibration, path: Path) -> None:
     """Write `calibration.json`."""
-    write_json(path, asdict(calibration))
+    content = asdict(calibration)
+    if calibration.operating_point is None:
+        del content["operating_point"]  # earlier versions refuse a key that they do not know
+    write_json(path, content)
 
 
 def read_calibration(path: Path) -> Calibration:

@@ -64,10 +64,12 @@ class ViewerServer(ThreadingHTTPServer):
         model: FilmModel | None,
         *,
         keywords: tuple[str, ...],
+        least_score: float = 0.0,
         port: int = 0,
     ) -> None:
         super().__init__((ADDRESS, port), _Handler)
         self.keywords = keywords
+        self.least_score = least_score  # of the boxes that the page shows at first
         self.films = films
         self.corrections = corrections
         self.model = model
@@ -184,6 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "keywords": server.keywords,
                 "labels": sorted({*server.films.labels(), *server.corrections.labels()}),
                 "annotator": server.corrections.annotator,
+                "least_score": server.least_score,
                 "corrections": str(server.corrections.file),
                 "has_model": server.model is not None,
             }
