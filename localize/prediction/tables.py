@@ -21,6 +21,7 @@ FORMAT_VERSION = 1
 TABLES = ("images.csv", "boxes.csv", "attributes.csv")
 DESCRIPTION = "prediction.json"
 OPERATING_POINT_KEY = "operating_point"  # of prediction.json
+UNPROVEN_KEY = "unproven_attributes"  # of prediction.json: columns that pages leave out
 IMAGE_COLUMNS = (
     "image_id",
     "path",
@@ -85,6 +86,11 @@ class Prediction:
     def keywords(self) -> tuple[str, ...]:
         """The attribute names, in the order of the lexicon."""
         return tuple(str(name) for name in self.attributes.columns[1:])
+
+    def shown_keywords(self) -> tuple[str, ...]:
+        """Those that the model was shown to predict on real films; pages show no others."""
+        unproven = self.info.get(UNPROVEN_KEY, ())
+        return tuple(name for name in self.keywords() if name not in unproven)
 
 
 def write_prediction(prediction: Prediction, folder: Path) -> None:
