@@ -102,7 +102,7 @@ def write_box_detectors(
             "",
             "As `pneumoloc experiment boxes train` scored them, on films packed for the GPU "
             "(WebP, at most 512 px). Packed films are smoother, and RSNA boxes are found better on "
-            "them. Patients that `open_lite0` was trained on are among them. `initial` is the "
+            "them. Patients that `open_lite0` was trained on are among them. The first row is the "
             "detector of `open_lite0`.",
             "",
             "| detector | " + " | ".join(head) + " |",
