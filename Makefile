@@ -32,7 +32,8 @@ FORMAT_TESTS = tests/localize/formats/test_other_libraries.py \
   tests/localize/viewing/live/test_label_studio_sdk.py
 
 FUZZ ?= 3000
-FUZZERS = tests/data_manifests/films/test_hostile_dicom.py
+FUZZERS = tests/data_manifests/films/test_hostile_dicom.py \
+  tests/localize/formats/test_hostile_annotations.py
 
 .PHONY: help demo quickstart test test-formats fuzz lint format types docs install dev clean
 
