@@ -11,6 +11,8 @@ from localize.bundle.packaged import PACKAGED_BUNDLE
 from localize.cli.shared import NOTICE, Device, Json, Split
 from localize.inference.choices import Engine, Precision, Ranking
 
+FILES_CHECKED_FIRST = 100  # their headers; all films are checked when they are read
+
 
 def predict(
     films: Annotated[
@@ -59,6 +61,7 @@ def predict(
     import json
     from functools import partial
 
+    from data_manifests.films.read_film import film_size
     from data_manifests.support.errors import ConfigError
     from localize.inference.film_list import films_to_predict
 
@@ -68,6 +71,9 @@ def predict(
     if out.resolve() in (path.resolve() for path in films):
         raise ConfigError(f"--out {out}: expected a folder of its own, got that of the films")
     listed = films_to_predict(films, split)
+    if on_error == "fail":
+        for path in [path for path in films if path.is_file()][:FILES_CHECKED_FIRST]:
+            film_size(path)
 
     from detector.propose import parse_shard
     from detector.run.device import choose_device

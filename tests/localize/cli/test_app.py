@@ -136,6 +136,14 @@ def test_predict_does_not_write_among_the_films(run, films):
     assert sorted(films.iterdir()) == before
 
 
+def test_a_named_file_of_another_kind_is_refused_before_the_model_is_read(run, tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"PK\x03\x04")
+    ran = run("predict", tmp_path / "a.zip", "--model", tmp_path, "--out", tmp_path / "out")
+    assert ran.code == 2
+    assert "a.zip: expected PNG" in ran.err
+    assert "a ZIP archive; unpack it" in ran.err
+
+
 def test_predict_names_a_bad_film_and_the_way_round_it(run, bundle, films, tmp_path):
     (films / "bad.png").write_bytes(b"")
     ran = run("predict", films, "--model", bundle, "--out", tmp_path / "out")
