@@ -31,7 +31,11 @@ FORMAT_TESTS = tests/localize/formats/test_other_libraries.py \
   tests/localize/formats/tools/test_label_studio.py tests/localize/formats/tools/test_coco.py \
   tests/localize/viewing/live/test_label_studio_sdk.py
 
-.PHONY: help demo quickstart test test-formats lint format types docs install dev clean
+FUZZ ?= 3000
+FUZZERS = tests/data_manifests/films/test_hostile_dicom.py \
+  tests/localize/formats/test_hostile_annotations.py
+
+.PHONY: help demo quickstart test test-formats fuzz lint format types docs install dev clean
 
 help:
 	@grep -E '^# make|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/'
@@ -67,6 +71,9 @@ test-formats: ## the formats with the readers of others (skips where they cannot
 	if [ -e $(READERS)/.installed ]; then \
 	  $(READERS)/bin/python -m pytest $(FORMAT_TESTS); \
 	fi
+
+fuzz: dev ## long runs of the fuzzers, of which the tests run a few seeds: FUZZ=3000 changes each
+	PNEUMOLOC_FUZZ=$(FUZZ) OMP_NUM_THREADS=1 $(BIN)/pytest -m faults --timeout 7200 $(FUZZERS)
 
 format: dev ## put the code into shape
 	$(BIN)/ruff check --fix .

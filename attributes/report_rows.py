@@ -149,7 +149,7 @@ class ReportRows:
                     got = str(error)
                     if rows.line_num - line > 1:
                         got += f", after {rows.line_num - line} lines"
-                    self._problem(row, "", "a CSV row", got, "mend the quotes of this row")
+                    self._problem(row, "", "a CSV row", got, "correct the quotes of this row")
                     line = rows.line_num
                     continue
                 if fields is None:

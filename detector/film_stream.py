@@ -22,7 +22,8 @@ class StreamedFilm:
     """A film ready for the detector, or the reason why not.
 
     `image` is float32 (3, h, w) in the model's frame; `width` and `height` are the film's own, 0
-    where it could not be read; `scale_x`, `scale_y` turn film pixels into the model's frame.
+    where it could not be read; `scale_x`, `scale_y` turn film pixels into the model's frame;
+    `notes` are those of `Film`.
     """
 
     row: int
@@ -32,6 +33,7 @@ class StreamedFilm:
     scale_x: float
     scale_y: float
     error: DataError | None
+    notes: tuple[str, ...] = ()
 
 
 def stream_films(
@@ -98,6 +100,5 @@ def _read(source: Path | Film, row: int, image_size: int, declared: str) -> Stre
         return StreamedFilm(row, None, 0, 0, 1.0, 1.0, error)
     prepared = prepare_film(film.pixels, image_size)
     image = torch.from_numpy(prepared.pixels).expand(3, -1, -1)
-    return StreamedFilm(
-        row, image, film.width, film.height, prepared.scale_x, prepared.scale_y, None
-    )
+    scales = prepared.scale_x, prepared.scale_y
+    return StreamedFilm(row, image, film.width, film.height, *scales, None, film.notes)

@@ -80,9 +80,3 @@ def test_the_notebook_runs():
     for number, cell in enumerate(cells):
         run_block("".join(cell["source"]), names, f"cell {number}")
         assert cell["outputs"] == []  # results are not stored: they would age
-
-
-@pytest.mark.parametrize("page", ["docs/python.md", "docs/bundles.md", "docs/metrics.md"])
-def test_links_of_a_page_lead_to_files(page):
-    for target in re.findall(r"\]\(([^)#\s]+)", (ROOT / page).read_text("utf-8")):
-        assert target.startswith("http") or (ROOT / page).parent.joinpath(target).exists(), target

@@ -15,6 +15,7 @@ from attributes.lexicon.tokens import words_of
 # "no [a|b|...] (evidence|signs) (of|for)" has some hundred spellings; thousands are a slip of the
 # pen.
 MAX_SPELLINGS = 4000
+MAX_BRACKETS = 100  # the deepest phrase of ours has 3 inside each other
 CLOSING = {"(": ")", "[": "]"}
 
 
@@ -27,6 +28,8 @@ def expand_phrase(phrase: str) -> list[tuple[str, ...]]:
 
     Raises PhraseError for unbalanced groups, an empty spelling, or more than MAX_SPELLINGS of them.
     """
+    if sum(phrase.count(opening) for opening in CLOSING) > MAX_BRACKETS:
+        raise PhraseError(f"more than {MAX_BRACKETS} groups; split the phrase")
     spellings, end = _alternatives(phrase, 0, "")
     if end != len(phrase):
         raise PhraseError(f"`{phrase[end]}` at character {end + 1} closes nothing")

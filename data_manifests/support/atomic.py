@@ -71,3 +71,12 @@ def lock_folder(folder: Path, busy: str) -> IO[str]:
         lock.close()
         raise DataError(f"{folder}: {busy}") from error
     return lock
+
+
+@contextmanager
+def waiting_lock(folder: Path) -> Iterator[None]:
+    """Lock `folder` for as long as the block runs, after any other process that holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

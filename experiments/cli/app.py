@@ -57,9 +57,9 @@ def package_bundle(
     from experiments.core.package_bundle import package_bundle as pack
     from experiments.tables.bundle_results import evaluate_bundle
     from experiments.tables.model_card import write_model_card
-    from localize.bundle.packaged import PACKAGED_BUNDLE
+    from localize.bundle.packaged import FIRST_BUNDLE
 
-    chosen, folder = choose_device(device), bundle or PACKAGED_BUNDLE
+    chosen, folder = choose_device(device), bundle or FIRST_BUNDLE
     if not folder.exists():
         pack(data, reports, out, folder, chosen)
     result = evaluate_bundle(data, reports, out, folder, chosen)

@@ -48,7 +48,7 @@ def train(
     out: Out,
     minutes: Annotated[float, typer.Option(min=0.01, help="Time for each training.")],
     initial: Annotated[
-        Path | None, typer.Option(help="Bundle to start from; default: the package's.")
+        Path | None, typer.Option(help="Bundle to start from; default: open_lite0.")
     ] = None,
     backbone_weights: Annotated[
         Path | None, typer.Option(help="ImageNet weights, for detectors that start from them.")
@@ -61,13 +61,13 @@ def train(
 ) -> None:
     """Train the detectors of a preset side by side on one GPU, within a fixed time."""
     from experiments.core.gpu_run import GpuRun, gpu_run, results_text
-    from localize.bundle.packaged import PACKAGED_BUNDLE
+    from localize.bundle.packaged import FIRST_BUNDLE
 
     run = GpuRun(
         pack=pack,
         out=out,
         minutes=minutes,
-        initial=initial or PACKAGED_BUNDLE,
+        initial=initial or FIRST_BUNDLE,
         backbone_weights=backbone_weights,
         overrides=tuple(set_ or ()),
     )
@@ -97,3 +97,100 @@ def score(
     found = box_scores(load_detector(detector), films, choose_device(device))
     write_json(out, found)
     typer.echo(json.dumps(found))
+
+
+@app.command()
+def mix(
+    part: Annotated[
+        list[str],
+        typer.Option(help="PATH=SHARE of a detector (run folder, bundle or file); repeat."),
+    ],
+    out: Out,
+) -> None:
+    """Write the weighted mean of the weights of detectors that were trained from one start."""
+    from experiments.core.mixed_weights import mixed_detector, write_detector
+
+    write_detector(mixed_detector(_shares(part)), out)
+    typer.echo(str(out))
+
+
+@app.command()
+def compare(
+    data: Data,
+    out: Out,
+    candidate: Annotated[
+        list[str],
+        typer.Option(help="NAME:PATH=SHARE,PATH=SHARE of a detector to compare; repeat."),
+    ],
+    results: Annotated[Path | None, typer.Option(help="For the table; default: OUT.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Compare detectors, and means of their weights, on the validation films of all sources."""
+    from detector.run.device import choose_device
+    from experiments.data.box_films import TEST_GROUPS, box_films
+    from experiments.tables.box_detectors import compare_detectors, write_box_detectors
+
+    films = box_films(data).split("val")
+    tested = [source for sources in TEST_GROUPS.values() for source in sources]
+    films = films.subset(films.images["source"].isin(tested))
+    candidates = {
+        name: _shares(parts.split(",")) for name, parts in (one.split(":", 1) for one in candidate)
+    }
+    found = compare_detectors(candidates, films, out, choose_device(device))
+    typer.echo(write_box_detectors(found, films, results or out))
+
+
+@app.command()
+def bundle(
+    data: Data,
+    detector: Annotated[Path, typer.Option("--detector", help="Folder of the detector.")],
+    out: Annotated[Path, typer.Option("--out", help="Work folder; finished parts are reused.")],
+    bundle: Annotated[Path, typer.Option("--bundle", help="Bundle folder to write.")],
+    words: Annotated[
+        Path | None, typer.Option(help="Folder with word vectors; default: open_lite0.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Make a bundle around a detector: localizer, calibration, severity, film guard."""
+    from detector.run.device import choose_device
+    from experiments.core.box_bundle import BoxBundleParts, make_box_bundle
+    from localize.bundle.packaged import FIRST_BUNDLE
+
+    parts = BoxBundleParts(data, detector, words or FIRST_BUNDLE, out)
+    typer.echo(str(make_box_bundle(parts, bundle, choose_device(device))))
+
+
+@app.command()
+def evaluate(
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    bundle: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER; the first is compared with the last. Default: ours."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Evaluate bundles on the test patients of all sources, and their severity out of fold."""
+    from detector.run.device import choose_device
+    from experiments.tables.box_bundle_results import evaluate_box_bundle, write_box_bundle_results
+    from localize.bundle.packaged import FIRST_BUNDLE, PACKAGED_BUNDLE
+
+    named = [one.split("=", 1) for one in bundle or ()]
+    bundles = {name: Path(folder) for name, folder in named} or {
+        folder.name: folder for folder in (PACKAGED_BUNDLE, FIRST_BUNDLE)
+    }
+    scores = evaluate_box_bundle(data, bundles, choose_device(device))
+    typer.echo(write_box_bundle_results(scores, data, out))
+
+
+def _shares(parts: list[str]) -> dict[Path, float]:
+    from data_manifests.support.errors import ConfigError
+
+    shares = {}
+    for part in parts:
+        path, _, share = part.rpartition("=")
+        try:
+            shares[Path(path)] = float(share)
+        except ValueError as error:
+            raise ConfigError(f"expected PATH=SHARE, such as runs/a=0.7, got {part!r}") from error
+    return shares

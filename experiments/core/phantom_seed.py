@@ -11,7 +11,7 @@ from data_manifests.tables.manifest import Manifest, read_manifest
 from experiments.methods.classifier import ClassifierSettings
 from experiments.methods.inputs import ExperimentInput, TestSet
 from localize.adaptation.adapt_detector import Adaptation
-from localize.bundle.packaged import PACKAGED_BUNDLE
+from localize.bundle.packaged import FIRST_BUNDLE
 from localize.pipeline.cached import cached
 from localize.pipeline.phantom_stages import PhantomSize, hospital_a_stage, hospital_b_stage
 from localize.pipeline.stages import PairParts
@@ -66,7 +66,7 @@ class PhantomRun:
             classifier=self.classifier,
             adaptation=self.adaptation,
             # Classifier and detector start from the same body.
-            backbone_weights=PACKAGED_BUNDLE / "detector.safetensors"
+            backbone_weights=FIRST_BUNDLE / "detector.safetensors"
             if self.classifier.classifier.is_pretrained
             else None,
         )

@@ -43,7 +43,8 @@ class WordPriors:
         Keywords that are not known are left out.
         """
         logits = (features - self.mean) / self.std @ self.weights.T + self.bias
-        chance = np.clip(1 / (1 + np.exp(-logits)), 1 - MAX_PROBABILITY, MAX_PROBABILITY)
+        with np.errstate(over="ignore"):  # an overflow gives 0, which is clipped
+            chance = np.clip(1 / (1 + np.exp(-logits)), 1 - MAX_PROBABILITY, MAX_PROBABILITY)
         each = np.where(is_present[self.index], np.log(chance), np.log(1 - chance))
         total: Floats = (each * is_known[self.index]).sum(axis=1)
         return total

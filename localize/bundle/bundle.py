@@ -55,6 +55,15 @@ class Bundle:
     description: Mapping[str, Any]  # Any: whatever JSON holds
     bundle_id: str
 
+    @property
+    def unproven_keywords(self) -> tuple[str, ...]:
+        """Keywords that were not shown to be right on real films (`evidence` in `bundle.json`).
+
+        Empty for bundles that do not state any evidence.
+        """
+        evidence: Mapping[str, Mapping[str, Any]] = self.description.get("evidence", {})
+        return tuple(word for word, one in evidence.items() if one.get("source") == "none")
+
 
 def verify_bundle(folder: Path) -> dict[str, Any]:
     """Check the checksum of every file; returns the content of `bundle.json`.

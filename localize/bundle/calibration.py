@@ -10,7 +10,8 @@ as a special case. Platt scaling (Platt 1999), not isotonic: validation sets are
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import CheckpointError
 from localize.prediction.film_prediction import Opacity
 
+LEAST_PROBABILITY = 1e-6  # logits stay finite
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -28,6 +31,20 @@ class Calibration:
 
     `least_yes` and `most_no` bound the conformal sets of a film (see `opacity`). Without a fit (0
     films) the scores are the detector's own logits, in the order of alpha.
+
+    Bundles may lack the fields below `boxes`:
+
+    - `operating_point`: the box score from which on boxes are shown by default (at that of
+      `fit_calibration` validation films show FALSE_POSITIVES false boxes on average).
+    - `place_words`: by word of place, intercept and slope of a logistic function of the logit that
+      the boxes give it (see `localize.bundle.place_words`); words that are not there come from
+      the attribute head.
+    - `film_tail`: further coefficients of the film's logit, for the numbers of
+      `FilmRegions.film_tail`. Films of one source have many middling regions, those of another one
+      strong region; these numbers tell the two apart.
+
+    Raises:
+        ValueError: an operating point outside [0, 1].
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -42,14 +59,30 @@ class Calibration:
     most_no: float = 1.0
     films: int = 0
     boxes: int = 0
+    operating_point: float | None = None
+    place_words: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    film_tail: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.operating_point is not None and not 0 <= self.operating_point <= 1:
+            raise ValueError(f"operating_point must be in [0, 1], but got {self.operating_point}")
+
+    def place_probability(self, word: str, by_boxes: float) -> float:
+        """Probability of a word of `place_words`, from the probability that the boxes give it."""
+        intercept, slope = self.place_words[word]
+        return float(_sigmoid(np.array(intercept + slope * logit_of(by_boxes))))
 
     def box_scores(self, log_alpha: Floats, film_sum: float) -> Floats:
         """Probability that each box of one film matches a true one; `log_alpha` (K,)."""
         return _sigmoid(self.box_intercept + self.box_alpha * log_alpha + self.box_film * film_sum)
 
-    def film_probability(self, film_sum: float, film_max: float) -> float:
-        """Probability that the film shows an opacity."""
+    def film_probability(
+        self, film_sum: float, film_max: float, tail: Floats | Sequence[float] = ()
+    ) -> float:
+        """Probability that the film shows an opacity; `tail` is its `FilmRegions.film_tail`."""
         logit = self.film_intercept + self.film_sum * film_sum + self.film_max * film_max
+        if self.film_tail:
+            logit += float(np.dot(self.film_tail, tail))
         return float(_sigmoid(np.array(logit)))
 
     def opacity(self, probability: float) -> Opacity:
@@ -67,7 +100,10 @@ class Calibration:
 
 def write_calibration(calibration: Calibration, path: Path) -> None:
     """Write `calibration.json`."""
-    write_json(path, asdict(calibration))
+    content = asdict(calibration)
+    # Earlier versions refuse a key that they do not know.
+    content = {name: value for name, value in content.items() if value not in (None, {}, ())}
+    write_json(path, content)
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -81,6 +117,12 @@ def read_calibration(path: Path) -> Calibration:
     except (OSError, ValidationError) as error:
         first = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: expected calibration coefficients, got {first}") from error
+
+
+def logit_of(probability: float) -> float:
+    """Log odds, finite for 0 and 1 too."""
+    clipped = min(max(probability, LEAST_PROBABILITY), 1 - LEAST_PROBABILITY)
+    return float(np.log(clipped / (1 - clipped)))
 
 
 def _sigmoid(logits: Floats) -> Floats:

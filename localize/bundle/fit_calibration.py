@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -12,7 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from data_manifests.boxes import iou_matrix
 from data_manifests.support.arrays import Bools, Floats
 from data_manifests.support.errors import DataError
-from localize.bundle.calibration import Calibration
+from localize.bundle.calibration import Calibration, logit_of
+from localize.bundle.place_words import PLACE_WORDS, film_place_words, true_place_words
 
 logger = logging.getLogger(__name__)
 MATCH_IOU = 0.5  # a box is right when it overlaps a true box by half, as in the headline metric
@@ -20,6 +21,8 @@ MATCH_IOU = 0.5  # a box is right when it overlaps a true box by half, as in the
 # hospital lie far outside its range.
 MIN_SPREAD = 0.5
 ERROR_RATE = 0.1  # of either kind of film, for the conformal sets
+FALSE_POSITIVES = 0.5  # a film, at the operating point
+MIN_EXAMPLES = 10  # films of either kind, for a word of place
 MIN_ALPHA = 1e-3  # a fit on few films may turn negative and would reverse the film's order
 
 
@@ -33,6 +36,8 @@ class ValidationFilm:
         film_sum, film_max: log-sum-exp and maximum of the detector's logits over all regions.
         true_boxes: (N, 4) in film pixels; None where not known.
         has_opacity: the film's label; None where not known.
+        film_tail: see `FilmRegions`; needed for a calibration of several sources.
+        width, height: of the film, px; needed for the same.
     """
 
     xyxy: Floats
@@ -41,10 +46,19 @@ class ValidationFilm:
     film_max: float
     true_boxes: Floats | None
     has_opacity: bool | None
+    film_tail: Floats = field(default_factory=lambda: np.zeros(0))
+    width: int = 0
+    height: int = 0
 
 
-def fit_calibration(films: Sequence[ValidationFilm]) -> Calibration:
+def fit_calibration(
+    films: Sequence[ValidationFilm], *, several_sources: bool = False
+) -> Calibration:
     """Fit box scores and film probabilities on validation films.
+
+    With `several_sources` the film's probability also rests on `film_tail`, words of side, zone and
+    number are calibrated, so that predictions take them from the boxes (see
+    `localize.bundle.place_words`), and an operating point is chosen.
 
     Raises:
         DataError: no ranked box on a film with known boxes, or films of one kind only.
@@ -69,7 +83,11 @@ def fit_calibration(films: Sequence[ValidationFilm]) -> Calibration:
             f"calibration: expected validation films with and without opacity, got "
             f"{int(film_labels.sum())} of {len(film_labels)} with"
         )
-    film_fit = _fit(np.array([[film.film_sum, film.film_max] for film in known]), film_labels)
+    film_features = [
+        [film.film_sum, film.film_max, *(film.film_tail if several_sources else ())]
+        for film in known
+    ]
+    film_fit = _fit(np.array(film_features), film_labels)
     fitted = Calibration(
         box_intercept=box_fit[0],
         box_alpha=box_fit[1],
@@ -77,14 +95,64 @@ def fit_calibration(films: Sequence[ValidationFilm]) -> Calibration:
         film_intercept=film_fit[0],
         film_sum=film_fit[1],
         film_max=film_fit[2],
+        film_tail=tuple(film_fit[3:]),
         films=len(films),
         boxes=len(labels),
     )
     probabilities = np.array(
-        [fitted.film_probability(film.film_sum, film.film_max) for film in known]
+        [fitted.film_probability(film.film_sum, film.film_max, film.film_tail) for film in known]
     )
     least_yes, most_no = conformal_bounds(probabilities, film_labels)
-    return replace(fitted, least_yes=least_yes, most_no=most_no)
+    fitted = replace(fitted, least_yes=least_yes, most_no=most_no)
+    if not several_sources:
+        return fitted
+    return replace(
+        fitted,
+        place_words=_fit_place_words(films, fitted),
+        operating_point=_operating_point(films, fitted),
+    )
+
+
+def _fit_place_words(
+    films: Sequence[ValidationFilm], fitted: Calibration
+) -> dict[str, tuple[float, float]]:
+    """Intercept and slope of each word of place, from films whose true boxes are known."""
+    truth: dict[str, list[bool]] = {word: [] for word in PLACE_WORDS}
+    logits: dict[str, list[float]] = {word: [] for word in PLACE_WORDS}
+    for film in films:
+        if film.true_boxes is None:
+            continue
+        size = film.width, film.height
+        scores = fitted.box_scores(film.log_alpha, film.film_sum)
+        found = film_place_words(film.xyxy, scores, *size)
+        true = true_place_words(film.true_boxes, *size)
+        for word in PLACE_WORDS:
+            truth[word].append(true[word])
+            logits[word].append(logit_of(found[word]))
+    coefficients = {}
+    for word in PLACE_WORDS:
+        present = np.array(truth[word])
+        if min(present.sum(), len(present) - present.sum()) < MIN_EXAMPLES:
+            continue
+        intercept, slope = _fit(np.array(logits[word])[:, None], present)
+        if slope > 0:  # else the boxes say nothing of it
+            coefficients[word] = (intercept, slope)
+    return coefficients
+
+
+def _operating_point(films: Sequence[ValidationFilm], fitted: Calibration) -> float | None:
+    """The lowest box score at which FALSE_POSITIVES boxes a film match no true one."""
+    wrong, count = [], 0
+    for film in films:
+        if film.true_boxes is None:
+            continue
+        count += 1
+        scores = fitted.box_scores(film.log_alpha, film.film_sum)
+        wrong += scores[~_matches(film.xyxy, film.true_boxes)].tolist()
+    allowed = int(FALSE_POSITIVES * count)
+    if len(wrong) <= allowed:
+        return None
+    return float(np.sort(wrong)[::-1][allowed])
 
 
 def conformal_bounds(probabilities: Floats, has_opacity: Bools) -> tuple[float, float]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from data_manifests.support.atomic import file_sha256, write_json, write_text
+from data_manifests.support.atomic import file_sha256, lock_folder, write_json, write_text
 from data_manifests.support.errors import CheckpointError
 from localize.bundle.bundle import DESCRIPTION, FORMAT_VERSION, read_json
 from localize.bundle.calibration import Calibration, write_calibration
+from localize.bundle.keyword_evidence import KeywordEvidence, evidence_json
 from localize.severity.model import SeverityModel, write_severity
 
 
@@ -28,6 +30,7 @@ def write_bundle(
     training_data: str,
     model_card: str,
     half_precision: bool = False,
+    evidence: Mapping[str, KeywordEvidence] | None = None,
     more: Callable[[Path], None] | None = None,
 ) -> Path:
     """Collect the files of two trainings into the bundle folder `out`; returns it.
@@ -41,17 +44,24 @@ def write_bundle(
         training_data: a sentence for `bundle.json` and the model card.
         model_card: Markdown text.
         half_precision: store the weights as float16, half the size.
+        evidence: for each keyword; None states nothing, and all keywords are shown.
         more: called with the folder, to write a film guard and a golden prediction into it.
 
     Raises:
         CheckpointError: a part is missing, or `out` exists.
+        DataError: another process writes the same bundle.
+        OSError: the disk is full; nothing is left.
     """
     if out.exists():
         raise CheckpointError(f"{out}: expected no such folder yet; choose another --out")
     building = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
+    lock = lock_folder(building, "another command is writing this bundle; choose another --out")
     try:
+        if out.exists():  # another command ended meanwhile
+            raise CheckpointError(f"{out}: expected no such folder yet; choose another --out")
+        for left in building.iterdir():  # by a command that was killed
+            if left.name != ".lock":
+                left.unlink()
         if not lexicon.is_file():
             raise CheckpointError(f"{lexicon}: expected the lexicon of the words, got no file")
         parts = [
@@ -77,6 +87,7 @@ def write_bundle(
         write_text(building / "MODEL_CARD.md", model_card)
         if more is not None:
             more(building)
+        (building / ".lock").unlink()
         files = {path.name: file_sha256(path) for path in sorted(building.iterdir())}
         write_json(
             building / DESCRIPTION,
@@ -85,12 +96,14 @@ def write_bundle(
                 "training_data": training_data,
                 "detector": read_json(building / "detector.json"),
                 "localizer": read_json(building / "localizer.json"),
+                **({} if evidence is None else {"evidence": evidence_json(evidence)}),
                 "files": files,
             },
         )
         building.rename(out)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+        lock.close()
     return out
 
 
@@ -103,4 +116,7 @@ def _copy_halved(source: Path, target: Path) -> None:
             if not torch.isfinite(halved).all():
                 raise CheckpointError(f"{source}, tensor {name}: too large for float16")
             tensors[name] = halved
-    save_file(tensors, target)
+    try:
+        save_file(tensors, target)
+    except SafetensorError as error:  # how the library tells of a full disk
+        raise OSError(f"{target}: could not be written (disk full?): {error}") from error

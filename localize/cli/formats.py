@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from localize.formats.format_name import ExportFormat, ImportFormat
+
+if TYPE_CHECKING:
+    from localize.prediction.tables import Prediction
 
 Labels = Annotated[
     list[str] | None, typer.Option("--label", help="Rename a label: OLD=NEW. Repeatable.")
@@ -17,6 +20,10 @@ MinScore = Annotated[
     typer.Option(min=0, max=1, help="Leave out boxes with a lower score (those without one stay)."),
 ]
 MaxBoxes = Annotated[int | None, typer.Option(min=0, help="At most this many best boxes a film.")]
+AllBoxes = Annotated[
+    bool,
+    typer.Option("--all-boxes", help="Also boxes below the operating point of the model."),
+]
 ImageRoot = Annotated[
     Path | None, typer.Option(help="Folder of the films; names are relative to it.")
 ]
@@ -36,6 +43,7 @@ def export_command(
     ],
     out: Annotated[Path, typer.Option(help="File, or new folder for formats of many files.")],
     min_score: MinScore = None,
+    all_boxes: AllBoxes = False,
     max_boxes: MaxBoxes = None,
     label: Labels = None,
     image_root: ImageRoot = None,
@@ -84,17 +92,21 @@ def export_command(
     )
     from localize.formats.hub.sidecar import sidecar_path
 
-    selection = Selection(min_score, max_boxes, _label_map(label))
+    labels = _label_map(label)
     if (folder / "prediction.json").is_file() or not (folder / "images.csv").is_file():
         from localize.prediction.tables import read_prediction
 
-        root = "" if image_root is None else str(image_root)
+        predicted = read_prediction(folder)
+        least = _least_score(predicted, min_score, all_boxes)
         annotations = annotations_from_prediction(
-            read_prediction(folder), selection, image_root=root
+            predicted,
+            Selection(least, max_boxes, labels),
+            image_root="" if image_root is None else str(image_root),
         )
     else:
         from data_manifests.tables.manifest import read_manifest
 
+        selection = Selection(min_score, max_boxes, labels)
         annotations = annotations_from_manifest(read_manifest(folder), selection)
     options = FormatOptions(
         coco_polygon=coco_polygon,
@@ -134,6 +146,7 @@ def import_command(
         typer.Option("--prediction", help="What was exported: adds the summary of changes."),
     ] = None,
     min_score: MinScore = None,
+    all_boxes: AllBoxes = False,
     max_boxes: MaxBoxes = None,
     label: Labels = None,
     annotator: Annotated[
@@ -149,7 +162,8 @@ def import_command(
 ) -> None:
     """Import corrected boxes into a manifest, with a summary of who changed what.
 
-    Give `--min-score`, `--max-boxes` and `--label` as at the export: they select the same boxes.
+    Give `--min-score`, `--all-boxes`, `--max-boxes` and `--label` as at the export: they select the
+    same boxes.
     The new manifest holds `changes.json`, `changes.csv` (box by box) beside its tables.
     """
     import json
@@ -177,8 +191,10 @@ def import_command(
     )
     summary = None
     if prediction_folder is not None:
-        selection = Selection(min_score, max_boxes, _label_map(label))
-        predicted = annotations_from_prediction(read_prediction(prediction_folder), selection)
+        prediction = read_prediction(prediction_folder)
+        least = _least_score(prediction, min_score, all_boxes)
+        selection = Selection(least, max_boxes, _label_map(label))
+        predicted = annotations_from_prediction(prediction, selection)
         summary = summarise_changes(predicted, films, manifest, annotator=annotator)
     with atomic_folder(out) as folder:
         write_manifest(corrected, folder)
@@ -194,6 +210,19 @@ def import_command(
         typer.echo(f"{len(films)} films, {sum(len(film) for film in films)} boxes: {out}")
         if summary is not None:
             typer.echo("\n" + summary.to_markdown())
+
+
+def _least_score(prediction: Prediction, min_score: float | None, all_boxes: bool) -> float | None:
+    """The score given, else the operating point of the model, else None for all boxes.
+
+    Raises:
+        ConfigError: both options.
+    """
+    from data_manifests.support.errors import ConfigError
+
+    if all_boxes and min_score is not None:
+        raise ConfigError("expected --min-score or --all-boxes, got both")
+    return None if all_boxes else prediction.operating_point() if min_score is None else min_score
 
 
 def _label_map(pairs: list[str] | None) -> dict[str, str]:

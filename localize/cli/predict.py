@@ -32,6 +32,9 @@ def predict(
         Literal["fail", "skip"], typer.Option(help="What an unreadable film does.")
     ] = "fail",
     batch_size: Annotated[int, typer.Option(min=1, help="Films at a time.")] = 8,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Do not compare films with the manifest's sha256.")
+    ] = False,
     device: Device = "auto",
     engine: Annotated[
         Engine, typer.Option(help="onnx: faster on some CPUs; ray: a cluster.")
@@ -82,6 +85,7 @@ def predict(
         batch_size=batch_size,
         engine=engine,
         precision=precision,
+        verify=not no_verify,
     )
     loaded = Model(load_bundle(model), options, choose_device(device))
     source = None

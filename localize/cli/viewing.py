@@ -94,6 +94,9 @@ def view(
     annotator: Annotated[
         str, typer.Option(help="Who corrects; each annotator has a file.")
     ] = "viewer",
+    all_boxes: Annotated[
+        bool, typer.Option("--all-boxes", help="Also boxes below the operating point of the model.")
+    ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
     device: Device = "auto",
     open_browser: Annotated[
@@ -129,6 +132,7 @@ def view(
         Corrections(folder, annotator),
         film_model,
         keywords=keywords,
+        least_score=0.0 if all_boxes or predicted is None else predicted.operating_point() or 0.0,
         port=port,
     )
     typer.echo(NOTICE, err=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from data_manifests.boxes import Boxes
+from data_manifests.support.arrays import Floats, Ints
 from data_manifests.tables.columns import BOX_LABEL
 from localize.bundle.bundle import Bundle
+from localize.bundle.place_words import film_place_words, words_of_boxes
 from localize.inference.film_regions import FilmRegions
 from localize.inference.options import PredictOptions
 from localize.prediction.film_prediction import FilmPrediction
@@ -16,6 +19,14 @@ from localize.prediction.film_prediction import FilmPrediction
 MIN_ATTRIBUTE = 0.5  # probability from which a box carries a keyword
 SEVERITY_BOXES = 10  # a film's severity rests on these, however many boxes the user asks for
 MIN_SIDE_PX = 0.5  # a box thinner than this in film pixels cannot be drawn
+
+
+@dataclass(frozen=True)
+class _Words:
+    """Keyword probabilities of a film, and the keywords of each of its boxes."""
+
+    film: Mapping[str, float]
+    boxes: tuple[tuple[str, ...], ...]
 
 
 def answer_film(
@@ -35,8 +46,10 @@ def answer_film(
     is_drawable = (xyxy[:, 2:] - xyxy[:, :2] >= MIN_SIDE_PX).all(axis=1)
     rows = np.flatnonzero(is_drawable)
     rows = rows[np.argsort(-scores[rows], kind="stable")]
-    keywords = bundle.words.keywords
-    probability = calibration.film_probability(regions.film_sum, regions.film_max)
+    words = _words(regions, rows, scores, bundle, is_baseline=is_baseline)
+    probability = calibration.film_probability(
+        regions.film_sum, regions.film_max, regions.film_tail
+    )
     film = FilmPrediction(
         image_id=image_id,
         path="",
@@ -45,11 +58,8 @@ def answer_film(
         alphas=regions.alpha[rows],
         detector_scores=regions.detector_scores[rows],
         labels=(BOX_LABEL,) * len(rows),
-        box_attributes=tuple(
-            tuple(word for word, p in zip(keywords, row, strict=True) if p >= MIN_ATTRIBUTE)
-            for row in regions.region_attributes[rows]
-        ),
-        attributes=dict(zip(keywords, regions.attributes.round(6).tolist(), strict=True)),
+        box_attributes=words.boxes,
+        attributes=words.film,
         p_pneumonia=probability,
         opacity=calibration.opacity(probability),
     )
@@ -60,3 +70,39 @@ def answer_film(
         film = replace(film, severity=severity, severity_interval=interval)
     is_shown = (np.arange(len(film)) < options.max_boxes) & (film.scores >= options.min_score)
     return film if is_shown.all() else film.select(is_shown)
+
+
+def _words(
+    regions: FilmRegions, rows: Ints, scores: Floats, bundle: Bundle, *, is_baseline: bool
+) -> _Words:
+    """Words of place from the boxes where the bundle calibrates them, others from the head.
+
+    The film's words rest on the best `SEVERITY_BOXES` of `rows`, as its severity does.
+    """
+    keywords, calibration = bundle.words.keywords, bundle.calibration
+    placed = () if is_baseline else tuple(calibration.place_words)
+    shown = set(keywords) - set(bundle.unproven_keywords)
+    film = dict(zip(keywords, regions.attributes.round(6).tolist(), strict=True))
+    by_head = [
+        tuple(
+            word
+            for word, p in zip(keywords, row, strict=True)
+            if p >= MIN_ATTRIBUTE and word in shown and word not in placed
+        )
+        for row in regions.region_attributes[rows]
+    ]
+    if not placed:
+        return _Words(film, tuple(by_head))
+    size = regions.width, regions.height
+    best = rows[:SEVERITY_BOXES]
+    by_boxes = film_place_words(regions.xyxy[best], scores[best], *size)
+    for word in placed:
+        film[word] = round(calibration.place_probability(word, by_boxes[word]), 6)
+    own = words_of_boxes(regions.xyxy[rows], *size)
+    return _Words(
+        film,
+        tuple(
+            (*(word for word in words if word in placed), *others)
+            for words, others in zip(own, by_head, strict=True)
+        ),
+    )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +19,8 @@ from localize.network.localizer import Localizer, LocalizerOutput, Regions
 from localize.network.ranking import rank_regions, rank_values
 
 NO_REGIONS_LOGIT = -20.0  # of a film without any region
+TAIL_RANKS = (10, 30, 99)  # from 0
+LEAST_EXTENT = 1e-4  # share of a film: its log stays finite
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class FilmRegions:
         fused: (K, W) region embeddings phi in the space of the word vectors.
         attributes: (C,) keyword probabilities of the film.
         film_sum, film_max: log-sum-exp and maximum of the detector's logits over all regions.
+        film_tail: (4,) the detector's logits at the ranks of TAIL_RANKS, and log of the share of
+            the film that its regions are expected to cover (sum of areas times scores).
     """
 
     width: int
@@ -46,6 +52,7 @@ class FilmRegions:
     attributes: Floats
     film_sum: float
     film_max: float
+    film_tail: Floats
 
 
 def pad_regions(
@@ -116,9 +123,19 @@ def rank_films(
                 attributes=_numpy(attributes[k]),
                 film_sum=float(torch.logsumexp(logits, 0)) if len(boxes) else NO_REGIONS_LOGIT,
                 film_max=float(logits.max()) if len(boxes) else NO_REGIONS_LOGIT,
+                film_tail=_film_tail(regions, k, len(boxes)),
             )
         )
     return ranked
+
+
+def _film_tail(regions: Regions, film: int, count: int) -> Floats:
+    """`FilmRegions.film_tail` of one film with `count` regions."""
+    logits = regions.score_logits()[film, :count].sort(descending=True).values
+    x1, y1, x2, y2 = regions.geometry[film, :count].T
+    extent = float((regions.scores[film, :count] * (x2 - x1) * (y2 - y1)).sum())
+    ranked = [float(logits[k]) if k < count else NO_REGIONS_LOGIT for k in TAIL_RANKS]
+    return np.array([*ranked, math.log(extent + LEAST_EXTENT)])
 
 
 def _film_boxes(boxes: Tensor, film: StreamedFilm) -> Tensor:

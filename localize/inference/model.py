@@ -147,7 +147,7 @@ class Model:
         options: PredictOptions,
     ) -> Iterator[FilmPrediction | SkippedFilm]:
         limit = max(options.max_boxes, SEVERITY_BOXES)
-        checksums = [film.sha256 for film in films]
+        checksums = [film.sha256 for film in films] if options.verify else ()
         for streamed, regions in self._ranked(sources, limit, options, checksums):
             film = films[streamed.row]
             if regions is None:
@@ -156,9 +156,9 @@ class Model:
                 yield SkippedFilm(film.image_id, film.path, str(streamed.error))
                 continue
             answer = answer_film(film.image_id, regions, self.bundle, options)
-            guard, image = self.bundle.guard, streamed.image
-            warning = "" if guard is None or image is None else guard.warning(image[0].numpy())
-            yield replace(answer, path=film.path, file=film.file, warning=warning)
+            yield replace(
+                answer, path=film.path, file=film.file, warning=_warning(streamed, self.bundle)
+            )
 
     def _ranked(
         self,
@@ -203,6 +203,13 @@ def _core(bundle: Bundle, options: PredictOptions, device: torch.device) -> Core
     if options.precision == "bfloat16":
         warn_of_slow_bfloat16(device)
     return torch_core(bundle.detector, options.precision)
+
+
+def _warning(film: StreamedFilm, bundle: Bundle) -> str:
+    """What the film guard says of the picture, and the notes on its file."""
+    guard, image = bundle.guard, film.image
+    picture = "" if guard is None or image is None else guard.warning(image[0].numpy())
+    return "; ".join(filter(None, (picture, *film.notes)))
 
 
 def _with_path(film: StreamedFilm, sources: Sequence[Path | Film]) -> DataError:

@@ -26,6 +26,7 @@ class PredictOptions:
         engine: runs the detector's convolutions: PyTorch, ONNX Runtime, or PyTorch in the
             processes of a Ray cluster.
         precision: of the detector's convolutions.
+        verify: compare films with the `sha256` of their manifest where it has one.
 
     Raises:
         ConfigError: a number out of range or an unknown word.
@@ -39,6 +40,7 @@ class PredictOptions:
     proposals: ProposalOptions = field(default_factory=ProposalOptions)
     engine: Engine = "torch"
     precision: Precision = "float32"
+    verify: bool = True
 
     def __post_init__(self) -> None:
         for name in ("max_boxes", "batch_size"):

@@ -16,7 +16,7 @@ from localize.inference.model import Model
 from localize.inference.options import PredictOptions
 from localize.prediction.film_prediction import SkippedFilm
 from localize.prediction.film_tables import SEVERITY_KEY, prediction_of_films
-from localize.prediction.tables import Prediction
+from localize.prediction.tables import OPERATING_POINT_KEY, UNPROVEN_KEY, Prediction
 
 
 def predict_films(
@@ -54,6 +54,10 @@ def prediction_info(model: Model) -> dict[str, Any]:  # Any: whatever JSON holds
         },
         "provenance": provenance(),
     }
+    if bundle.unproven_keywords:
+        info[UNPROVEN_KEY] = list(bundle.unproven_keywords)
+    if bundle.calibration.operating_point is not None and options.ranking != "detector":
+        info[OPERATING_POINT_KEY] = bundle.calibration.operating_point
     if bundle.severity is not None and options.ranking != "detector":
         severity = bundle.severity
         info[SEVERITY_KEY] = {

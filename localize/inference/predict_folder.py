@@ -112,7 +112,7 @@ def _report_problems(
         if isinstance(film, SkippedFilm):
             report_skipped(f"skipped {film.image_id}: {film.error}")
         elif film.warning:
-            logger.warning("%s %s", film.image_id, film.warning)
+            logger.warning("%s: %s", film.image_id, film.warning)
 
 
 def _refuse_another(out: Path, films: Sequence[FilmToPredict], info: Mapping[str, Any]) -> None:
@@ -143,7 +143,7 @@ def _run(model: Model, films: Sequence[FilmToPredict]) -> dict[str, Any]:
     for film in films:
         digest.update(json.dumps([film.image_id, film.path]).encode())
     settings = asdict(model.options)
-    del settings["skip_errors"]  # changes no finished film
+    del settings["skip_errors"], settings["verify"]  # they change no finished film
     if model.options.engine == "ray":
         settings["engine"] = "torch"
     return {"bundle_id": model.bundle_id, "films": digest.hexdigest(), "options": settings}

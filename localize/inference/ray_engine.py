@@ -83,7 +83,10 @@ class BlockPredictor:
 
     def __call__(self, task: Task) -> Task:
         content = json.loads(str(task["films"][0]))
-        films = [FilmToPredict(one["image_id"], Path(one["file"]), one["path"]) for one in content]
+        films = [
+            FilmToPredict(one["image_id"], Path(one["file"]), one["path"], one["sha256"])
+            for one in content
+        ]
         try:
             block = [film.to_dict() for film in self._model.predict_listed(films)]
         except DataError as error:  # an unreadable film is no reason to try on another machine
@@ -94,7 +97,12 @@ class BlockPredictor:
 def task_of_films(films: Sequence[FilmToPredict]) -> Task:
     """A block of films as a `BlockPredictor` takes it."""
     listed = [
-        {"image_id": film.image_id, "file": str(film.file.resolve()), "path": film.path}
+        {
+            "image_id": film.image_id,
+            "file": str(film.file.resolve()),
+            "path": film.path,
+            "sha256": film.sha256,
+        }
         for film in films
     ]
     return {"films": [json.dumps(listed)]}

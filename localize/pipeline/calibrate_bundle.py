@@ -22,12 +22,22 @@ MAX_BOXES = 10  # of each film, as in a prediction
 def calibrate_bundle(bundle: Bundle, manifest: Manifest, device: torch.device) -> Calibration:
     """Predict the films of `manifest` (validation, with boxes) and fit score and probability.
 
+    Raises:
+        DataError: nothing to fit on (see `fit_calibration`), or see `validation_regions`.
+    """
+    return fit_calibration(validation_regions(bundle, manifest, device))
+
+
+def validation_regions(
+    bundle: Bundle, manifest: Manifest, device: torch.device
+) -> list[ValidationFilm]:
+    """The regions of validation films with what is known of them.
+
     A film's label is `labels.csv` `pneumonia` where it is given, else whether it has boxes. A film
     labelled positive without boxes has unknown boxes and counts only as a film.
 
     Raises:
-        DataError: nothing to fit on (see `fit_calibration`), a label that is not 0 or 1, or an
-            unreadable film.
+        DataError: a label that is not 0 or 1, or an unreadable film.
     """
     boxes = manifest.boxes_by_image()
     labels: Mapping[str, float] = {}
@@ -57,8 +67,11 @@ def calibrate_bundle(bundle: Bundle, manifest: Manifest, device: torch.device) -
                 log_alpha=ranked.log_alpha,
                 film_sum=ranked.film_sum,
                 film_max=ranked.film_max,
+                film_tail=ranked.film_tail,
                 true_boxes=NO_BOXES if found is None and has_opacity is False else found,
                 has_opacity=has_opacity,
+                width=ranked.width,
+                height=ranked.height,
             )
         )
-    return fit_calibration(films)
+    return films

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from detector.prepare import prepare_film
 from localize.bundle.bundle import GUARD, load_bundle, read_json
 from localize.bundle.calibration import Calibration
 from localize.bundle.film_guard import write_guard
+from localize.bundle.fit_calibration import fit_calibration
+from localize.bundle.keyword_evidence import KeywordEvidence, keyword_evidence
 from localize.bundle.write_bundle import write_bundle
 from localize.inference.film_list import manifest_films
 from localize.inference.golden import write_golden
 from localize.inference.options import PredictOptions
 from localize.inference.predict_films import predict_films
-from localize.pipeline.calibrate_bundle import calibrate_bundle
+from localize.pipeline.calibrate_bundle import validation_regions
 from localize.pipeline.fit_film_guard import fit_guard
 from localize.pipeline.golden import make_golden
 from localize.pipeline.other_images import Pixels
@@ -66,14 +68,19 @@ def make_bundle(
     severity_column: str,
     guard_films: Sequence[Manifest] = (),
     half_precision: bool = False,
+    several_sources: bool = False,
     training_data: str,
+    card_notes: str = "",
     device: torch.device,
 ) -> Path:
     """Write a bundle calibrated on the films of `validation` (with boxes).
 
     `severity_films` have expert scores in `severity_column` of their labels; None leaves severity
     out. `guard_films` have splits: the film guard learns from `train`, its threshold is set on
-    `val`; none leaves the guard out. `half_precision` stores the weights as float16.
+    `val`; none leaves the guard out. `half_precision` stores the weights as float16. With
+    `several_sources` words of side, zone and number come from the boxes (see `fit_calibration`),
+    and `bundle.json` states for each keyword what evidence there is for it. `card_notes`
+    (Markdown) end the model card.
 
     Raises:
         CheckpointError: an unfinished run, a localizer trained on another detector's regions, or
@@ -88,11 +95,17 @@ def make_bundle(
             f"{localizer_run}: was trained on the regions of another detector than "
             f"{detector_run}; propose regions with this one and train again"
         )
-    parts = _Parts(detector_run, localizer_run, words, lexicon, training_data, half_precision)
+    parts = _Parts(
+        detector_run, localizer_run, words, lexicon, training_data, half_precision, card_notes
+    )
     with tempfile.TemporaryDirectory() as temporary:
         # Everything is fitted with the weights as they are stored.
         draft = load_bundle(_write(Path(temporary) / "draft", parts, Calibration(), None, None))
-        calibration = calibrate_bundle(draft, validation, device)
+        seen = validation_regions(draft, validation, device)
+        calibration = fit_calibration(seen, several_sources=several_sources)
+        evidence = None
+        if several_sources:
+            evidence = keyword_evidence(draft.words.keywords, seen, calibration)
         calibrated = replace(draft, calibration=calibration)
         severity = None
         if severity_films is not None:
@@ -112,7 +125,7 @@ def make_bundle(
         if guard is not None:
             write_guard(guard, folder / GUARD)
 
-    return _write(out, parts, calibration, severity, more)
+    return _write(out, parts, calibration, severity, more, evidence)
 
 
 @dataclass(frozen=True)
@@ -125,6 +138,7 @@ class _Parts:
     lexicon: Path
     training_data: str
     half_precision: bool
+    card_notes: str
 
 
 def _write(
@@ -133,6 +147,7 @@ def _write(
     calibration: Calibration,
     severity: SeverityModel | None,
     more: Callable[[Path], None] | None,
+    evidence: Mapping[str, KeywordEvidence] | None = None,
 ) -> Path:
     return write_bundle(
         out,
@@ -145,8 +160,10 @@ def _write(
         training_data=parts.training_data,
         model_card=_card(
             parts.detector_run, parts.localizer_run, calibration, severity, parts.training_data
-        ),
+        )
+        + parts.card_notes,
         half_precision=parts.half_precision,
+        evidence=evidence,
         more=more,
     )
 

@@ -13,7 +13,7 @@ from data_manifests.phantom.generate import SplitShares, build_phantom
 from data_manifests.tables.manifest import Manifest
 from detector.config import DetectorTrainConfig, Precision
 from detector.detector import read_detector_config
-from localize.bundle.packaged import PACKAGED_BUNDLE
+from localize.bundle.packaged import FIRST_BUNDLE
 from localize.pipeline.stages import (
     mine_stage,
     propose_stage,
@@ -55,13 +55,13 @@ def hospital_a_stage(folder: Path, *, seed: int, size: PhantomSize) -> Path:
         films=size.films_a,
         shares=SplitShares(val=min(0.25, VALIDATION_FILMS / size.films_a), test=0.0),
     )
-    shipped = read_detector_config(PACKAGED_BUNDLE)
+    shipped = read_detector_config(FIRST_BUNDLE)
     return train_detector_stage(
         films,
         folder / "detector",
         config=shipped.model_copy(update={"image_size": size.model_px}),
         training=_fine_tuning(size, seed),
-        initial=PACKAGED_BUNDLE,
+        initial=FIRST_BUNDLE,
         device=CPU,
     )
 

@@ -48,7 +48,7 @@ class FilmPrediction:
         opacity: `yes`, `no` or `unsure` at 90 % confidence; empty without calibration.
         severity: severity score in the unit of the experts' score; None where not predicted.
         severity_interval: low and high end of its 90 % interval; None where not known.
-        warning: why the picture does not look like a chest film; empty where it does.
+        warning: why the picture or its file is no ordinary chest film; empty where it is.
         file: the film's file on this computer, for drawing; never exported.
         picture: (height, width) float32 in [0, 1] of a film without a file, for drawing.
 

@@ -20,6 +20,8 @@ from data_manifests.support.errors import DataError, Problem
 FORMAT_VERSION = 1
 TABLES = ("images.csv", "boxes.csv", "attributes.csv")
 DESCRIPTION = "prediction.json"
+OPERATING_POINT_KEY = "operating_point"  # of prediction.json
+UNPROVEN_KEY = "unproven_attributes"  # of prediction.json: columns that pages leave out
 IMAGE_COLUMNS = (
     "image_id",
     "path",
@@ -67,9 +69,28 @@ class Prediction:
     attributes: pd.DataFrame
     info: Mapping[str, Any]  # Any: whatever JSON can hold
 
+    def operating_point(self) -> float | None:
+        """The box score from which on boxes are shown by default; None where none is recommended.
+
+        Raises:
+            DataError: `prediction.json` has another value than a number from 0 to 1.
+        """
+        value = self.info.get(OPERATING_POINT_KEY)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            expected = f"{OPERATING_POINT_KEY}, a number from 0 to 1"
+            raise DataError.from_problems([Problem(DESCRIPTION, expected, repr(value))])
+        return float(value)
+
     def keywords(self) -> tuple[str, ...]:
         """The attribute names, in the order of the lexicon."""
         return tuple(str(name) for name in self.attributes.columns[1:])
+
+    def shown_keywords(self) -> tuple[str, ...]:
+        """Those that the model was shown to predict on real films; pages show no others."""
+        unproven = self.info.get(UNPROVEN_KEY, ())
+        return tuple(name for name in self.keywords() if name not in unproven)
 
 
 def write_prediction(prediction: Prediction, folder: Path) -> None:

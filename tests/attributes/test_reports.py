@@ -160,7 +160,7 @@ def test_an_open_quote_is_a_bad_row_and_swallows_nothing_in_silence(
 ) -> None:
     reader = ReportReader(write(tmp_path / "r.csv", content))
     assert [r.study_id for r in reader] == studies
-    with pytest.raises(DataError, match=r"row [23]: expected a CSV row.*mend the quotes"):
+    with pytest.raises(DataError, match=r"row [23]: expected a CSV row.*correct the quotes"):
         reader.raise_problems()
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from data_manifests.support.errors import DataError, Problem
 
+MAX_JSON_BYTES = 1 << 30  # a million boxes take a quarter of it
+MAX_SIDE = 1 << 20  # px; no film is larger
+
 
 class BadField(ValueError):
     """A field that is missing or of another type; the reader turns it into a `Problem`."""
@@ -26,9 +29,11 @@ def load_json(path: Path) -> Any:  # Any: the reader of the format checks it
     """The content of a JSON file; NaN and infinity are refused.
 
     Raises:
-        DataError: no such file, or no JSON.
+        DataError: no such file, more than 1 GiB, or no JSON.
     """
     try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise file_error(path, f"JSON of at most {MAX_JSON_BYTES >> 20} MiB", "more")
         return json.loads(path.read_text("utf-8-sig"), parse_constant=_refuse)
     except FileNotFoundError as error:
         raise file_error(path, "a JSON file", "no such file") from error
@@ -57,6 +62,32 @@ def get(row: Any, key: str, kind: type | tuple[type, ...], expected: str) -> Any
 
 def number(value: object, field: str) -> float:
     """A finite number, or `BadField`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise BadField(field, "a finite number", value)
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        pass
+    raise BadField(field, "a finite number", value)
+
+
+def objects(row: Any, key: str) -> list[dict[str, Any]]:  # Any: JSON
+    """A list of objects, empty where the field is missing or null, or `BadField`."""
+    found = get(row, key, (list, type(None)), "a list of objects") or []
+    for value in found:
+        if not isinstance(value, dict):
+            raise BadField(key, "a list of objects", value)
+    return found
+
+
+def mapping(row: Any, key: str) -> dict[str, Any]:  # Any: JSON
+    """An object, empty where the field is missing or null, or `BadField`."""
+    return get(row, key, (dict, type(None)), "an object") or {}
+
+
+def film_size(row: Any, width: str, height: str) -> tuple[int, int]:  # Any: JSON
+    """Two whole numbers of pixels above 0, or `BadField`."""
+    sides = get(row, width, int, "the film's width"), get(row, height, int, "the film's height")
+    for name, side in zip((width, height), sides, strict=True):
+        if not 0 < side <= MAX_SIDE:
+            raise BadField(name, f"1 to {MAX_SIDE:,} px", side)
+    return sides

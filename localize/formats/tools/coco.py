@@ -6,7 +6,6 @@ https://cocodataset.org/#format-data. Boxes are [x, y, width, height] in pixels 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from localize.formats.hub.imported_film import ImportedBox, ImportedFilm
 from localize.formats.hub.reading import (
     BadField,
     file_error,
+    film_size,
     get,
     load_json,
     number,
@@ -95,7 +95,12 @@ def read_coco(path: Path) -> list[ImportedFilm]:
         DataError: all errors of the file together.
     """
     content = load_json(path)
-    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+    parts = ("images", "annotations", "categories")
+    if (
+        not isinstance(content, dict)
+        or not isinstance(content.get("images"), list)
+        or not all(isinstance(content.get(part) or [], list) for part in parts)
+    ):
         raise file_error(path, "a COCO data set with images, annotations, categories", "another")
     problems: list[Problem] = []
     names: dict[object, str] = {}
@@ -111,6 +116,7 @@ def read_coco(path: Path) -> list[ImportedFilm]:
                 raise BadField("id", "each image once", row["id"])
             boxes[row["id"]] = []
             get(row, "file_name", str, "a file name")
+            _size(row)
         except BadField as error:
             problems.append(error.problem(str(path), f"images[{place}]"))
     for place, row in enumerate(content.get("annotations") or []):
@@ -133,7 +139,7 @@ def _parsed_box(row: Row, names: dict[object, str]) -> ImportedBox:
     x, y, width, height = (number(value, "bbox") for value in values)
     if not (width > 0 and height > 0):
         raise BadField("bbox", "a width and height above 0", values)
-    category = row.get("category_id")
+    category = get(row, "category_id", (int, str), "a category of the file")
     if category not in names:
         raise BadField("category_id", f"one of {sorted(map(str, names))}", category)
     score = number(row["score"], "score") if "score" in row else float("nan")
@@ -149,11 +155,10 @@ def _parsed_box(row: Row, names: dict[object, str]) -> ImportedBox:
 
 
 def _film(row: Row, boxes: list[ImportedBox]) -> ImportedFilm:
-    width, height = row.get("width"), row.get("height")
     return ImportedFilm(
         name=row["file_name"],
         boxes=tuple(boxes),
-        size=(width, height) if isinstance(width, int) and isinstance(height, int) else None,
+        size=_size(row),
         annotator=str(row.get("annotator") or ""),
         image_id=str(row.get("pneumoloc_id") or ""),
         p_pneumonia=_finite(row.get("p_pneumonia")),
@@ -161,11 +166,19 @@ def _film(row: Row, boxes: list[ImportedBox]) -> ImportedFilm:
     )
 
 
+def _size(row: Row) -> tuple[int, int] | None:
+    """The film's size, None where the file states none."""
+    if row.get("width") is None or row.get("height") is None:
+        return None
+    return film_size(row, "width", "height")
+
+
 def _finite(value: object) -> float | None:
     """A number of our own export; other tools may use the key for something else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    try:
+        return number(value, "")
+    except BadField:
         return None
-    return float(value) if math.isfinite(value) else None
 
 
 def _write_dataset(

@@ -6,7 +6,9 @@ and words are attributes that the label declares: undeclared ones are dropped.
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -27,7 +29,12 @@ from localize.formats.hub.writing import xml_attribute, xml_text
 # The film's numbers are attributes of a tag, CVAT's only annotation of a whole image.
 FILM_TAG = "film scores"
 FILM_NUMBERS = ("p_pneumonia", "severity")
+# RuntimeError: encrypted, or packed in an unknown way.
+DAMAGED_ZIP = zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError
 MAX_ZIP_MEMBER = 1 << 30
+MAX_ZIP_RATIO = 200  # XML shrinks to a twentieth
+MAX_DEPTH = 50
+MAX_IMAGE_BYTES = 4 << 20  # of one image: 20,000 boxes
 
 
 def write_cvat(annotations: Annotations, target: Path, options: FormatOptions) -> None:
@@ -47,19 +54,43 @@ def read_cvat(path: Path) -> list[ImportedFilm]:
     Raises:
         DataError: all errors of the file together; rotated boxes and other shapes are errors.
     """
+    if not path.is_file():
+        raise file_error(path, "CVAT XML or ZIP", "no such file")
     if not zipfile.is_zipfile(path):
-        if not path.is_file():
-            raise file_error(path, "CVAT XML or ZIP", "no such file")
         with path.open("rb") as handle:
             return _read(handle, path)
-    with zipfile.ZipFile(path) as archive:
-        names = [n for n in archive.namelist() if n.rsplit("/", 1)[-1] == "annotations.xml"]
-        if len(names) != 1:
-            raise file_error(path, "one annotations.xml inside", f"{len(names)}")
-        if archive.getinfo(names[0]).file_size > MAX_ZIP_MEMBER:
-            raise file_error(path, "annotations.xml of at most 1 GiB", "more")
-        with archive.open(names[0]) as member:
-            return _read(member, path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [n for n in archive.namelist() if n.rsplit("/", 1)[-1] == "annotations.xml"]
+            if len(names) != 1:
+                raise file_error(path, "one annotations.xml inside", f"{len(names)}")
+            size, packed = (archive.getinfo(names[0]).file_size, path.stat().st_size)
+            if size > MAX_ZIP_MEMBER or size > MAX_ZIP_RATIO * packed:
+                expected = f"annotations.xml of at most 1 GiB and {MAX_ZIP_RATIO} times the ZIP"
+                raise file_error(path, expected, f"{size:,} bytes")
+            with archive.open(names[0]) as member:
+                return _read(member, path)
+    except DAMAGED_ZIP as error:
+        raise file_error(path, "a whole ZIP without a password", f"{error!r:.200}") from error
+
+
+class _BoundedReader:
+    """A file of which no more than `MAX_IMAGE_BYTES` may be read between two calls of `rest`."""
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self._handle, self._read = handle, 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes."""
+        content = self._handle.read(size)
+        self._read += len(content)
+        if self._read > MAX_IMAGE_BYTES:
+            raise ValueError(f"one element of more than {MAX_IMAGE_BYTES >> 20} MiB")
+        return content
+
+    def rest(self) -> None:
+        """Count from here."""
+        self._read = 0
 
 
 def _meta(annotations: Annotations) -> Iterator[str]:
@@ -128,19 +159,29 @@ def _read(handle: IO[bytes], path: Path) -> list[ImportedFilm]:
     films: list[ImportedFilm] = []
     problems: list[Problem] = []
     annotator = ""
+    bounded = _BoundedReader(handle)
+    above: list[Element[Any]] = []  # the elements that are open, the root first
     try:
-        for _, element in iterparse(handle, events=("end",), forbid_dtd=True):
+        for event, element in iterparse(bounded, events=("start", "end"), forbid_dtd=True):
+            if event == "start":
+                above.append(element)
+                if len(above) > MAX_DEPTH:
+                    raise ValueError(f"more than {MAX_DEPTH} levels of elements")
+                continue
+            above.pop()
             if element.tag in ("assignee", "username") and not films:
                 annotator = (element.findtext("username") or element.text or "").strip()
-            if element.tag != "image":
-                continue
-            name = element.get("name") or ""
-            try:
-                films.append(_film(element, name, annotator))
-            except BadField as error:
-                problems.append(error.problem(str(path), f"image {name!r}"))
-            element.clear()
-    except (ParseError, DefusedXmlException, ValueError) as error:
+            if element.tag == "image":
+                name = element.get("name") or ""
+                try:
+                    films.append(_film(element, name, annotator))
+                except BadField as error:
+                    problems.append(error.problem(str(path), f"image {name!r}"))
+                element.clear()
+            if len(above) == 1:  # a part of the root is over: memory stays flat
+                above[0].clear()
+                bounded.rest()
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise file_error(path, "CVAT for images 1.1 XML", f"{error!r:.200}") from error
     if problems:
         raise DataError.from_problems(problems)

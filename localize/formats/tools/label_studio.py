@@ -16,11 +16,20 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import numpy as np
 
 from data_manifests.support.atomic import atomic_path, write_text
-from data_manifests.support.errors import DataError, Problem
+from data_manifests.support.errors import DataError
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
 from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.imported_film import Corners, ImportedBox, ImportedFilm
-from localize.formats.hub.reading import BadField, file_error, get, load_json, number
+from localize.formats.hub.reading import (
+    BadField,
+    file_error,
+    film_size,
+    get,
+    load_json,
+    mapping,
+    number,
+    objects,
+)
 from localize.formats.hub.writing import write_json_list, xml_attribute
 
 Row = dict[str, Any]  # Any: a JSON object of the format
@@ -85,14 +94,12 @@ def read_label_studio(path: Path) -> list[ImportedFilm]:
         try:
             data = get(task, "data", dict, "the task's data")
             newest: dict[str, Row] = {}
-            for annotation in sorted(task.get("annotations") or [], key=_time):
+            for annotation in sorted(objects(task, "annotations"), key=_time):
                 if not annotation.get("was_cancelled"):
                     newest[_annotator(annotation)] = annotation
             films += [_parsed_film(data, name, found) for name, found in newest.items()]
         except BadField as error:
             problems.append(error.problem(str(path), f"task[{place}]"))
-        except AttributeError as error:
-            problems.append(Problem(str(path), "objects", str(error), field=f"task[{place}]"))
     if problems:
         raise DataError.from_problems(problems)
     if not films:
@@ -203,31 +210,28 @@ def _region_id(film: FilmAnnotation, place: int) -> str:
 
 
 def _parsed_film(data: Row, annotator: str, annotation: Row) -> ImportedFilm:
-    words: dict[object, tuple[str, ...]] = {}
+    words: dict[str, tuple[str, ...]] = {}
     severity, size = None, None
-    found: list[tuple[object, Corners, str, float, bool]] = []
-    for region in get(annotation, "result", list, "a list of regions"):
+    found: list[tuple[str, Corners, str, float, bool]] = []
+    get(annotation, "result", list, "a list of regions")
+    for region in objects(annotation, "result"):
         kind = region.get("type")
-        value = region.get("value") or {}
+        key = str(region.get("id"))
+        value = mapping(region, "value")
         if kind == "rectanglelabels":
-            size = (
-                get(region, "original_width", int, "the film's width"),
-                get(region, "original_height", int, "the film's height"),
-            )
-            label = str((value.get("rectanglelabels") or [""])[0])
+            size = film_size(region, "original_width", "original_height")
+            label = next(iter(_texts(value, "rectanglelabels")), "")
             has_score = region.get("score") is not None
             # A box that a person changed has no score, even if the tool copied that of the model.
             is_changed = region.get("origin") in (PERSON, "prediction-changed")
             is_drawn = is_changed or not has_score
             score = np.nan if is_drawn else number(region["score"], "score")
-            found.append((region.get("id"), _parsed_box(value, size), label, score, is_drawn))
+            found.append((key, _parsed_box(value, size), label, score, is_drawn))
         elif kind == "choices":  # of other projects, and of our exports until version 0.1
-            words[region.get("id")] = tuple(str(word) for word in value.get("choices") or [])
+            words[key] = _texts(value, "choices")
         elif kind == "textarea" and region.get("from_name") == KEYWORDS:
-            text = ";".join(str(line) for line in value.get("text") or [])
-            words[region.get("id")] = tuple(
-                word.strip() for word in text.split(";") if word.strip()
-            )
+            text = ";".join(_texts(value, "text"))
+            words[key] = tuple(word.strip() for word in text.split(";") if word.strip())
         elif kind == "number":
             severity = number(value.get("number"), "number")
         elif kind not in ("textarea", "rating", "relation", "taxonomy"):
@@ -245,6 +249,12 @@ def _parsed_film(data: Row, annotator: str, annotation: Row) -> ImportedFilm:
     )
 
 
+def _texts(value: Row, key: str) -> tuple[str, ...]:
+    """A text or a list of texts; empty where there is none."""
+    found = get(value, key, (list, str, type(None)), "a list of texts") or []
+    return (found,) if isinstance(found, str) else tuple(str(text) for text in found)
+
+
 def _parsed_box(value: Row, size: tuple[int, int]) -> Corners:
     x, y, width, height = (
         number(value.get(k), f"value.{k}") for k in ("x", "y", "width", "height")
@@ -259,7 +269,10 @@ def _film_name(data: Row) -> str:
     """The name in the task's data, or the path in the URL of its image."""
     if isinstance(data.get("film"), str):
         return str(data["film"])
-    url = urlsplit(get(data, "image", str, "a URL"))
+    try:
+        url = urlsplit(get(data, "image", str, "a URL"))
+    except ValueError as error:
+        raise BadField("image", "a URL", data["image"]) from error
     local = parse_qs(url.query).get("d")
     name = local[0] if local else unquote(url.path).lstrip("/")
     if name.startswith("data/upload/"):  # data/upload/<project>/<8 hex digits>-<file name>

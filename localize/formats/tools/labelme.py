@@ -16,7 +16,15 @@ from localize.formats.hub.annotations import Annotations, FilmAnnotation
 from localize.formats.hub.film_names import SafeNames
 from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.imported_film import ImportedBox, ImportedFilm
-from localize.formats.hub.reading import BadField, file_error, get, load_json, number
+from localize.formats.hub.reading import (
+    BadField,
+    file_error,
+    film_size,
+    get,
+    load_json,
+    mapping,
+    number,
+)
 from localize.formats.hub.writing import atomic_folder, json_line
 
 VERSION = "5.5.0"  # of the file layout, unchanged since LabelMe 5
@@ -115,7 +123,7 @@ def _film(content: Any, folder: str) -> ImportedFilm:  # Any: checked field by f
         # A rectangle may be drawn from any corner.
         x = sorted(number(point[0], "points") for point in points)
         y = sorted(number(point[1], "points") for point in points)
-        flags = shape.get("flags") or {}
+        flags = mapping(shape, "flags")
         boxes.append(
             ImportedBox(
                 (x[0], y[0], x[1], y[1]),
@@ -131,10 +139,7 @@ def _film(content: Any, folder: str) -> ImportedFilm:  # Any: checked field by f
     return ImportedFilm(
         name=posixpath.normpath(posixpath.join(folder, image)),
         boxes=tuple(boxes),
-        size=(
-            get(content, "imageWidth", int, "the film's width"),
-            get(content, "imageHeight", int, "the film's height"),
-        ),
+        size=film_size(content, "imageWidth", "imageHeight"),
         annotator=str(content.get("annotator") or ""),
         p_pneumonia=numbers.get("p_pneumonia"),
         severity=numbers.get("severity"),

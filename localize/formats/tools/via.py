@@ -22,7 +22,14 @@ from localize.formats.hub.annotations import Annotations, FilmAnnotation
 from localize.formats.hub.film_names import film_file
 from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.imported_film import ImportedBox, ImportedFilm
-from localize.formats.hub.reading import BadField, file_error, get, load_json, number
+from localize.formats.hub.reading import (
+    BadField,
+    file_error,
+    get,
+    load_json,
+    mapping,
+    number,
+)
 from localize.formats.hub.writing import json_line
 
 COLUMNS = (
@@ -210,7 +217,7 @@ def _film(row: Row) -> ImportedFilm:
         if shape.get("name") != "rect":
             raise BadField("region_shape_attributes", "rect", shape.get("name"))
         x, y, width, height = (number(shape.get(k), k) for k in ("x", "y", "width", "height"))
-        values = region.get("region_attributes") or {}
+        values = mapping(region, "region_attributes")
         boxes.append(
             ImportedBox(
                 (x, y, x + width, y + height),
@@ -220,7 +227,7 @@ def _film(row: Row) -> ImportedFilm:
                 str(values.get("annotator") or ""),
             )
         )
-    film = row.get("file_attributes") or {}
+    film = mapping(row, "file_attributes")
     numbers = {name: _float(film.get(name), name) for name in FILM_NUMBERS}
     return ImportedFilm(
         name=get(row, "filename", str, "a file name"),
@@ -232,7 +239,7 @@ def _film(row: Row) -> ImportedFilm:
 
 
 def _float(value: object, field: str) -> float:
-    if value in (None, ""):
+    if value is None or value == "":
         return float("nan")
     try:
         return float(str(value))

@@ -25,6 +25,7 @@ from localize.formats.hub.reading import BadField, file_error
 from localize.formats.hub.writing import atomic_folder, whole_corners, xml_text
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
+MAX_BYTES = 4 << 20  # of one film: 10,000 boxes
 
 
 def write_voc(annotations: Annotations, target: Path, options: FormatOptions) -> None:
@@ -69,13 +70,15 @@ def read_voc(path: Path, *, is_one_based: bool = False) -> list[ImportedFilm]:
     problems: list[Problem] = []
     for file in files:
         try:
+            if file.stat().st_size > MAX_BYTES:
+                raise ValueError(f"more than {MAX_BYTES >> 20} MiB")
             root = parse(file, forbid_dtd=True).getroot()
             if root is None:
                 raise ValueError("no root element")
             films.append(_film(root, file, is_one_based))
         except BadField as error:
             problems.append(error.problem(file.name, ""))
-        except (ParseError, DefusedXmlException, ValueError, OSError) as error:
+        except (ParseError, DefusedXmlException, ValueError, LookupError, OSError) as error:
             problems.append(Problem(file.name, "Pascal VOC XML", f"{error!r:.200}"))
     if problems:
         raise DataError.from_problems(problems)

@@ -13,7 +13,8 @@ import numpy as np
 import yaml
 
 from data_manifests.support.arrays import Floats
-from data_manifests.support.errors import DataError, Problem
+from data_manifests.support.errors import ConfigError, DataError, Problem
+from data_manifests.support.located_yaml import read_located_yaml
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
 from localize.formats.hub.film_names import SafeNames, split_suffix
 from localize.formats.hub.format_options import FormatOptions
@@ -188,16 +189,20 @@ def _lines(file: Path, problems: list[Problem]) -> list[str]:
 
 def _class_names(path: Path) -> list[str]:
     """The classes of `data.yaml` (a list or numbered) or `obj.names`."""
+    data = path / "data.yaml"
+    if not data.is_file():
+        try:
+            return (path / "obj.names").read_text("utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            expected = "data.yaml or obj.names with the class names"
+            raise file_error(path, expected, str(error)) from error
     try:
-        if (path / "data.yaml").is_file():
-            content = yaml.safe_load((path / "data.yaml").read_text("utf-8-sig"))
-            names = content.get("names") if isinstance(content, dict) else None
-            if isinstance(names, dict) and sorted(names) == list(range(len(names))):
-                names = [names[number] for number in range(len(names))]
-            if isinstance(names, list) and all(isinstance(name, str) for name in names):
-                return names
-            raise file_error(path / "data.yaml", "names: a list, or numbered from 0", f"{names!r}")
-        return (path / "obj.names").read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        expected = "data.yaml or obj.names with the class names"
-        raise file_error(path, expected, str(error).split("\n")[0]) from error
+        content = read_located_yaml(data).plain()
+    except ConfigError as error:  # also anchors and aliases, which can grow without end
+        raise DataError(str(error)) from error
+    names = content.get("names") if isinstance(content, dict) else None
+    if isinstance(names, dict) and set(names) == {str(number) for number in range(len(names))}:
+        names = [names[str(number)] for number in range(len(names))]
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return names
+    raise file_error(data, "names: a list, or numbered from 0", f"{names!r:.100}")

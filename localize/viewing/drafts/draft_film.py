@@ -58,7 +58,7 @@ def draft_film(film: FilmPrediction, options: DraftOptions) -> FilmDraft:
         ]
         sentences = (*placed, *severity_sentences(placed, known, options))
     low, high = film.severity_interval or (None, None)
-    unlike = (f"the picture {film.warning}",) if film.warning else ()
+    unlike = (f"film: {film.warning}",) if film.warning else ()
     return FilmDraft(
         image_id=film.image_id,
         p_pneumonia=p_pneumonia,

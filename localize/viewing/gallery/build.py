@@ -74,7 +74,7 @@ def build_gallery(
             has_severity=any(card.severity is not None for card in cards),
             predicted=int((prediction.images["status"] == "ok").sum()),
             shown=len(cards),
-            keywords=prediction.keywords(),
+            keywords=prediction.shown_keywords(),
             script=Markup(script),  # noqa: S704 - our own file
             style=Markup(style),  # noqa: S704 - our own file
             script_hash=_csp_hash(script),

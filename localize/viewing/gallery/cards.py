@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,8 +54,14 @@ def film_card(
     film: FilmPrediction,
     keywords: tuple[str, ...],
     true_boxes: Floats | None = None,
+    *,
+    unproven: Collection[str] = (),
 ) -> Card:
-    """The card of a film; `true_boxes` (N, 4) in film pixels where known."""
+    """The card of a film; `true_boxes` (N, 4) in film pixels where known.
+
+    `unproven` keywords are not known to be right: their probabilities are left out.
+    """
+    shown = {word: p for word, p in film.attributes.items() if word not in unproven}
     low, high = film.severity_interval or (None, None)
     boxes = zip(
         _corners(film.boxes.xyxy),
@@ -77,7 +83,7 @@ def film_card(
             for xyxy, score, label, words in boxes
         ),
         true_boxes=None if true_boxes is None else _corners(true_boxes),
-        attributes=tuple(rounded(film.attributes.get(word)) for word in keywords),
+        attributes=tuple(rounded(shown.get(word)) for word in keywords),
         opacity=film.opacity,
         warning=film.warning,
     )
@@ -94,12 +100,13 @@ def film_cards(prediction: Prediction, manifest: Manifest | None, *, limit: int)
         boxes = manifest.boxes_by_image()
         true = {name: boxes.get(name, NO_BOXES) for name in manifest.images["image_id"]}
     keywords = prediction.keywords()
+    unproven = set(keywords) - set(prediction.shown_keywords())
     cards: list[Card] = []
     for film in films_of_prediction(prediction):
         if len(cards) == limit:
             break
         if isinstance(film, FilmPrediction):
-            cards.append(film_card(film, keywords, true.get(film.image_id)))
+            cards.append(film_card(film, keywords, true.get(film.image_id), unproven=unproven))
     return sorted(cards, key=lambda card: -(card.p_pneumonia or 0.0))
 
 

@@ -28,7 +28,7 @@ function markOf(box, hasLabels) {
 
 export class BoxEditor {
   // `onChange(isEdit)` is called after every edit and every change of the chosen box. A box is
-  // { xyxy, label, score, annotator, is_confirmed }; `score` is null for a person's box.
+  // { xyxy, label, score, annotator, is_confirmed, is_saved }; `score` is null for a person's box.
   constructor(width, height, boxes, label, onChange) {
     Object.assign(this, { width, height, boxes, label, onChange, chosen: -1, least: 0, past: [], future: [] });
     this.pans = false; // whether dragging moves the film instead
@@ -42,9 +42,10 @@ export class BoxEditor {
     this.draw();
   }
 
-  // Proposed boxes below the least score are neither shown nor saved.
+  // Proposed boxes below the least score are neither shown nor saved, unless a person saved them.
   isShown(box) {
-    return box.score === null || box.is_confirmed || box.annotator !== "" || box.score >= this.least;
+    const isOfPerson = box.score === null || box.is_confirmed || box.is_saved || box.annotator !== "";
+    return isOfPerson || box.score >= this.least;
   }
   shown() {
     return this.boxes.filter((box) => this.isShown(box));

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from data_manifests.boxes import Boxes
+from data_manifests.support.atomic import waiting_lock
 from data_manifests.support.errors import DataError
 from localize.formats.export import export
 from localize.formats.hub.annotations import FilmAnnotation, annotations_of_films
@@ -55,14 +56,18 @@ def corrections_file(folder: Path, annotator: str) -> Path:
 
 
 class Corrections:
-    """Reviewed films with their boxes; every change is on the disk when `save` returns."""
+    """Reviewed films with their boxes; every change is on the disk when `save` returns.
+
+    Several viewers may write the file of one annotator: what another one saved is read before each
+    save, and stays.
+    """
 
     def __init__(self, folder: Path, annotator: str) -> None:
         self.folder = folder
         self.annotator = annotator
         self.file = corrections_file(folder, annotator)
         self._lock = threading.Lock()
-        self._films = {film.name: film for film in _reviewed_films(self.file)}
+        self._films = self._on_disk()  # as they were shown here
 
     def __len__(self) -> int:
         return len(self._films)
@@ -88,7 +93,8 @@ class Corrections:
         words; others get the annotator's name and no score.
 
         Raises:
-            ValueError: a box outside the film, too many boxes, or a wrong label.
+            ValueError: a box outside the film, too many boxes, a wrong label, or another viewer
+                has saved the film meanwhile.
         """
         if len(boxes) > MAX_BOXES:
             raise ValueError(f"expected at most {MAX_BOXES} boxes, got {len(boxes)}")
@@ -98,8 +104,14 @@ class Corrections:
         corners = np.array([box.xyxy for box in boxes], dtype=np.float64).reshape(-1, 4)
         placed = Boxes(corners, film.card.width, film.card.height)
         scores, keywords, annotators = [], [], []
-        with self._lock:
-            before = self._films.get(film.name)
+        with self._lock, waiting_lock(self.folder):
+            saved = self._on_disk()
+            before = saved.get(film.name)
+            if before is not None and _differ(self._films.get(film.name), before):
+                self._films[film.name] = before
+                raise ValueError(
+                    f"film {film.name!r}: another viewer has saved it; open the film again"
+                )
             for box in boxes:
                 score, words, annotator = self._origin(film, before, box)
                 scores.append(np.nan if score is None else score)
@@ -117,9 +129,9 @@ class Corrections:
                 p_pneumonia=film.card.p_pneumonia,
                 severity=film.card.severity,
             )
-            films = {**self._films, film.name: annotation}
+            films = {**saved, film.name: annotation}
             write_coco(annotations_of_films(films.values()), self.file, FormatOptions())
-            self._films = films
+            self._films[film.name] = annotation
         return self.file
 
     def export(self, format_name: str) -> Path:
@@ -130,18 +142,22 @@ class Corrections:
         """
         if format_name not in DOWNLOADS:
             raise ValueError(f"expected one of {', '.join(DOWNLOADS)}, got another format")
-        with self._lock:
-            if not self._films:
+        with self._lock, waiting_lock(self.folder):
+            saved = self._on_disk()
+            if not saved:
                 raise ValueError("expected at least one saved film, got none")
             if format_name == "coco":
                 return self.file
             stem = self.file.name.removesuffix(".coco.json")
             target = self.folder / f"{stem}.{format_name}.{DOWNLOADS[format_name]}"
-            films = self._films.values()
+            films = saved.values()
             words = sorted({word for film in films for box in film.keywords for word in box})
             annotations = annotations_of_films(films, keywords=tuple(words))
             export(annotations, format_name, target, has_sidecar=False)
         return target
+
+    def _on_disk(self) -> dict[str, FilmAnnotation]:
+        return {film.name: film for film in _reviewed_films(self.file)}
 
     def _origin(
         self, film: ViewerFilm, before: FilmAnnotation | None, box: PageBox
@@ -159,6 +175,14 @@ class Corrections:
 
 def _is_same(first: Sequence[float], second: Sequence[float]) -> bool:
     return all(abs(a - b) <= SAME_PX for a, b in zip(first, second, strict=True))
+
+
+def _differ(first: FilmAnnotation | None, second: FilmAnnotation) -> bool:
+    """Whether two versions of a film have other boxes, labels or annotators."""
+    if first is None:
+        return True
+    is_same = first.labels == second.labels and first.annotators == second.annotators
+    return not is_same or not np.allclose(first.xyxy, second.xyxy, atol=SAME_PX)
 
 
 def _reviewed_films(file: Path) -> list[FilmAnnotation]:

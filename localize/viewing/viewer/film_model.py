@@ -34,7 +34,7 @@ class FilmModel:
         """
         with self._lock:
             found = self._model.predict(film, image_id=image_id)
-        return film_card(found, self.keywords)
+        return film_card(found, self.keywords, unproven=self._model.bundle.unproven_keywords)
 
     def regions(self, film: Path) -> FilmRegions:
         """The ranked regions of a film.

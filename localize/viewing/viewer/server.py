@@ -64,10 +64,12 @@ class ViewerServer(ThreadingHTTPServer):
         model: FilmModel | None,
         *,
         keywords: tuple[str, ...],
+        least_score: float = 0.0,
         port: int = 0,
     ) -> None:
         super().__init__((ADDRESS, port), _Handler)
         self.keywords = keywords
+        self.least_score = least_score  # of the boxes that the page shows at first
         self.films = films
         self.corrections = corrections
         self.model = model
@@ -184,6 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "keywords": server.keywords,
                 "labels": sorted({*server.films.labels(), *server.corrections.labels()}),
                 "annotator": server.corrections.annotator,
+                "least_score": server.least_score,
                 "corrections": str(server.corrections.file),
                 "has_model": server.model is not None,
             }
@@ -300,7 +303,10 @@ def _page_boxes(body: bytes) -> list[PageBox]:
         ValueError: not a list of {"xyxy": [x1, y1, x2, y2], "label": "..."}, perhaps with
             "is_confirmed": true.
     """
-    content = json.loads(body)
+    try:
+        content = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("expected JSON of a few levels, got too many") from error
     expected = ValueError('expected [{"xyxy": [x1, y1, x2, y2], "label": "..."}, ...]')
     if not isinstance(content, list):
         raise expected
@@ -315,7 +321,10 @@ def _page_boxes(body: bytes) -> list[PageBox]:
             and all(isinstance(v, int | float) and not isinstance(v, bool) for v in xyxy)
         ):
             raise expected
-        x1, y1, x2, y2 = map(float, xyxy)
+        try:
+            x1, y1, x2, y2 = map(float, xyxy)
+        except OverflowError as error:  # whole numbers of hundreds of digits
+            raise expected from error
         is_confirmed = row.get("is_confirmed") is True
         boxes.append(PageBox((x1, y1, x2, y2), row["label"], is_confirmed=is_confirmed))
     return boxes

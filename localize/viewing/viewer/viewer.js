@@ -14,6 +14,7 @@ let keywords = [];
 let hasModel = false;
 let current = null;
 let labels = [];
+let leastScore = null;
 let asked = []; // keywords whose map is shown
 let mapAsked = 0; // counts requests for a map: only the last may draw
 let mode = "draw";
@@ -52,6 +53,11 @@ async function loadFilms() {
   films = content.films;
   keywords = content.keywords;
   hasModel = content.has_model;
+  if (leastScore === null) { // only once: the person may have moved the slider
+    leastScore = content.least_score;
+    control("least").value = leastScore;
+    control("least-value").textContent = leastScore.toFixed(2);
+  }
   labels = [...new Set([...labels, ...content.labels])];
   const reviewed = films.filter((film) => film.is_reviewed).length;
   if (reviewed) control("reviewed").textContent = `${reviewed} films in ${content.corrections}`;
@@ -98,7 +104,7 @@ const pictureUrl = (index) => `/api/picture?number=${index}&key=${encodeURICompo
 async function makeSession(index) {
   const { card, corrected, has_picture: hasPicture } = await call(`/api/film?number=${index}`);
   const boxes = (corrected ?? card.boxes).map(({ xyxy, label, score, annotator }) => (
-    { xyxy, label, score, annotator: annotator ?? "", is_confirmed: false }));
+    { xyxy, label, score, annotator: annotator ?? "", is_confirmed: false, is_saved: corrected !== null }));
   const frame = node("div", { class: "frame" });
   frame.style.aspectRatio = `${card.width} / ${card.height}`;
   const session = { card, frame, changed: false, hasPicture };
@@ -142,7 +148,8 @@ const showBeside = guarded(async () => {
   frame.style.aspectRatio = `${card.width} / ${card.height}`;
   frame.style.width = `min(100cqw, 100cqh * ${card.width / card.height})`;
   if (hasPicture) frame.append(node("img", { src: pictureUrl(value), alt: `Chest film ${card.id}`, draggable: "false" }));
-  const boxes = (corrected ?? card.boxes).map((box) => ({ ...box, annotator: box.annotator ?? "" }));
+  const boxes = (corrected ?? card.boxes).map((box) => (
+    { ...box, annotator: box.annotator ?? "", is_saved: corrected !== null }));
   const editor = new BoxEditor(card.width, card.height, boxes, "", () => {});
   editor.least = Number(control("least").value);
   editor.svg.classList.add("fixed");
@@ -261,7 +268,7 @@ const save = guarded(async () => {
   const { editor } = session;
   const boxes = editor.shown().map(({ xyxy, label, is_confirmed }) => ({ xyxy, label, is_confirmed }));
   const { path, reviewed, boxes: saved } = await call(`/api/save?number=${current}`, { method: "POST", body: JSON.stringify(boxes) });
-  editor.boxes = saved.map((box) => ({ ...box, is_confirmed: false }));
+  editor.boxes = saved.map((box) => ({ ...box, is_confirmed: false, is_saved: true }));
   editor.past = [];
   editor.future = [];
   session.changed = false;

@@ -40,3 +40,9 @@ def test_a_malformed_phrase_is_refused_with_its_defect(phrase: str, complaint: s
 def test_a_phrase_with_too_many_spellings_is_refused_before_it_fills_the_memory() -> None:
     with pytest.raises(PhraseError, match=str(MAX_SPELLINGS)):
         expand_phrase("(a|b|c|d) " * 30)
+
+
+def test_a_phrase_of_thousands_of_brackets_is_refused() -> None:
+    for phrase in ("(" * 3000 + "a" + ")" * 3000, "(a)" * 3000, "[" * 3000):
+        with pytest.raises(PhraseError, match="groups"):
+            expand_phrase(phrase)

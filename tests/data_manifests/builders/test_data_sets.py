@@ -190,13 +190,20 @@ def test_openi_reports_need_no_films(tmp_path: Path) -> None:
     [
         ("<eCitation>", "ParseError"),
         ("<eCitation><a/></eCitation>", "no uId"),
-        ('<!DOCTYPE x [<!ENTITY a "b">]><eCitation><uId id="1"/></eCitation>', "document type"),
+        ('<!DOCTYPE x [<!ENTITY a "b">]><eCitation><uId id="1"/></eCitation>', "DTDForbidden"),
+        (
+            '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE x [<!ENTITY a "b">]>'
+            '<eCitation><uId id="1"/></eCitation>',
+            "DTDForbidden",
+        ),
+        ('<?xml version="1.0" encoding="no such"?><eCitation/>', "2.xml"),
         ("<a>" + " " * 1_000_001 + "</a>", "bytes"),
     ],
 )
 def test_openi_refuses_hostile_xml(tmp_path: Path, content: str, reason: str) -> None:
     root = fake_sets.fake_openi(tmp_path)
-    (root / "ecgen-radiology/2.xml").write_text(content)
+    encoding = "utf-16" if "utf-16" in content else "utf-8"
+    (root / "ecgen-radiology/2.xml").write_text(content, encoding)
     with pytest.raises(DataError, match=reason) as caught:
         build_openi(root / "ecgen-radiology")
     assert "2.xml" in str(caught.value)

@@ -16,7 +16,17 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import UID, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from data_manifests.films.dicom import dicom_header
 from data_manifests.films.read_film import film_size, read_film
@@ -172,21 +182,55 @@ def test_a_codestream_of_the_header_s_size_is_decoded(tmp_path, kind):
     assert (film.width, film.height) == (64, 64)
 
 
-ENCODINGS = {"plain": None, "RLE": RLELossless, "J2K": JPEG2000Lossless, "JPEG-LS": JPEGLSLossless}
+ENCODINGS = {
+    "plain": None,
+    "implicit": ImplicitVRLittleEndian,
+    "big endian": ExplicitVRBigEndian,
+    "deflated": DeflatedExplicitVRLittleEndian,
+    "RLE": RLELossless,
+    "J2K": JPEG2000Lossless,
+    "J2K lossy": JPEG2000,
+    "JPEG-LS": JPEGLSLossless,
+    "JPEG": JPEGBaseline8Bit,
+}
+
+
+def encoded(path: Path, syntax: UID | None) -> bytes:
+    """A film of a named patient in a transfer syntax."""
+    tags = {"PatientName": "Doe^Jane", "PatientAge": "050Y"}
+    if syntax == JPEGBaseline8Bit:
+        return compressed(path, syntax, packed("JPEG", 64)).read_bytes()
+    write_dicom(path, ramp(64, 64), **tags)
+    dataset = pydicom.dcmread(path)
+    if syntax == JPEG2000:
+        dataset.compress(syntax, j2k_cr=[4])
+    elif syntax is not None and syntax.is_compressed and not syntax.is_deflated:
+        dataset.compress(syntax)
+    elif syntax is not None:
+        if syntax == ExplicitVRBigEndian:
+            dataset.PixelData = dataset.pixel_array.astype(">u2").tobytes()
+        dataset.file_meta.TransferSyntaxUID = syntax
+    content = io.BytesIO()
+    pydicom.dcmwrite(
+        content,
+        dataset,
+        implicit_vr=syntax == ImplicitVRLittleEndian,
+        little_endian=syntax != ExplicitVRBigEndian,
+        force_encoding=True,
+    )
+    return content.getvalue()
 
 
 @pytest.mark.faults
 @pytest.mark.parametrize("name", ENCODINGS)
 def test_flipped_bytes_are_read_or_refused_and_nothing_else(tmp_path, name, caplog):
-    syntax = ENCODINGS[name]
-    path = write_dicom(tmp_path / "a.dcm", ramp(64, 64), PatientName="Doe^Jane", PatientAge="050Y")
-    if syntax is not None:
-        dataset = pydicom.dcmread(path)
-        dataset.compress(syntax)
-        dataset.save_as(path)
-    content = path.read_bytes()
+    path = tmp_path / "a.dcm"
+    content = encoded(path, ENCODINGS[name])
+    path.write_bytes(content)
+    assert read_film(path).width == 64
     rng = np.random.default_rng(len(name))
-    pixels = content.rindex(b"\xe0\x7f\x10\x00")
+    tag = b"\x7f\xe0\x00\x10" if name == "big endian" else b"\xe0\x7f\x10\x00"
+    pixels = 400 if name == "deflated" else content.rindex(tag)
     refused = 0
     with caplog.at_level(logging.CRITICAL), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import shutil
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from data_manifests.support.errors import CheckpointError
+from data_manifests.support.errors import CheckpointError, DataError
 from localize.bundle.bundle import load_bundle, verify_bundle
 from localize.bundle.calibration import Calibration
 from localize.bundle.write_bundle import write_bundle
@@ -391,3 +392,50 @@ def test_make_bundle_calibrates_and_writes_a_card(runs, tmp_path):
     assert "Trained by pneumoloc on: films of noise" in card
     assert "AP@.5 undefined" in card
     assert "Severity: ridge on 12 scored films, range 0.0 to 6.0" in card
+
+
+def another_bundle(runs, out, **options):
+    return write_bundle(
+        out,
+        detector_run=runs / "detector",
+        localizer_run=runs / "localizer",
+        words_folder=runs / "words",
+        lexicon=runs / "bundle" / "lexicon.yaml",
+        calibration=Calibration(),
+        severity=None,
+        training_data="nothing",
+        model_card="# None\n",
+        **options,
+    )
+
+
+def test_two_commands_do_not_write_one_bundle(runs, tmp_path):
+    def meanwhile(_folder):
+        with pytest.raises(DataError, match="another command is writing this bundle"):
+            another_bundle(runs, tmp_path / "out")
+
+    another_bundle(runs, tmp_path / "out", more=meanwhile)
+    verify_bundle(tmp_path / "out")
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_what_a_killed_command_left_is_no_part_of_the_bundle(runs, tmp_path):
+    left = tmp_path / ".out.tmp"
+    left.mkdir()
+    (left / "half.safetensors").write_bytes(b"half")
+    another_bundle(runs, tmp_path / "out")
+    assert not (tmp_path / "out" / "half.safetensors").exists()
+    assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("size", [0, 5000, 20_000])
+def test_a_full_disk_leaves_no_bundle_and_names_the_file(runs, tmp_path, size):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        with pytest.raises(OSError, match=r"\.out\.tmp"):
+            another_bundle(runs, tmp_path / "out", half_precision=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.listdir(tmp_path) == []

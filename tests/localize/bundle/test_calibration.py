@@ -81,3 +81,14 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_a_film_is_called_by_the_two_bounds(least_yes, most_no, probability, expected):
     calibration = Calibration(least_yes=least_yes, most_no=most_no)
     assert calibration.opacity(probability) == expected
+
+
+def test_an_operating_point_is_optional_and_kept(tmp_path):
+    write_calibration(Calibration(), tmp_path / "without.json")
+    assert "operating_point" not in (tmp_path / "without.json").read_text()
+    assert read_calibration(tmp_path / "without.json").operating_point is None
+    write_calibration(Calibration(operating_point=0.12), tmp_path / "with.json")
+    assert read_calibration(tmp_path / "with.json").operating_point == 0.12
+    (tmp_path / "wrong.json").write_text('{"operating_point": 1.5}')
+    with pytest.raises(CheckpointError, match=r"wrong\.json"):
+        read_calibration(tmp_path / "wrong.json")

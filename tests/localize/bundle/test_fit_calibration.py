@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -141,7 +141,8 @@ def test_the_file_holds_plain_numbers(tmp_path):
     fitted = fit_calibration(simulated(50, (0.0, 1.0, 0.0)))
     write_calibration(fitted, tmp_path / "c.json")
     content = json.loads((tmp_path / "c.json").read_text())
-    assert content == asdict(replace(fitted))
+    assert content == {name: value for name, value in asdict(fitted).items() if name in content}
+    assert {"box_alpha", "film_max", "least_yes"} <= set(content)
     assert {type(value) for value in content.values()} == {float, int}
 
 

@@ -92,3 +92,42 @@ def test_a_label_without_both_names_is_refused(app, folders, pair):
             app, "export", folders / "prediction", "--format", "coco", "--out", folders / "x.json",
             "--label", pair,
         )  # fmt: skip
+
+
+def test_boxes_below_the_operating_point_go_out_only_with_all_boxes(app, tmp_path):
+    from dataclasses import replace
+
+    made = make_prediction(["a", "b"], BOXES)
+    info = {**made.info, "operating_point": 0.3}
+    write_prediction(replace(made, info=info), tmp_path / "p")
+
+    def boxes(name, *options):
+        out = tmp_path / f"{name}.json"
+        arguments = ("export", tmp_path / "p", "--format", "coco", "--out", out, "--json", *options)
+        return json.loads(run(app, *arguments))["boxes"]
+
+    assert boxes("default") == 2
+    assert boxes("all", "--all-boxes") == 3
+    assert boxes("score", "--min-score", 0.1) == 3
+    with pytest.raises(ConfigError, match="got both"):
+        boxes("both", "--all-boxes", "--min-score", 0.1)
+    write_prediction(replace(made, info={**info, "operating_point": 2}), tmp_path / "p")
+    with pytest.raises(DataError, match="operating_point, a number from 0 to 1, got 2"):
+        boxes("wrong")
+
+
+def test_the_formats_are_listed_in_the_help(app):
+    result = CliRunner().invoke(app, ["export", "--help"], env={"COLUMNS": "200"})
+    for name in ("coco", "dicom-gsps", "png"):
+        assert name in result.output
+
+
+def test_a_file_without_annotated_films_is_an_error(app, folders):
+    out = folders / "tasks.json"
+    run(app, "export", folders / "prediction", "--format", "label-studio", "--out", out)
+    with pytest.raises(DataError, match="none in 2 tasks"):
+        run(
+            app, "import-boxes", out, "--format", "label-studio", "--manifest",
+            folders / "manifest", "--out", folders / "corrected",
+        )  # fmt: skip
+    assert not (folders / "corrected").exists()

@@ -13,13 +13,14 @@ from data_manifests.support.errors import ConfigError, DataError
 from detector.proposals import ProposalOptions
 from detector.propose import Shard
 from localize.bundle.bundle import load_bundle
-from localize.inference.film_list import film_list
+from localize.inference.film_list import FilmToPredict, film_list
 from localize.inference.model import Model
 from localize.inference.options import PredictOptions
 from localize.inference.predict_films import predict_films
 from localize.inference.predict_folder import PredictReport, predict_folder
 from localize.inference.ray_engine import BlockPredictor, films_of_block, task_of_films
 from localize.prediction.tables import TABLES, read_prediction, write_prediction
+from tests.data_manifests.film_files import ramp, write_dicom
 from tests.localize.models import CPU, tiny_severity, write_films, write_tiny_bundle
 
 SIZES = [(96, 96), (200, 120), (60, 150), (96, 96), (200, 120), (96, 96), (90, 80)]
@@ -294,3 +295,36 @@ def test_the_description_names_engine_and_precision(model, films, tmp_path):
     content = json.loads((tmp_path / "out" / "prediction.json").read_text())
     assert content["options"]["engine"] == "torch"
     assert content["options"]["precision"] == "float32"
+
+
+def changed_film(tmp_path):
+    """A film that is not the one of its manifest any more."""
+    path = write_films(tmp_path, [(96, 96)])[0]
+    return [FilmToPredict("film0", path, "film0.png", sha256="0" * 64)]
+
+
+def test_a_film_that_changed_is_refused_also_on_a_cluster_unless_it_is_not_compared(
+    bundle, bundle_folder, tmp_path
+):
+    listed = changed_film(tmp_path)
+    strict = dataclasses.replace(OPTIONS, skip_errors=False)
+    with pytest.raises(DataError, match="sha256"):
+        list(Model(bundle, strict).predict_listed(listed))
+    worker = BlockPredictor(str(bundle_folder), strict, "cpu", torch.get_num_threads())
+    with pytest.raises(DataError, match="sha256"):
+        list(films_of_block(worker(task_of_films(listed))))
+    trusting = dataclasses.replace(strict, verify=False)
+    (found,) = Model(bundle, trusting).predict_listed(listed)
+    assert found.image_id == "film0"
+
+
+def test_what_is_odd_about_a_film_file_is_its_warning(bundle, tmp_path):
+    tags = {"PresentationIntentType": "FOR PROCESSING", "PatientAge": "007Y"}
+    odd = write_dicom(tmp_path / "films" / "odd.dcm", ramp(96, 96), **tags)
+    plain = write_dicom(tmp_path / "films" / "plain.dcm", ramp(96, 96))
+    predict_folder(Model(bundle, OPTIONS), film_list([odd, plain]), tmp_path / "out")
+    images = read_prediction(tmp_path / "out").images.set_index("image_id")
+    assert "FOR PROCESSING" in images["warning"]["odd"]
+    assert "film of a child" in images["warning"]["odd"]
+    assert images["warning"].fillna("")["plain"] == ""
+    assert images["p_pneumonia"]["odd"] == images["p_pneumonia"]["plain"]

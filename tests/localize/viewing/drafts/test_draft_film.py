@@ -330,4 +330,4 @@ def test_command_refuses_other_forms(tmp_path):
 
 def test_a_picture_unlike_the_training_films_is_to_check_first():
     film = make_predicted([], 0.9, "yes", warning="looks like a cat")
-    assert draft_film(film, DraftOptions()).to_check[0] == "the picture looks like a cat"
+    assert draft_film(film, DraftOptions()).to_check[0] == "film: looks like a cat"

@@ -39,6 +39,7 @@ def planted_regions() -> FilmRegions:
         attributes=np.zeros(5),
         film_sum=0.0,
         film_max=0.0,
+        film_tail=np.zeros(4),
     )
 
 

@@ -187,7 +187,16 @@ def test_wrong_boxes_are_refused_and_nothing_is_written(viewer, tmp_path, boxes,
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"\xff\xfe", b"[[[[", b'[{"xyxy":[NaN,0,5,5],"label":"x"}]']
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[[[[",
+        b"[" * 100_000,
+        b'[{"xyxy":[NaN,0,5,5],"label":"x"}]',
+        b'[{"xyxy":[0,0,5,1' + b"0" * 400 + b'],"label":"x"}]',
+    ],
 )
 def test_bodies_that_are_no_boxes_are_refused(viewer, body):
     assert ask(viewer, "/api/save?number=0", method="POST", body=body)[0] == 400
@@ -327,3 +336,55 @@ def test_dropped_films_are_gone_when_it_ends(tmp_path):
         file = server.films[3].file
         assert file.is_file()
     assert not file.exists()
+
+
+def test_untouched_boxes_keep_score_and_words_and_others_get_the_annotator(viewer):
+    moved, untouched = box(101, 100, 200, 200, label="pneumonia"), [300, 300, 400, 400]
+    confirmed = {**box(*untouched, label="pneumonia"), "is_confirmed": True}
+    save(viewer, 0, [moved, box(*untouched, label="pneumonia")])
+    saved = ask(viewer, "/api/film?number=0")[1]["corrected"]
+    assert [(b["score"], b["annotator"]) for b in saved] == [(None, "tester"), (0.2, "")]
+    save(viewer, 0, [moved, confirmed])
+    saved = ask(viewer, "/api/film?number=0")[1]["corrected"]
+    assert [(b["score"], b["annotator"]) for b in saved] == [(None, "tester"), (0.2, "tester")]
+    save(viewer, 0, [box(*untouched, label="nodule")])
+    saved = ask(viewer, "/api/film?number=0")[1]["corrected"]
+    assert [(b["score"], b["annotator"]) for b in saved] == [(None, "tester")], "relabelled"
+
+
+def test_two_viewers_of_one_annotator_keep_each_other_s_films(viewer, tmp_path):
+    with served(tmp_path) as other:
+        assert save(viewer, 0, [box(1, 2, 30, 40)])[0] == 200
+        assert save(other, 1, [box(5, 6, 70, 80)])[0] == 200
+        assert save(viewer, 2, [])[0] == 200
+        status, content, _ = save(other, 0, [])
+        assert (status, "another viewer" in content["error"]) == (400, True)
+        assert save(other, 0, [box(2, 2, 30, 40)])[0] == 200  # after it was shown anew
+    films = {film.name: film.xyxy.tolist() for film in read_coco(viewer.corrections.file)}
+    assert sorted(films.values()) == [[], [[2, 2, 30, 40]], [[5, 6, 70, 80]]]
+
+
+def test_two_annotators_have_a_file_each(viewer, tmp_path):
+    save(viewer, 0, [box(1, 2, 30, 40)])
+    other = Corrections(tmp_path / "out", "Dr. B/../x")
+    assert other.of(viewer.films[0]) is None
+    other.save(viewer.films[0], [])
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == [".lock", "corrections.Dr_B_x.coco.json", COCO_FILE]
+    assert len(read_coco(tmp_path / "out" / COCO_FILE)[0]) == 1
+
+
+def test_dropped_file_that_is_no_film_is_named_as_the_person_names_it(viewer):
+    headers = {"X-Name": "my%20scan.png"}
+    _, content, _ = ask(viewer, "/api/drop", method="POST", body=b"no", headers=headers)
+    assert content["error"].startswith("my scan.png: expected")
+
+
+def test_full_picture_has_the_film_s_own_resolution(viewer, tmp_path, monkeypatch):
+    monkeypatch.setattr(server_module, "PICTURE_SIDE", 128)
+    key = viewer.access.key
+    sizes = []
+    for query in ("", "&full=1"):
+        _, content, _ = ask(viewer, f"/api/picture?number=1&key={key}{query}")
+        sizes.append(Image.open(io.BytesIO(content)).size)
+    assert sizes == [(128, 128), (512, 512)]

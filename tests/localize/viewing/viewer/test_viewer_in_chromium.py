@@ -128,6 +128,18 @@ def test_proposals_below_the_least_score_are_not_saved(page, tmp_path):
     assert saved(page, tmp_path, 1)["first.png"] == [[100, 100, 200, 200]]
 
 
+def test_saved_boxes_below_the_least_score_are_shown_and_saved_again(page, viewer, tmp_path):
+    assert len(saved(page, tmp_path, 1)["first.png"]) == 2
+    viewer.least_score = 0.5
+    page.get(viewer.access.url())
+    wait(page, "return document.getElementById('least-value').textContent === '0.50'")
+    wait(page, "return document.querySelectorAll('.box').length === 2")
+    press(page, "s")
+    wait(page, "return document.getElementById('message').textContent === 'Saved 2 boxes.'")
+    (film,) = read_coco(tmp_path / "out" / COCO_FILE)
+    assert film.scores.tolist() == [0.9, 0.2]
+
+
 def test_next_film_is_reviewed_without_boxes_and_all_are_exported(page, tmp_path):
     press(page, "j")
     wait(page, "return document.getElementById('title').textContent === 'second'")
