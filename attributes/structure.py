@@ -24,6 +24,7 @@ CACHED_SENTENCES = 50_000
 MAX_CACHED_CHARACTERS = 400
 # A report without findings is unread if fewer of its words than this are in the lexicon.
 MIN_KNOWN_SHARE = 0.12
+STATES_SOMETHING = frozenset({Role.FINDING, Role.OTHER, Role.MODIFIER, Role.PARTITIVE})
 MAX_LOOKED_AT = 20_000  # characters of a part in which known words are looked for
 
 
@@ -135,7 +136,7 @@ class Structurer:
                     unknown += 1
                 elif unit.role not in (Role.COMMA, Role.BREAK):
                     known += 1
-                    has_noun = has_noun or unit.role in (Role.FINDING, Role.OTHER, Role.MODIFIER)
+                    has_noun = has_noun or unit.role in STATES_SOMETHING
         is_known = has_noun and known >= MIN_KNOWN_SHARE * (known + unknown)
         return "" if is_known else "without known words"
 

@@ -263,7 +263,7 @@ class Grammar:
         if word in self.capitals:
             is_side = sentence[start].isupper() and not sentence[end : end + 1].isdigit()
             is_slashed = sentence[end : end + 1] == "/" or sentence[start - 1 : start] == "/"
-            return word if is_side or is_slashed else f"{word}."
+            return word if is_side or (is_slashed and end - start == 1) else f"{word}."
         return word
 
 

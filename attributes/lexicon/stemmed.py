@@ -48,7 +48,7 @@ def stem_lexicon(lexicon: Lexicon, stem: Stem, dropped: Iterable[str], language:
     """
     stems = _Stems(stem, frozenset(dropped))
     rules: dict[str, Rule] = {}
-    taken: set[Spelling] = set()
+    taken: set[Spelling] = set(stems.of(lexicon.others))  # "sin hallazg" is a statement
     for kind in lexicon.findings:
         taken |= set(stems.of(kind.spellings))
     for rule in sorted(lexicon.rules, key=lambda rule: KIND_ORDER.index(rule.kind)):

@@ -218,6 +218,9 @@ class SectionSplitter:
         last_findings = max(
             (i for i, line in enumerate(found) if any(h.kind == READ for h in line)), default=-1
         )
+        last_read = max(
+            (h.start for line in found for h in line if h.kind in (READ, IMPRESSION)), default=-1
+        )
         part = _Open(name, READ if kind == READ else kind, 0)
         for number, (start, end) in enumerate(lines):
             content = text[start:end].strip()
@@ -238,6 +241,11 @@ class SectionSplitter:
             for heading in headings:
                 if self._is_content(heading, part):
                     continue
+                is_inside = bool(text[start : heading.start].strip(" \t*_#>([<"))
+                if is_inside and not part.name and part.kind == READ:
+                    # A case told in prose ("Medical history: ...") with nothing headed after it.
+                    if heading.kind in SKIPPED_KINDS and heading.start > last_read:
+                        continue
                 if text[at : heading.start].strip():
                     part.has_text = True
                 yield from _closed(text, part, heading.start)

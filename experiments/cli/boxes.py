@@ -122,22 +122,29 @@ def compare(
         list[str],
         typer.Option(help="NAME:PATH=SHARE,PATH=SHARE of a detector to compare; repeat."),
     ],
+    gpu_results: Annotated[
+        Path | None, typer.Option(help="`results.json` of `train`, for a second table.")
+    ] = None,
     results: Annotated[Path | None, typer.Option(help="For the table; default: OUT.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Compare detectors, and means of their weights, on the validation films of all sources."""
     from detector.run.device import choose_device
-    from experiments.data.box_films import TEST_GROUPS, box_films
+    from experiments.data.box_films import (
+        TEST_GROUPS,
+        box_films,
+        without_first_bundle_patients,
+    )
     from experiments.tables.box_detectors import compare_detectors, write_box_detectors
 
-    films = box_films(data).split("val")
+    films = without_first_bundle_patients(box_films(data), data).split("val")
     tested = [source for sources in TEST_GROUPS.values() for source in sources]
     films = films.subset(films.images["source"].isin(tested))
     candidates = {
         name: _shares(parts.split(",")) for name, parts in (one.split(":", 1) for one in candidate)
     }
     found = compare_detectors(candidates, films, out, choose_device(device))
-    typer.echo(write_box_detectors(found, films, results or out))
+    typer.echo(write_box_detectors(found, films, results or out, gpu_results=gpu_results))
 
 
 @app.command()

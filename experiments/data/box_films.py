@@ -23,7 +23,13 @@ from data_manifests.tables.columns import BOX_LABEL
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest
 from data_manifests.tables.split import split_around, split_manifest
-from experiments.data.open_films import rsna_full_frames, rsna_manifest, visible_boxes, with_split
+from experiments.data.open_films import (
+    open_manifests,
+    rsna_full_frames,
+    rsna_manifest,
+    visible_boxes,
+    with_split,
+)
 
 FULL_FRAMES = ("rsna_nih_fullframe", "rsna_fullframe_2")
 MASKED, SIIM, CHILDREN = "rsna_lungmasked", "siim_covid19", "kermany_pediatric"
@@ -47,6 +53,18 @@ def box_films(data: Path, *, seed: int = 0) -> Manifest:
     children = split_manifest(_children(data / CHILDREN), FRACTIONS, ("opacity",), seed)
     parts = [full, _named_apart(with_split(masked)), siim, children]
     return join_manifests([_of_known_label(part) for part in parts])
+
+
+def without_first_bundle_patients(films: Manifest, data: Path) -> Manifest:
+    """Without the held-out films of patients on whose masked films `open_lite0` was trained.
+
+    Detectors that start from its weights have seen these patients; all are of `rsna_fullframe_2`.
+    """
+    first = open_manifests(data).rsna.images
+    seen = set(first.loc[first["split"] == "train", "patient_id"])
+    images = films.images
+    is_leak = images["patient_id"].isin(seen) & images["split"].isin(("val", "test"))
+    return films.subset(~is_leak)
 
 
 def is_unplaced(films: Manifest) -> pd.Series:

@@ -116,3 +116,9 @@ def predict(
             f"{report.predicted} films predicted{earlier}, {report.skipped} skipped, "
             f"{report.boxes} boxes: {out}"
         )
+        least = loaded.bundle.calibration.operating_point
+        if least is not None and ranking != "detector":
+            typer.echo(
+                f"gallery, view and export show boxes from score {least:.3g} on; "
+                "with --all-boxes the others, too"
+            )

@@ -9,6 +9,9 @@ import typer
 
 from localize.cli.shared import NOTICE, Device
 
+AllBoxes = Annotated[
+    bool, typer.Option("--all-boxes", help="Also boxes below the operating point of the model.")
+]
 PredictionArgument = Annotated[Path, typer.Argument(help="Folder written by `pneumoloc predict`.")]
 
 
@@ -21,6 +24,11 @@ def gallery(
         Path | None, typer.Option(help="HTML file; default PREDICTION/gallery.html.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most this many films.")] = 500,
+    all_boxes: AllBoxes = False,
+    full_resolution: Annotated[
+        bool,
+        typer.Option("--full-resolution", help="Keep all pixels for the zoom; a larger file."),
+    ] = False,
 ) -> None:
     """A self-contained page of films with boxes, true boxes, attributes and severity."""
     from data_manifests.tables.manifest import read_manifest
@@ -35,6 +43,8 @@ def gallery(
         target,
         manifest=read_manifest(films) if is_manifest(films) else None,
         limit=limit,
+        all_boxes=all_boxes,
+        full_resolution=full_resolution,
     )
     typer.echo(str(target))
 
@@ -94,9 +104,7 @@ def view(
     annotator: Annotated[
         str, typer.Option(help="Who corrects; each annotator has a file.")
     ] = "viewer",
-    all_boxes: Annotated[
-        bool, typer.Option("--all-boxes", help="Also boxes below the operating point of the model.")
-    ] = False,
+    all_boxes: AllBoxes = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
     device: Device = "auto",
     open_browser: Annotated[

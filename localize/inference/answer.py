@@ -62,6 +62,7 @@ def answer_film(
         attributes=words.film,
         p_pneumonia=probability,
         opacity=calibration.opacity(probability),
+        operating_point=None if is_baseline else calibration.operating_point,
     )
     if bundle.severity is not None and not is_baseline:
         score = bundle.severity.score(film.select(np.arange(len(film)) < SEVERITY_BOXES))

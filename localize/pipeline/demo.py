@@ -12,7 +12,7 @@ from data_manifests.support.atomic import write_text
 from localize.bundle.bundle import load_bundle
 from localize.bundle.packaged import EXAMPLE_FILMS, PACKAGED_BUNDLE
 from localize.formats.export import export
-from localize.formats.hub.from_tables import annotations_from_prediction
+from localize.formats.hub.from_tables import Selection, annotations_from_prediction
 from localize.inference.film_list import films_to_predict
 from localize.inference.options import PredictOptions
 from localize.inference.predict_films import predict_films
@@ -31,8 +31,9 @@ def run_demo(out: Path) -> Iterator[str]:
     films = films_to_predict([EXAMPLE_FILMS], "")
     prediction = predict_films(bundle, films, PredictOptions(), torch.device("cpu"))
     write_prediction(prediction, out / "prediction")
+    shown = annotations_from_prediction(prediction, Selection(prediction.operating_point()))
     for name, file in EXPORTS:
-        export(annotations_from_prediction(prediction), name, out / file)
+        export(shown, name, out / file)
     write_text(out / "drafts.txt", drafts_as_text(draft_films(prediction), bundle.bundle_id))
     gallery = out / "prediction" / "gallery.html"
     build_gallery(prediction, {film.image_id: film.file for film in films}, gallery)

@@ -49,6 +49,7 @@ class FilmPrediction:
         severity: severity score in the unit of the experts' score; None where not predicted.
         severity_interval: low and high end of its 90 % interval; None where not known.
         warning: why the picture or its file is no ordinary chest film; empty where it is.
+        operating_point: score from which on boxes are drawn by default; None: all are.
         file: the film's file on this computer, for drawing; never exported.
         picture: (height, width) float32 in [0, 1] of a film without a file, for drawing.
 
@@ -70,6 +71,7 @@ class FilmPrediction:
     severity: float | None = None
     severity_interval: tuple[float, float] | None = None
     warning: str = ""
+    operating_point: float | None = None
     file: Path | None = None
     picture: Floats32 | None = None
 
@@ -97,6 +99,8 @@ class FilmPrediction:
         known = {f"attributes[{word!r}]": value for word, value in attributes.items()}
         if self.p_pneumonia is not None:
             known["p_pneumonia"] = self.p_pneumonia
+        if self.operating_point is not None:
+            known["operating_point"] = self.operating_point
         for name, value in known.items():
             if not 0 <= value <= 1 + ROUNDING:
                 raise ValueError(
@@ -172,6 +176,7 @@ class FilmPrediction:
             "severity": self.severity,
             "severity_interval": self.severity_interval and list(self.severity_interval),
             "warning": self.warning,
+            "operating_point": self.operating_point,
         }
 
     @classmethod
@@ -203,6 +208,7 @@ class FilmPrediction:
             severity=content["severity"],
             severity_interval=None if interval is None else (interval[0], interval[1]),
             warning=content["warning"],
+            operating_point=content.get("operating_point"),  # earlier versions wrote none
         )
 
     def pixels(self) -> Floats32 | None:
@@ -211,36 +217,46 @@ class FilmPrediction:
             return self.picture
         return read_film(self.file).pixels
 
-    def plot(self, axes: Axes | None = None, *, min_score: float = 0.0) -> Axes:
+    def plot(self, axes: Axes | None = None, *, min_score: float | None = None) -> Axes:
         """Draw the film and its boxes with matplotlib; returns the axes.
 
         Args:
             axes: to draw on; new ones by default.
-            min_score: boxes with a lower score are left out.
+            min_score: boxes with a lower score are left out; the film's operating point by default,
+                if it has one. 0 draws all boxes.
         """
-        shown = self.select(self.scores >= min_score)
-        return plot_boxes(self.pixels(), shown.boxes, shown._captions(), self._title(), axes)
+        shown = self._drawn(min_score)
+        return plot_boxes(
+            self.pixels(), shown.boxes, shown._captions(), self._title(len(shown)), axes
+        )
 
     def _repr_html_(self) -> str:
-        """A picture and a table, for notebooks."""
+        """A picture with the boxes of `plot` and a table, for notebooks."""
+        shown = self._drawn(None)
         likely = sorted(self.attributes.items(), key=lambda item: -item[1])[:SHOWN_ATTRIBUTES]
-        rows = [("film", self.image_id), *self._film_numbers()]
+        rows = [("film", self.image_id), *self._film_numbers(len(shown))]
         rows += [(word, f"{value:.2f}") for word, value in likely]
         if self.warning:
             rows.append(("warning", self.warning))
-        return boxes_html(self.pixels(), self.boxes, self._captions(), rows)
+        return boxes_html(self.pixels(), shown.boxes, shown._captions(), rows)
+
+    def _drawn(self, min_score: float | None) -> FilmPrediction:
+        """The film with the boxes from a least score on, by default from the operating point."""
+        least = self.operating_point if min_score is None else min_score
+        return self if least is None else self.select(self.scores >= least)
 
     def _captions(self) -> list[str]:
         columns = zip(self.labels, self.scores.tolist(), self.box_attributes, strict=True)
         return [" ".join([label, f"{score:.2f}", *words]) for label, score, words in columns]
 
-    def _title(self) -> str:
-        numbers = [f"{name} {value}" for name, value in self._film_numbers()]
+    def _title(self, drawn: int) -> str:
+        numbers = [f"{name} {value}" for name, value in self._film_numbers(drawn)]
         return ", ".join([self.image_id, *numbers]) + (f"\n{self.warning}" if self.warning else "")
 
-    def _film_numbers(self) -> list[tuple[str, str]]:
-        """Name and text of the film's own numbers, those that are known."""
-        rows = [("boxes", str(len(self)))]
+    def _film_numbers(self, drawn: int) -> list[tuple[str, str]]:
+        """Name and text of the film's own numbers, those that are known, and its drawn boxes."""
+        boxes = str(drawn) if drawn == len(self) else f"{drawn} of {len(self)}"
+        rows = [("boxes", boxes)]
         if self.p_pneumonia is not None:
             call = f" (opacity: {self.opacity})" if self.opacity else ""
             rows.append(("P(pneumonia)", f"{self.p_pneumonia:.2f}{call}"))

@@ -75,6 +75,7 @@ def films_of_prediction(prediction: Prediction) -> Iterator[FilmPrediction | Ski
     probabilities = prediction.attributes.set_index("image_id")[list(keywords)]
     words = probabilities.reindex(prediction.images["image_id"]).to_numpy(np.float64)
     boxes = _BoxColumns(prediction)
+    operating_point = prediction.operating_point()
     for number, row in enumerate(prediction.images.to_dict("records")):
         image_id = str(row["image_id"])
         if row["status"] != "ok":
@@ -95,6 +96,7 @@ def films_of_prediction(prediction: Prediction) -> Iterator[FilmPrediction | Ski
                 severity=severity,
                 severity_interval=severity_interval(prediction.info, severity),
                 warning=str(row.get("warning", "")),
+                operating_point=operating_point,
             )
         except ValueError as error:
             where = f"film {image_id!r}"

@@ -39,7 +39,7 @@ def test_the_cases_of_every_kind_come_out_right() -> None:
     assert [item.gold.sentence_id for item in score.reports if item.errors] == []
 
 
-# `blind_first` was mended after its first try, `blind_second` was not.
+# Failures of `blind_first` were corrected after its first try, those of `blind_second` not.
 @pytest.mark.parametrize(
     ("name", "assertions", "binding"),
     [("blind_first", 0.98, 0.98), ("blind_second", 0.945, 0.975)],

@@ -26,6 +26,13 @@ LOGGER = logging.getLogger(__name__)
 # Few films get larger pictures: (films up to, longer side in pixels). 500 films of 320 px: 9 MB.
 PICTURE_SIDES = ((60, 640), (200, 448))
 SMALLEST_SIDE = 320
+ALL_PIXELS = 1 << 16  # px: longer than any film, so that none is made smaller
+CALL_HELP = (
+    "yes, no or unsure, from two thresholds on P(pneumonia) that belong to the model: on "
+    "validation films at most 10 % of those with an opacity were called no, and at most 10 % of "
+    "those without one yes. Compare P with these thresholds, not with 0.5: P = 0.22 can be yes "
+    "and 0.07 unsure."
+)
 FIRST_PICTURES = 12  # stand before the script, so that they are seen while the rest is read
 
 
@@ -36,6 +43,8 @@ def build_gallery(
     *,
     manifest: Manifest | None = None,
     limit: int = 500,
+    all_boxes: bool = False,
+    full_resolution: bool = False,
 ) -> Path:
     """Write the page of a prediction; returns its path.
 
@@ -44,6 +53,8 @@ def build_gallery(
         films: film file of each `image_id`; a card without a readable file has no picture.
         target: the HTML file, written whole or not at all.
         manifest: gives the true boxes of the films that it has.
+        all_boxes: the page starts with all boxes, not those from the model's operating point on.
+        full_resolution: pictures keep all pixels of their films; the file grows accordingly.
 
     Raises:
         DataError: no film was predicted, or not one of them is in `films`.
@@ -57,7 +68,9 @@ def build_gallery(
             f"--films: expected the predicted films, such as {cards[0].id!r}, got none of "
             "them; give the manifest or folder that `pneumoloc predict` was run on"
         )
-    side = next((side for most, side in PICTURE_SIDES if len(cards) <= most), SMALLEST_SIDE)
+    fitting = next((side for most, side in PICTURE_SIDES if len(cards) <= most), SMALLEST_SIDE)
+    side = ALL_PIXELS if full_resolution else fitting
+    least_score = 0.0 if all_boxes else prediction.operating_point() or 0.0
     encoded = _encoded(
         progress_bar(thumbnails(paths, side), desc="gallery", total=len(cards), unit="film")
     )
@@ -66,11 +79,14 @@ def build_gallery(
         _environment()
         .get_template("gallery.html")
         .stream(
-            data=_page_data(cards, prediction, manifest),
+            data=_page_data(cards, prediction, manifest, least_score),
             first_pictures=list(islice(encoded, FIRST_PICTURES)),
             other_pictures=encoded,
             skipped=skipped_films(prediction),
             has_truth=manifest is not None,
+            has_calls=any(card.opacity for card in cards),
+            has_warnings=any(card.warning for card in cards),
+            call_help=CALL_HELP,
             has_severity=any(card.severity is not None for card in cards),
             predicted=int((prediction.images["status"] == "ok").sum()),
             shown=len(cards),
@@ -90,12 +106,14 @@ def build_gallery(
 
 
 def _page_data(
-    cards: list[Card], prediction: Prediction, manifest: Manifest | None
+    cards: list[Card], prediction: Prediction, manifest: Manifest | None, least_score: float
 ) -> dict[str, object]:
     """What the page's script reads; the template escapes it."""
     return {
         "keywords": prediction.keywords(),
         "has_truth": manifest is not None,
+        "call_help": CALL_HELP,
+        "least_score": least_score,
         "films": [asdict(card) for card in cards],
     }
 

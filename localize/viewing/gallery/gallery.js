@@ -7,7 +7,7 @@
   const LIKELY = 0.5;
   const FILLED_AT_ONCE = 12;
   const LINES_OF_CARD = 24; // how many lines of text would fill a film's height
-  const LINES_OF_LARGE = 42;
+  const LINES_OF_LARGE = window.innerWidth < 480 ? 28 : 42;
   const control = (id) => document.getElementById(id);
   const list = control("films");
 
@@ -35,11 +35,16 @@
     return `rgb(${low.map((value, k) => Math.round(value + (high[k] - value) * share)).join(",")})`;
   }
 
+  const CALL_HELP = data.call_help;
+  const MOST_ZOOM = 16;
+
   const state = () => ({
     text: control("text").value.trim().toLowerCase(),
     sort: control("sort").value,
     keyword: control("keyword").value,
     truth: control("truth")?.value ?? "",
+    call: control("call")?.value ?? "",
+    warning: control("warning")?.value ?? "",
     most: Number(control("most").value),
     score: Number(control("score").value),
     allBars: control("all-bars").checked,
@@ -110,14 +115,15 @@
     frame.append(drawing(film, now, lines));
     return frame;
   }
-  function measure(name, value, detail) {
+  function measure(name, value, detail, help = "") {
     const line = node("b", {}, value);
-    return node("div", {}, node("span", {}, name), line, node("small", {}, detail));
+    const hint = help ? { title: help, class: "explained" } : {};
+    return node("div", hint, node("span", {}, name), line, node("small", {}, detail));
   }
   function facts(film, all) {
     const measures = node("div", { class: "measures" });
     const call = film.opacity ? ` ${film.opacity}` : "";
-    measures.append(measure(call ? "P(pneumonia), call" : "P(pneumonia)", number(film.p_pneumonia), call));
+    measures.append(measure(call ? "P(pneumonia), call" : "P(pneumonia)", number(film.p_pneumonia), call, call ? CALL_HELP : ""));
     if (film.severity !== null) {
       const range = film.severity_low === null
         ? "" : ` ${number(film.severity_low, 1)} – ${number(film.severity_high, 1)}`;
@@ -180,7 +186,10 @@
     if (!now.text.split(/\s+/).every((word) => entry.text.includes(word))) return false;
     if (now.keyword && !((film.attributes[data.keywords.indexOf(now.keyword)] ?? 0) >= LIKELY)) return false;
     if (now.truth && (now.truth === "with") !== Boolean(film.true_boxes?.length)) return false;
-    return now.score === 0 || bestScore(film) >= now.score;
+    if (now.call && film.opacity !== now.call) return false;
+    if (now.warning && (now.warning === "with") !== Boolean(film.warning)) return false;
+    // Up to the score that the page starts with, films without such a box stay.
+    return now.score <= data.least_score || bestScore(film) >= now.score;
   }
   const ORDER = {
     p_pneumonia: (a, b) => (b.film.p_pneumonia ?? -1) - (a.film.p_pneumonia ?? -1),
@@ -211,14 +220,53 @@
 
   // --- large view -------------------------------------------------------------------------------
   const large = control("large");
+  let zoom = 1; // 1: the film fits
+  let place = null; // the enlarged film's window
+  let fitted = 0; // width of the film in it, at zoom 1
   function enlarge(entry) {
     const now = state();
     current = visible.indexOf(entry);
     control("large-title").replaceChildren(node("bdi", {}, entry.film.id));
-    control("large-body").replaceChildren(
-      node("div", { class: "film" }, framed(entry.film, entry.index, now, LINES_OF_LARGE)), facts(entry.film, true),
-    );
+    place = node("div", { class: "film", tabindex: "0" }, framed(entry.film, entry.index, now, LINES_OF_LARGE));
+    place.setAttribute("aria-label", `Film ${entry.film.id}`);
+    watchMouse(place);
+    control("large-body").replaceChildren(place, facts(entry.film, true));
     if (!large.open) large.showModal();
+    zoom = 1;
+    fitted = place.firstChild.getBoundingClientRect().width;
+    control("zoom-value").textContent = "fit";
+  }
+  // The film grows inside its window, which scrolls; the point (x, y) of the window stays in place.
+  function zoomTo(value, x = place.clientWidth / 2, y = place.clientHeight / 2) {
+    const { film } = visible[current];
+    const before = place.firstChild.getBoundingClientRect();
+    const window_ = place.getBoundingClientRect();
+    const across = (window_.left + x - before.left) / before.width;
+    const down = (window_.top + y - before.top) / before.height;
+    zoom = Math.min(Math.max(value, 1), MOST_ZOOM);
+    place.classList.toggle("zoomed", zoom > 1);
+    const frame = place.firstChild;
+    frame.style.width = zoom > 1
+      ? `${fitted * zoom}px` : `min(100%, calc(var(--film-height) * ${film.width / film.height}))`;
+    frame.querySelector("svg").replaceWith(drawing(film, state(), LINES_OF_LARGE * zoom));
+    const after = frame.getBoundingClientRect();
+    place.scrollLeft += after.left + across * after.width - window_.left - x;
+    place.scrollTop += after.top + down * after.height - window_.top - y;
+    control("zoom-value").textContent = zoom > 1 ? `${Math.round((100 * fitted * zoom) / film.width)} %` : "fit";
+  }
+  const zoomFull = () => zoomTo(visible[current].film.width / (fitted * window.devicePixelRatio));
+  function watchMouse(element) {
+    element.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      const window_ = element.getBoundingClientRect();
+      zoomTo(zoom * 1.2 ** -Math.sign(event.deltaY), event.clientX - window_.left, event.clientY - window_.top);
+    }, { passive: false });
+    element.addEventListener("pointermove", (event) => { // a finger scrolls by itself
+      if (event.pointerType !== "mouse" || event.buttons !== 1) return;
+      element.scrollLeft -= event.movementX;
+      element.scrollTop -= event.movementY;
+    });
+    element.addEventListener("dblclick", () => (zoom > 1 ? zoomTo(1) : zoomFull()));
   }
   function go(step) {
     if (!visible.length) return;
@@ -241,7 +289,10 @@
     box.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
+  const zoomBy = (factor) => { if (large.open) zoomTo(zoom * factor); };
   const KEYS = {
+    "+": () => zoomBy(1.5), "=": () => zoomBy(1.5), "-": () => zoomBy(1 / 1.5),
+    0: () => zoomBy(0), 1: () => { if (large.open) zoomFull(); },
     ArrowRight: () => go(1), j: () => go(1), ArrowLeft: () => go(-1), k: () => go(-1),
     ArrowDown: () => go(large.open ? 1 : columns()), ArrowUp: () => go(large.open ? -1 : -columns()),
     b: () => flip("show-boxes"), t: () => flip("show-truth"), a: () => flip("all-bars"),
@@ -271,6 +322,10 @@
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   }
   large.addEventListener("close", () => go(0));
+  control("zoom-in").addEventListener("click", () => zoomBy(1.5));
+  control("zoom-out").addEventListener("click", () => zoomBy(1 / 1.5));
+  control("zoom-full").addEventListener("click", zoomFull);
+  control("zoom-fit").addEventListener("click", () => zoomTo(1));
   control("help-button").addEventListener("click", () => control("help").showModal());
   control("reset").addEventListener("click", () => { control("controls").reset(); toggleLayers(); update(); });
   control("controls").addEventListener("submit", (event) => event.preventDefault());

@@ -6,7 +6,7 @@ const KEY = new URLSearchParams(location.search).get("key") ?? "";
 history.replaceState(null, "", `/?key=${encodeURIComponent(KEY)}`);
 const LIKELY = 0.5;
 const REGIONS_SHOWN = 3;
-const CALL_HELP = "yes, no or unsure: whether P(pneumonia) is above, below or between two thresholds. They were chosen on validation films so that 90 % of the films called yes or no are called right, and depend on the model; compare P with them, not with 0.5.";
+const CALL_HELP = "yes, no or unsure, from two thresholds on P(pneumonia) that belong to the model: on validation films at most 10 % of those with an opacity were called no, and at most 10 % of those without one yes. Compare P with these thresholds, not with 0.5: P = 0.22 can be yes and 0.07 unsure.";
 const control = (id) => document.getElementById(id);
 const sessions = new Map(); // film number -> { card, editor, frame, changed }
 let films = [];

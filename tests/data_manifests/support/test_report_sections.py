@@ -73,6 +73,11 @@ def test_headings_are_found_in_every_form(text: str) -> None:
         ("HISTORY\n=======\nold", [], "a rule under a heading underlines it"),
         ("FINAL REPORT HISTORY: old. FINDINGS: new", ["new"], "two headings in a row"),
         ("HISTORY/INDICATION: old\nFINDINGS AND IMPRESSION: new", ["new"], "joined headings"),
+        (
+            "Seen for fever. History: old. New body.",
+            ["Seen for fever. History: old. New body."],
+            "a case told in prose",
+        ),
         ("HISTORY OF PNEUMONIA is noted", ["HISTORY OF PNEUMONIA is noted"], "a sentence"),
         ("FINDINGS: larger than the prior exam: new", ["larger than the prior exam: new"], "prose"),
     ],

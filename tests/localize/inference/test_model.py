@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,14 @@ def test_one_film_is_as_one_of_many(model, films):
     assert (alone.image_id, alone.path, alone.file) == ("film1", "film1.png", films[1])
     assert (alone.boxes.width, alone.boxes.height) == (200, 120)
     assert model.predict(films[1], image_id="mine").image_id == "mine"
+
+
+def test_films_have_the_bundles_operating_point_unless_the_detector_ranks(bundle, films):
+    fitted = replace(bundle, calibration=replace(bundle.calibration, operating_point=0.25))
+    for ranking, expected in (("localizer", 0.25), ("detector", None)):
+        made = Model(fitted, PredictOptions(ranking=ranking, proposals=PROPOSALS)).predict(films[1])
+        assert made.operating_point == expected
+        assert len(made) > 0  # no box is left out
 
 
 def as_rgb(pixels):

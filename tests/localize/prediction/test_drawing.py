@@ -35,6 +35,16 @@ def test_the_plot_has_the_film_and_its_boxes_in_film_pixels():
 def test_weak_boxes_can_be_left_out_of_the_plot():
     axes = film().plot(Figure().add_subplot(), min_score=0.5)
     assert corners_of(axes) == [[0, 0, 10, 10]]
+    assert axes.get_title() == "a, boxes 1 of 2, P(pneumonia) 0.70"
+
+
+def test_drawings_start_at_the_films_operating_point():
+    made = film(picture=PICTURE, operating_point=0.5)
+    assert corners_of(made.plot(Figure().add_subplot())) == [[0, 0, 10, 10]]
+    assert len(made.plot(Figure().add_subplot(), min_score=0).patches) == 2
+    page = made._repr_html_()
+    assert page.count("<rect") == 1
+    assert "1 of 2" in page
 
 
 def test_the_plot_reads_the_films_file(tmp_path):

@@ -51,6 +51,7 @@ def test_a_film_without_boxes_is_legal():
         ({"box_attributes": ()}, "box_attributes: expected one for each of 2 boxes, got 0"),
         ({"attributes": {"left": np.nan}}, r"attributes\['left'\]: expected a probability"),
         ({"p_pneumonia": 1.5}, "p_pneumonia: expected a probability"),
+        ({"operating_point": -0.1}, "operating_point: expected a probability"),
         ({"opacity": "maybe"}, "opacity: expected yes, no, unsure"),
         ({"severity": np.nan}, "severity: expected finite numbers"),
         ({"severity_interval": (1.0, 2.0)}, "expected low and high of a known severity"),

@@ -40,6 +40,11 @@ def test_films_come_back_from_the_written_tables_as_they_were(tmp_path):
     assert [one.to_dict() for one in back] == [one.to_dict() for one in FILMS]
 
 
+def test_films_of_tables_have_the_predictions_operating_point():
+    made = prediction_of_films(FILMS[:1], KEYWORDS, {"operating_point": 0.3})
+    assert [one.operating_point for one in films_of_prediction(made)] == [0.3]
+
+
 def test_films_come_back_from_json_as_they_were():
     films = [one for one in FILMS if isinstance(one, FilmPrediction)]
     text = json.dumps([one.to_dict() for one in films], allow_nan=False)

@@ -88,6 +88,88 @@ def test_keyword_filter_keeps_the_films_where_it_is_likely(page):
     assert sorted(names(page)) == sorted(IDS[2:])
 
 
+def a_gallery(tmp_path, browser, *, side=512, **options):
+    """Four films with calls and warnings and an operating point of 0.3, opened in the browser."""
+    ids = ("opaque", "doubtful", "clear", "odd")
+    boxes = [("opaque", 100, 200, 200, 400, 0.9), ("opaque", 300, 200, 420, 400, 0.1)]
+    made = make_prediction(
+        ids, [*boxes, ("clear", 20, 20, 60, 60, 0.05)], p_pneumonia=[0.22, 0.07, 0.02, 0.01]
+    )
+    images = made.images.assign(
+        opacity=["yes", "unsure", "no", "no"], warning=["", "", "", "a lateral film"]
+    ).assign(width=side, height=side)
+    made = Prediction(images, made.boxes, made.attributes, {"operating_point": 0.3})
+    films = save_films(tmp_path / "films", ids)
+    browser.get(build_gallery(made, films, tmp_path / "g.html", **options).as_uri())
+    return browser
+
+
+def test_films_are_filtered_by_call_and_by_warning(tmp_path, browser):
+    page = a_gallery(tmp_path, browser)
+    for call, expected in (("yes", ["opaque"]), ("unsure", ["doubtful"]), ("no", ["clear", "odd"])):
+        choose(page, "call", call)
+        assert names(page) == expected
+    choose(page, "warning", "with")
+    assert names(page) == ["odd"]
+    choose(page, "warning", "without")
+    assert names(page) == ["clear"]
+
+
+def test_boxes_from_the_operating_point_on_are_drawn_and_no_film_is_hidden(tmp_path, browser):
+    count = "return document.querySelectorAll('.box').length"
+    page = a_gallery(tmp_path, browser)
+    assert page.execute_script(count) == 1
+    assert len(names(page)) == 4
+    choose(page, "score", "0")
+    assert page.execute_script(count) == 3
+    page = a_gallery(tmp_path, browser, all_boxes=True)
+    assert page.execute_script(count) == 3
+
+
+def test_the_call_is_explained_on_hover(tmp_path, browser):
+    page = a_gallery(tmp_path, browser)
+    hint = page.execute_script("return document.querySelector('.measures div').title")
+    assert "two thresholds on P(pneumonia)" in hint
+    assert "0.22 can be yes and 0.07 unsure" in hint
+
+
+def test_an_enlarged_film_zooms_to_its_own_pixels_about_the_mouse(tmp_path, browser):
+    page = a_gallery(tmp_path, browser, side=2048, full_resolution=True)
+    page.execute_script("document.querySelector('.card .film').click()")
+    frame = "document.querySelector('#large .frame').getBoundingClientRect()"
+    box = "document.querySelector('#large .box').getBoundingClientRect()"
+    press(page, "1")
+    assert page.execute_script(f"return {frame}.width") == pytest.approx(2048, abs=0.5)
+    assert page.execute_script(f"return {box}.width") == pytest.approx(100, abs=0.5)
+    corner = f"const b = {box}; return [b.left, b.top]"
+    before = page.execute_script(corner)
+    page.execute_script(
+        "document.querySelector('#large .film').dispatchEvent(new WheelEvent('wheel', {deltaY: -1,"
+        " clientX: arguments[0], clientY: arguments[1], cancelable: true}))",
+        *before,
+    )
+    assert page.execute_script(f"return {box}.width") == pytest.approx(120, abs=0.5)
+    assert page.execute_script(corner) == pytest.approx(before, abs=1.5)
+    press(page, "0")
+    assert page.execute_script("return document.getElementById('zoom-value').value") == "fit"
+    assert page.get_log("browser") == []
+
+
+def test_a_phone_shows_the_page_without_scrolling_sideways(tmp_path, browser):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True},
+    )
+    page = a_gallery(tmp_path, browser)
+    assert page.execute_script("return document.documentElement.scrollWidth") == 390
+    page.execute_script("document.querySelector('.card .film').click()")
+    wide = page.execute_script(
+        "return [...document.querySelectorAll('#large, #large *')]"
+        ".filter(e => e.getBoundingClientRect().right > 390.5).map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert wide == []
+
+
 def test_boxes_lie_on_the_film_at_their_place(page):
     picture, box, true = page.execute_script(
         "const card = document.querySelector('.card');"
