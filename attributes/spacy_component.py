@@ -24,7 +24,7 @@ class FindingsComponent:
     """Puts the findings of a document into `doc.spans["findings"]`.
 
     The label of a span is the finding; `span._.assertion` (text) and `span._.attributes` (tuple of
-    names) say the rest. A span that cuts a spaCy token is widened to it.
+    names) hold the rest. A span that cuts a spaCy token is widened to it.
     """
 
     def __init__(self, lexicon: str) -> None:

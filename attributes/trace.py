@@ -19,7 +19,7 @@ MARKS = ("present", "absent", "uncertain", "resolved", "attribute", "rule", "oth
 
 @dataclass(frozen=True)
 class Stretch:
-    """A piece of a sentence; `mark` is one of MARKS or empty, `note` says what it means."""
+    """A piece of a sentence; `mark` is one of MARKS or empty, `note` explains it."""
 
     text: str
     mark: str = ""

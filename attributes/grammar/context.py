@@ -4,7 +4,7 @@
 - "slightly increased", "mild improvement of": the degree belongs to the change, not to the finding.
 - "opacity ground-glass": where adjectives follow, a noun that states an attribute may be one.
 - "Tubes: left chest tube": the noun before the colon is a label.
-- "both the opacity and the effusion": "both" says nothing of sides.
+- "both the opacity and the effusion": "both" does not mean bilateral.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`CorrectedWords`: folded words in which a slip of the pen in a long lexicon word is corrected."""
+"""`CorrectedWords`: folded words, with typing errors in long lexicon words corrected."""
 
 from __future__ import annotations
 

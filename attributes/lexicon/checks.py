@@ -1,4 +1,4 @@
-"""Checks of a lexicon as a whole: names that must exist, be unique, or not be said twice."""
+"""`check_meanings`: checks of a lexicon as a whole, such as names that must exist or be unique."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from attributes.lexicon.field_reader import FieldReader
 
 
 def check_meanings(lexicon: Lexicon, top: FieldReader) -> None:
-    """Names that must exist, be unique, or not be said twice."""
+    """Complain about names that do not exist, are not unique, or have two meanings."""
     names = [*lexicon.keyword_names, *(modifier.name for modifier in lexicon.modifiers)]
     axes = lexicon.axis_of
     for kind, listed in (

@@ -16,7 +16,7 @@ Spelling = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Keyword:
-    """One of the 22 attributes. `compounds` are the spellings that say it among others.
+    """One of the 22 attributes. `compounds` are spellings that state it together with others.
 
     `overlaps` names keywords that may be true together with it: no negatives of it.
     """
@@ -31,7 +31,7 @@ class Keyword:
 
 @dataclass(frozen=True)
 class Modifier:
-    """An attribute that is kept with a finding but is no training target (size, change)."""
+    """An attribute that belongs to a finding but is no training target (size, change)."""
 
     name: str
     axis: str
@@ -40,7 +40,7 @@ class Modifier:
 
 @dataclass(frozen=True)
 class Compound:
-    """Spellings that mean several attributes at once, such as RUL: right, upper."""
+    """Spellings that state several attributes at once, such as RUL: right, upper."""
 
     spellings: tuple[Spelling, ...]
     means: tuple[str, ...]

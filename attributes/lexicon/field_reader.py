@@ -1,4 +1,4 @@
-"""Typed reading of one map of a lexicon file; every defect is kept with its line and field."""
+"""`FieldReader`: typed reading of one map of a lexicon file; collects all defects."""
 
 from __future__ import annotations
 

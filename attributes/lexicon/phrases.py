@@ -1,4 +1,4 @@
-"""Phrases of a lexicon: the small notation, its expansion and the words of a phrase.
+"""`expand_phrase`: the notation of phrases in a lexicon, expanded to plain spellings.
 
 `(a|b)` stands for a or b, `[a|b]` for a, b or nothing; groups nest. A phrase is expanded to its
 plain spellings when the lexicon is read, so matching is a walk through a finite list of word
@@ -20,7 +20,7 @@ CLOSING = {"(": ")", "[": "]"}
 
 
 class PhraseError(ValueError):
-    """A phrase is not well formed; the message says how."""
+    """A phrase is not well formed; the message explains why."""
 
 
 def expand_phrase(phrase: str) -> list[tuple[str, ...]]:

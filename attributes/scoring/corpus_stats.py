@@ -131,14 +131,14 @@ def stats_text(stats: CorpusStats) -> str:
 def plot_stats(stats: CorpusStats, path: Path) -> None:
     """Write a bar chart of the findings per keyword (PNG, SVG or PDF by suffix).
 
-    Negated ones have their own panel: "focal" is denied fifty times as often as it is said.
+    Negated ones have their own panel: "focal" is denied fifty times as often as it is stated.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 6.5), layout="constrained")
     FigureCanvasAgg(figure)
-    said, denied = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
+    stated, denied = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
     table = stats.keywords.iloc[::-1]
     left = pd.Series(0, index=table.index)
     for state, colour in (
@@ -147,10 +147,10 @@ def plot_stats(stats: CorpusStats, path: Path) -> None:
         ("resolved", "#3a9db5"),
     ):
         counts = table[f"findings_{state}"]
-        said.barh(table["keyword"], counts, left=left, color=colour, label=state)
+        stated.barh(table["keyword"], counts, left=left, color=colour, label=state)
         left = left + counts
-    said.legend(frameon=False, loc="lower right")
-    said.set_xlabel("pneumonia-like findings that carry the keyword")
+    stated.legend(frameon=False, loc="lower right")
+    stated.set_xlabel("pneumonia-like findings that carry the keyword")
     denied.barh(table["keyword"], table["findings_absent"], color="#5a9a63")
     denied.set_xlabel("of them absent")
     with atomic_path(path) as temporary:

@@ -18,7 +18,7 @@ GOLD_COLUMNS = ("sentence_id", "difficulty", "text", "findings")
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A finding as somebody (gold or structurer) says it: no places, attributes as a set."""
+    """A finding as gold or structurer states it: without offsets, attributes as a set."""
 
     finding: str
     assertion: str

@@ -8,7 +8,7 @@ from typing import Protocol
 from attributes.lexicon.entries import Lexicon
 
 # The strongest statement wins: a left opacity that is there outweighs "no left consolidation".
-# `unread`: nothing could be read of the report, so that its silence says nothing.
+# `unread`: nothing could be read of the report, so that a missing keyword means nothing.
 STATES = ("present", "uncertain", "resolved", "absent", "unmentioned", "unread")
 UNREAD = ("unread",)
 STRENGTH = {state: rank for rank, state in enumerate(STATES)}

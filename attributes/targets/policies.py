@@ -14,7 +14,7 @@ class TargetPolicy:
 
     `mask_sides_of_bilateral`: a bilateral finding lies on both sides, so an unmentioned "left" is
     then no negative; it is masked. `mask_silent_axes`: of a finding with attributes, those of an
-    axis (zone, texture, ...) of which the report says nothing at all are masked.
+    axis (zone, texture, ...) that the report does not mention are masked.
     """
 
     name: str
@@ -50,7 +50,7 @@ POLICIES: Mapping[str, TargetPolicy] = {
             resolved=0.0,
             absent=0.0,
             unmentioned=0.0,
-            reason="Who names a zone would name the others; of an axis left out nothing is known.",
+            reason="A report that names a zone would name others; an axis left out is unknown.",
             mask_silent_axes=True,
         ),
         TargetPolicy(
@@ -69,7 +69,7 @@ POLICIES: Mapping[str, TargetPolicy] = {
             resolved=0.0,
             absent=0.0,
             unmentioned=None,
-            reason="Only what is said counts: silence is no evidence. Few negatives remain.",
+            reason="Only explicit statements count: silence is no evidence. Few negatives remain.",
         ),
         TargetPolicy(
             "uncertain-positive",

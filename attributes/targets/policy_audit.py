@@ -81,9 +81,9 @@ def read_true_keywords(manifest: Path) -> Mapping[str, frozenset[str]]:
     joined = tables.images[["image_id", "study_id"]].merge(tables.labels, on="image_id")
     truth: dict[str, set[str]] = {}
     for row in joined[["study_id", *columns]].to_dict("records"):
-        said = {name.removeprefix("kw_") for name in columns if float(row[name]) > 0}
-        truth.setdefault(str(row["study_id"]), set()).update(said)
-    return {study_id: frozenset(said) for study_id, said in truth.items()}
+        shown = {name.removeprefix("kw_") for name in columns if float(row[name]) > 0}
+        truth.setdefault(str(row["study_id"]), set()).update(shown)
+    return {study_id: frozenset(shown) for study_id, shown in truth.items()}
 
 
 def audit_text(audits: list[PolicyAudit]) -> str:

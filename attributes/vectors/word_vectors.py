@@ -1,4 +1,4 @@
-"""Word vectors of the 22 keywords: trained with gensim, kept as safetensors plus JSON.
+"""`train_word_vectors`: vectors of the 22 keywords, trained with gensim, stored as safetensors.
 
 `read_word_vectors` needs numpy and safetensors only: training and prediction machines have no
 gensim. gensim's own files are pickles and are neither written nor read.

@@ -242,7 +242,7 @@ class SectionSplitter:
                 if self._is_content(heading, part):
                     continue
                 is_inside = bool(text[start : heading.start].strip(" \t*_#>([<"))
-                if is_inside and not part.name and part.kind == READ:
+                if is_inside and part.name in ("", name) and part.kind == READ:
                     # A case told in prose ("Medical history: ...") with nothing headed after it.
                     if heading.kind in SKIPPED_KINDS and heading.start > last_read:
                         continue
