@@ -100,6 +100,11 @@ def _lifted_rules(units: Sequence[Unit], clause: Span, rules: Mapping[int, Rule]
     for index, rule in rules.items():
         if not rule.lifts:
             continue
+        if rule.direction == "forward":  # "until the opacity has cleared": it has not yet
+            lifted.update(
+                at for at, other in rules.items() if at > index and _ends_or_denies(other)
+            )
+            continue
         place = index - 1
         while place >= clause[0] and units[place].role in FILLING:
             place -= 1
@@ -119,7 +124,11 @@ def _lifted_rules(units: Sequence[Unit], clause: Span, rules: Mapping[int, Rule]
 def _denies_before(unit: Unit) -> bool:
     """Whether the unit is a denial of what stands before it ("is not seen")."""
     rule = unit.term.rule
-    return rule is not None and rule.kind == "negation" and rule.direction == "backward"
+    return rule is not None and rule.kind == "negation" and rule.direction.startswith("backward")
+
+
+def _ends_or_denies(rule: Rule) -> bool:
+    return rule.kind in ("resolution", "negation") and rule.direction.startswith("backward")
 
 
 def _was_there(units: Sequence[Unit], reaching: Sequence[tuple[int, int]], rule: Rule) -> bool:
@@ -325,6 +334,10 @@ def _backward(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> li
                 break
         elif role in (Role.AND, Role.OR):
             may_take, is_list, has_head = True, is_list or has_head, False
+        elif role == Role.COMMA and not has_head and rule.kind == "uncertainty" and not is_list:
+            # "Left basal shadowing, infective?": the question is about a word that is no finding.
+            if rule.links and units[index - 1].role == Role.WORD and place < index - 1:
+                break
         elif role == Role.COMMA and has_head:
             if not is_list:
                 break

@@ -105,10 +105,21 @@ def _phrase_modifiers(units: Sequence[Unit], start: int, head: int, grammar: Gra
             rule = unit.term.rule
             if rule is None or rule.reach != "phrase" or rule.direction == "both":
                 break
+            if rule.links and _follows_noun(units, start, index):
+                break  # "consolidation left base, possibly pneumonia"
         elif role in (Role.WITH, Role.OPENER, Role.ARTICLE):
             break
         index -= 1
     return [index for segment in segments for index in segment]
+
+
+def _follows_noun(units: Sequence[Unit], start: int, index: int) -> bool:
+    """Whether a noun and words that describe it stand before `index`, without a joint."""
+    while index > start and units[index - 1].role in (*FILLERS, Role.COMMA, Role.PREPOSITION):
+        index -= 1
+        if units[index].role == Role.COMMA and units[index - 1].role not in FILLERS:
+            return False
+    return index > start and units[index - 1].role == Role.FINDING
 
 
 def _modifiers_of_unknown_nouns(units: Sequence[Unit], clause: Span) -> set[int]:

@@ -87,7 +87,7 @@ def _stated_of_subject(units: list[Unit], index: int) -> str:
 def _degrees_of_change(units: list[Unit], index: int) -> list[int]:
     """The places of the degrees that belong to the change at `index`."""
     after = units[index + 1] if index + 1 < len(units) else None
-    is_noun = after is None or after.role not in NOT_AFTER_NOUN
+    is_noun = after is None or after.role not in NOT_AFTER_NOUN or units[index].term.is_forward
     found = []
     place = index - 1
     while place >= 0:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from attributes.grammar.units import Role, Unit
 
+SEVERITIES = ("mild", "moderate", "severe")
 SIDES = frozenset({"left", "right"})
 PART_OF_ITEM = frozenset({Role.MODIFIER, Role.GLUE, Role.ARTICLE, Role.PREPOSITION, Role.PARTITIVE})
 SEPARATES = frozenset({Role.COMMA, Role.AND})
@@ -21,8 +22,12 @@ def enumerated_sides(units: Sequence[Unit], finding: int, stated: Stated) -> lis
     """
     items = _items_after(units, finding)
     if len(items) != 2:
+        items = _items_before(units, finding)
+        if not all({"small", "large", *SEVERITIES} & _names(units, item) for item in items):
+            return [stated]  # "right upper and left lower lobe consolidations" are one finding
+    if len(items) != 2:
         return [stated]
-    sides = [{name for at in item for name in units[at].term.means} & SIDES for item in items]
+    sides = [_names(units, item) & SIDES for item in items]
     is_enumeration = (
         all(len(side) == 1 for side in sides)
         and sides[0] != sides[1]
@@ -33,6 +38,24 @@ def enumerated_sides(units: Sequence[Unit], finding: int, stated: Stated) -> lis
     inside = {at for item in items for at in item}
     shared = [(name, at) for name, at in stated if at not in inside]
     return [[*shared, *((n, at) for at in item for n in units[at].term.means)] for item in items]
+
+
+def _names(units: Sequence[Unit], item: Sequence[int]) -> set[str]:
+    return {name for at in item for name in units[at].term.means}
+
+
+def _items_before(units: Sequence[Unit], finding: int) -> list[list[int]]:
+    """The modifiers right before a noun, item by item: "small left and moderate right"."""
+    items: list[list[int]] = [[]]
+    for at in range(finding - 1, -1, -1):
+        role = units[at].role
+        if role == Role.AND:
+            items.append([])
+        elif role == Role.MODIFIER:
+            items[-1].insert(0, at)
+        elif role not in (Role.GLUE, Role.ARTICLE):
+            break
+    return [item for item in items[::-1] if item]
 
 
 def _items_after(units: Sequence[Unit], finding: int) -> list[list[int]]:

@@ -42,6 +42,7 @@ class SentenceSplitter:
         # line break. All repetition is bounded, so that time is linear in any text.
         self._boundary = re.compile(
             rf"[.!?\n\r](?:(?<=[.!?])[.!?]{{0,5}}(?=[\s\"')\]*]|$)(?<!\s\?){not_abbreviated}"
+            rf"(?!(?<=\.\.\.)[ \t]{{0,3}}[a-z])"
             rf"(?!(?<=\?)[ \t]{{0,3}}(?i:{answers})[ \t]{{0,3}}(?:[.,;\n\r]|$))"
             rf"|(?<=[a-z]\.)(?=[A-Z])|(?<=\n)|(?<=\r)(?!\n))"
         )
@@ -60,6 +61,14 @@ class SentenceSplitter:
             for rule in lexicon.rules
             if rule.direction in ("forward", "both", "value")
             for spelling in rule.spellings
+        )
+        # A short line in front of such a word is complete ("Small effusion" / "no pneumothorax").
+        self._denies = frozenset(
+            spelling[0]
+            for rule in lexicon.rules
+            if rule.kind == "negation" and rule.direction == "value"
+            for spelling in rule.spellings
+            if len(spelling) == 1
         )
         # Words after which a sentence goes on: no line that ends with one is complete.
         self._goes_on = frozenset(
@@ -81,7 +90,7 @@ class SentenceSplitter:
                     )
                 if not self._ends_statement(text, start, match.start(), end, in_lower_case):
                     continue
-            elif text[start:end].strip() in ("?", "¿"):
+            elif text[start:end].strip() in ("?", "¿", "(?"):
                 continue  # "? effusion"
             start = _add_items(text, start, end, inner_items, spans)
         _add_items(text, start, len(text), inner_items, spans)
@@ -111,7 +120,8 @@ class SentenceSplitter:
             return False
         word = first.group()
         if word[0].islower():
-            return in_lower_case and len(line) < MIN_WRAPPED_LINE
+            is_short = len(line) < MIN_WRAPPED_LINE
+            return is_short and (in_lower_case or fold(word) in self._denies)
         is_long = len(line) >= MIN_WRAPPED_LINE
         return not (is_long and len(word) > 1 and word.isupper())
 

@@ -94,6 +94,7 @@ PUNCTUATION = {
     ",": Term(Role.COMMA),
     "(": Term(Role.COMMA),
     ")": Term(Role.COMMA),
+    "-": Term(Role.COMMA),
     ";": Term(Role.BREAK),
     "&": Term(Role.AND),
     "/": Term(Role.AND, is_slash=True),
@@ -105,6 +106,7 @@ PUNCTUATION = {
 }
 # A question mark apart from the word before it asks about what follows ("?pneumonia").
 ASKS_BEFORE, ASKS_AFTER = "¿", "?"
+MAX_MARKS = 6  # "???pneumonia": marks that are read as one
 # Any: a trie node maps a word to the next node and None to the Term that ends here.
 Node = dict[Any, Any]
 
@@ -220,6 +222,9 @@ class Grammar:
         return self._units(sentence, self.words_of(sentence))
 
     def _units(self, sentence: str, words: list[str]) -> list[Unit]:
+        if "(?)" in sentence:
+            sentence = sentence.replace("(?)", " ? ")
+            words = self.words_of(sentence)
         spans = [match.span() for match in TOKEN.finditer(sentence)]
         if not self.placeholders.isdisjoint(words):
             places = [place for place, word in enumerate(words) if word not in self.placeholders]
@@ -253,8 +258,8 @@ class Grammar:
     def _in_context(self, word: str, sentence: str, start: int, end: int) -> str:
         """Question marks by their place, and "R" for right only as a capital: not "r", not "L1"."""
         if word == ASKS_AFTER:
-            is_attached = start > 0 and not sentence[start - 1].isspace()
-            return ASKS_AFTER if is_attached and sentence[start - 1] != "(" else ASKS_BEFORE
+            before = sentence[max(start - MAX_MARKS, 0) : start].rstrip(ASKS_AFTER)[-1:]
+            return ASKS_BEFORE if not before or before.isspace() or before == "(" else ASKS_AFTER
         if word in self.capitals:
             is_side = sentence[start].isupper() and not sentence[end : end + 1].isdigit()
             is_slashed = sentence[end : end + 1] == "/" or sentence[start - 1 : start] == "/"

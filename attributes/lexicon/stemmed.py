@@ -18,7 +18,8 @@ from attributes.lexicon.tokens import words_of
 from data_manifests.support.errors import ConfigError
 
 # Where stems make two rules alike, a hedge wins: it masks a target, a denial makes a negative.
-KIND_ORDER = ("pre_uncertainty", "uncertainty", "resolution", "affirmation", "negation")
+# "ya no se observa" loses the word that tells it from "no se observa": the denial is commoner.
+KIND_ORDER = ("pre_uncertainty", "uncertainty", "affirmation", "negation", "resolution")
 
 # Roles of the syntax that are no spellings.
 NOT_STEMMED = frozenset(
