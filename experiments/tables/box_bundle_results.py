@@ -237,7 +237,7 @@ def _word_scores(prediction: Prediction, test: Manifest) -> dict[str, Estimate]:
 
 
 def _severity(prediction: Prediction, covid: Manifest) -> SeverityResult:
-    """Fitted on all scored films, judged on Cohen's."""
+    """Fitted on all scored films, evaluated on Cohen's."""
     scored = severity_inputs(prediction, covid, SEVERITY)
     truth, groups = scored.truth, scored.patients
     predicted = out_of_fold(scored.features(), truth, groups)
