@@ -198,7 +198,8 @@ class LastLevels(LastLevelP6P7):  # type: ignore[misc] # torchvision has no type
     def forward(
         self, p: list[Tensor], c: list[Tensor], names: list[str]
     ) -> tuple[list[Tensor], list[str]]:
-        if p[-1].device.type == "cpu" and max(p[-1].shape[-2:]) <= 2:
+        is_cpu_autocast = p[-1].device.type == "cpu" and torch.is_autocast_enabled("cpu")
+        if is_cpu_autocast and max(p[-1].shape[-2:]) <= 2:
             with torch.autocast("cpu", enabled=False):
                 p = [level.float() for level in p]
                 return super().forward(p, c, names)  # type: ignore[no-any-return] # likewise
