@@ -230,6 +230,7 @@ def main() -> None:
         DataError,
         Interrupted,
         LocalizeError,
+        is_out_of_memory,
     )
 
     signal.signal(signal.SIGTERM, _terminate)
@@ -251,11 +252,11 @@ def main() -> None:
         _leave(f"error: out of memory ({error or 'no detail'}); try smaller batches", FAILED)
     except OSError as error:
         _leave(f"error: {_system_error(error)}", FAILED)
-    except RuntimeError as error:
-        # torch.OutOfMemoryError, recognised by its name: torch may not be imported.
-        if type(error).__name__ != "OutOfMemoryError":
+    except Exception as error:
+        if not is_out_of_memory(error):
             raise
-        _leave(f"error: {str(error).splitlines()[0]}; try smaller batches", FAILED)
+        # torch and OpenCV have errors of their own for this.
+        _leave(f"error: {str(error).splitlines()[0][:300]}; try smaller batches", FAILED)
 
 
 def _system_error(error: OSError) -> str:

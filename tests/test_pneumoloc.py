@@ -175,6 +175,11 @@ class OutOfMemoryError(RuntimeError):
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), 1, "out of memory"),
         (OutOfMemoryError("CUDA out of memory. Tried\nmore"), 1, "CUDA out of memory. Tried; try"),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate"),
+            1,
+            "DefaultCPUAllocator: can't allocate; try smaller",
+        ),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.json"), 1, "x.json: no space left"),
         (
             PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/root/x"),
@@ -256,3 +261,14 @@ def test_errors_come_back_whole_from_another_process(error):
     assert type(back) is type(error)
     assert str(back) == str(error)
     assert vars(back) == vars(error)
+
+
+def test_a_prediction_does_not_import_what_only_training_needs():
+    code = (
+        "import sys, localize.inference.predict_folder, localize.bundle.bundle\n"
+        "print([m for m in ('sklearn', 'scipy.stats', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -19,6 +19,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; on success fsync it and rename it to `target`.
 
     On any exception the temporary file is removed and `target` is as it was.
+
+    Raises:
+        OSError: the disk is full; it names `target`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     # The process id keeps concurrent writers apart; the suffix stays so that writers that look at
@@ -29,6 +32,10 @@ def atomic_path(target: Path) -> Iterator[Path]:
         with temporary.open("rb+") as handle:
             os.fsync(handle.fileno())
         os.replace(temporary, target)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # a full disk: name the file
+            raise OSError(error.errno, error.strerror, str(target)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -79,3 +79,23 @@ class Interrupted(Exception):
     def __reduce__(self) -> tuple[type[Interrupted], tuple[int]]:
         """Comes back whole from another process."""
         return Interrupted, (self.exit_code - 128,)
+
+
+# How torch, its allocator on the CPU, oneDNN, OpenCV and the C++ library tell of it.
+OUT_OF_MEMORY = (
+    "out of memory",
+    "DefaultCPUAllocator",
+    "alloc_cpu.cpp",
+    "bad_alloc",
+    "Cannot allocate memory",
+    "Insufficient memory",
+    "failed to map segment",
+    "can't start new thread",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is out, in whatever library; no library is imported."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return any(words in str(error) for words in OUT_OF_MEMORY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
 from detector.network.core import Core, torch_core
 from detector.proposals import best_rois
 from detector.run.device import warn_of_slow_bfloat16
+from detector.run.memory import in_halves
 from localize.bundle.bundle import Bundle
 from localize.inference.answer import SEVERITY_BOXES, answer_film
 from localize.inference.choices import OnError
@@ -168,11 +170,10 @@ class Model:
         checksums: Sequence[str] = (),
     ) -> Iterator[tuple[StreamedFilm, FilmRegions | None]]:
         """Each film with its regions, None where it cannot be read; in order, read ahead."""
-        bundle = self.bundle
         stream = stream_films(
             sources,
             range(len(sources)),
-            image_size=bundle.detector_config.image_size,
+            image_size=self.bundle.detector_config.image_size,
             threads=READ_THREADS,
             ahead=2 * options.batch_size,
             checksums=checksums,
@@ -181,17 +182,23 @@ class Model:
             if batch[0].error is not None:
                 yield batch[0], None
                 continue
-            tensors = [film.image.to(self.device) for film in batch if film.image is not None]
-            rois = best_rois(bundle.detector, tensors, options.proposals, self._core)
-            found = rank_films(
-                bundle.localizer,
-                rois,
-                batch,
-                bundle.localizer_config,
-                ranking=options.ranking,
-                limit=limit,
-            )
+            found = in_halves(partial(self._rank, limit=limit, options=options), batch)
             yield from zip(batch, found, strict=True)
+
+    def _rank(
+        self, batch: Sequence[StreamedFilm], *, limit: int, options: PredictOptions
+    ) -> list[FilmRegions]:
+        """The regions of readable films of one shape."""
+        bundle = self.bundle
+        tensors = [film.image.to(self.device) for film in batch if film.image is not None]
+        return rank_films(
+            bundle.localizer,
+            best_rois(bundle.detector, tensors, options.proposals, self._core),
+            batch,
+            bundle.localizer_config,
+            ranking=options.ranking,
+            limit=limit,
+        )
 
 
 def _core(bundle: Bundle, options: PredictOptions, device: torch.device) -> Core:

@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,7 +57,8 @@ class UnfinishedPrediction:
 
     def __exit__(self, *_: object) -> None:
         for file in self._files.values():
-            file.close()
+            with suppress(OSError):  # what did not fit on the disk is not noted as done
+                file.close()
         if self.films == 0:  # nothing to resume
             shutil.rmtree(self.folder, ignore_errors=True)
         if self._lock is not None:
@@ -72,12 +74,19 @@ class UnfinishedPrediction:
         return dict(self._done)
 
     def append(self, block: Prediction) -> None:
-        """Add the rows of a block and note it as done."""
+        """Add the rows of a block and note it as done.
+
+        Raises:
+            OSError: the disk is full; it names the file, and the earlier blocks stay.
+        """
         for name, table in written_tables(block).items():
             file = self._files[name]
             text = csv_text(table, header=file.tell() == 0)
-            file.write(text.encode("utf-8"))
-            file.flush()
+            try:
+                file.write(text.encode("utf-8"))
+                file.flush()
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self._staged / name)) from error
         skipped = int((block.images["status"] == "skipped").sum())
         self._done["predicted"] += len(block.images) - skipped
         self._done["skipped"] += skipped

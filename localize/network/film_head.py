@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from data_manifests.support.arrays import Floats, Floats32
@@ -50,6 +49,8 @@ class FilmHead(nn.Module):
 
 def fit_film_head(head: FilmHead, evidence: Floats, targets: Floats32, mask: Floats32) -> None:
     """Fit on P films: `evidence` (P, E); `targets` and `mask` (P, K), mask 0 where not known."""
+    from sklearn.linear_model import LogisticRegression  # prediction does without its imports
+
     mean, std = evidence.mean(axis=0), np.maximum(evidence.std(axis=0), MIN_STD)
     head.mean.copy_(torch.from_numpy(mean))
     head.std.copy_(torch.from_numpy(std))

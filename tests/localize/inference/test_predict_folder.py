@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -328,3 +330,56 @@ def test_what_is_odd_about_a_film_file_is_its_warning(bundle, tmp_path):
     assert "film of a child" in images["warning"]["odd"]
     assert images["warning"].fillna("")["plain"] == ""
     assert images["p_pneumonia"]["odd"] == images["p_pneumonia"]["plain"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_batch_that_does_not_fit_is_halved_once(bundle, films, monkeypatch, caplog, error):
+    sizes = []
+    rank = Model._rank
+
+    def fits_two(model, batch, **options):
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise error
+        return rank(model, batch, **options)
+
+    square = [film for number, film in enumerate(films) if SIZES[number] == (96, 96)][:1] * 4
+    options = dataclasses.replace(OPTIONS, batch_size=4)
+    expected = [film.scores for film in Model(bundle, options).predict_listed(square)]
+    monkeypatch.setattr(Model, "_rank", fits_two)
+    found = [film.scores for film in Model(bundle, options).predict_listed(square)]
+    assert sizes == [4, 2, 2]
+    assert "--batch-size 2" in caplog.text
+    for one, other in zip(found, expected, strict=True):
+        assert one.tolist() == pytest.approx(other.tolist(), abs=1e-5)
+    options = dataclasses.replace(OPTIONS, batch_size=6)
+    with pytest.raises(type(error)):  # halved once, not again and again
+        list(Model(bundle, options).predict_listed(square[:1] * 6))
+    assert sizes[3:] == [6, 3]
+
+
+@pytest.mark.faults
+def test_a_full_disk_names_the_table_and_the_run_goes_on_with_room(
+    model, films, expected, tmp_path
+):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = len(expected["boxes.csv"]) // 2
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        with pytest.raises(OSError, match=r"boxes\.csv") as caught:
+            predict_folder(model, films, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.errno == errno.EFBIG
+    assert not (tmp_path / "out").exists()
+    report = predict_folder(model, films, tmp_path / "out")
+    assert report.already_done > 0
+    assert tables(tmp_path / "out") == expected
