@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from attributes.lexicon.entries import Lexicon
-from data_manifests.support.report_sections import Headings, SectionSplitter
+from data_manifests.support.report_headings import Headings
+from data_manifests.support.report_sections import SectionSplitter
 
 
 def section_splitter(lexicon: Lexicon) -> SectionSplitter:

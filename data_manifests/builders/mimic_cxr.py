@@ -18,7 +18,8 @@ from data_manifests.builders.build import (
 from data_manifests.builders.sources import first_existing, read_source_table, source_error
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.support.membership import is_member
-from data_manifests.support.report_sections import Headings, SectionSplitter
+from data_manifests.support.report_headings import Headings
+from data_manifests.support.report_sections import SectionSplitter
 
 # The headings of MIMIC-CXR's reports; their combinations and slips of the pen are recognised.
 HEADINGS = Headings(

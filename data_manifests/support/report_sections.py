@@ -8,9 +8,24 @@ its own, several on one line, misspelt, or none at all after an indication. The 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from data_manifests.support.report_headings import (
+    BRIEF,
+    IMPRESSION,
+    LABEL,
+    READ,
+    SKIP,
+    SKIPPED_KINDS,
+    VIEW,
+    WORD,
+    Headings,
+    fold_word,
+    heading_key,
+    heading_name,
+    one_letter_less,
+)
 
 MAX_HEADING = 70  # characters; a longer line is prose
 MAX_COLONS = 50  # of one line that are looked at: a line of colons is no report
@@ -21,40 +36,8 @@ DECORATION = re.compile(r"[ \t]{0,200}(?:[0-9]{1,2}[.)][ \t]{0,5})?[*_#>\[(<•�
 MARKS = frozenset("[(<*#_")
 RULE_LINE = re.compile(r"[ \t]{0,200}[_=*~-][_=*~\- \t]{4,400}")
 DASH = re.compile(r"[ \t]{1,5}[-–—][ \t]{1,5}|[–—]")
-WORD = re.compile(r"[^\W\d_]+|[0-9]+|[/&,]")
 LETTERS = re.compile(r"[^\W\d_]{1,40}")
 ENDS_STATEMENT = frozenset(".?!:;)]*_")
-READ, IMPRESSION, SKIP, BRIEF, LABEL, VIEW = (
-    "read",
-    "impression",
-    "skip",
-    "brief",
-    "label",
-    "view",
-)
-READ_KINDS = frozenset({READ, IMPRESSION, VIEW})
-SKIPPED_KINDS = frozenset({SKIP, BRIEF})
-
-
-@dataclass(frozen=True)
-class Headings:
-    """The vocabulary of headings, in lower case.
-
-    `read` and `impression` head descriptions of the film; `skip` heads other text (history);
-    `brief` heads other text of one line or paragraph (comparison, technique). `labels` stand in
-    front of statements and stay in the text (lungs, heart); they end a skipped section. `views` are
-    the words of which view lines consist ("PA and lateral chest"), `joiners` join headings ("and"),
-    `connectives` are words that continue a sentence ("with", "of").
-    """
-
-    read: frozenset[str]
-    impression: frozenset[str]
-    skip: frozenset[str]
-    brief: frozenset[str] = frozenset()
-    labels: frozenset[str] = frozenset()
-    views: frozenset[str] = frozenset()
-    joiners: frozenset[str] = frozenset({"/", "&", ","})
-    connectives: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +102,7 @@ class SectionSplitter:
         self._connectives = known.connectives | known.joiners
         for key, kind in self._kinds.items():
             if kind != LABEL and len(key) >= MIN_MISSPELT:
-                for typo in _deletions(key):
+                for typo in one_letter_less(key):
                     self._misspelt.setdefault(typo, key)
 
     def kind_of(self, label: str, *, may_be_misspelt: bool = False) -> str:
@@ -129,7 +112,7 @@ class SectionSplitter:
         """
         if len(label) > MAX_HEADING:
             return ""
-        words = [_fold(word) for word in WORD.findall(label)]
+        words = [fold_word(word) for word in WORD.findall(label)]
         while words and words[0].isdigit():
             del words[0]
         key = " ".join(words)
@@ -140,7 +123,7 @@ class SectionSplitter:
         if not kind and label.isupper():
             kind = self._kind_of_start(words)
         if not kind and may_be_misspelt and len(key) >= MIN_MISSPELT:
-            for typo in (key, *_deletions(key)):
+            for typo in (key, *one_letter_less(key)):
                 meant = typo if typo in self._kinds else self._misspelt.get(typo, "")
                 if meant and self._kinds[meant] != LABEL:
                     return self._kinds[meant]
@@ -210,7 +193,7 @@ class SectionSplitter:
         if not start[:2].isupper() and start[:1] not in MARKS and not DASH.search(start):
             return False
         first = LETTERS.search(start)
-        return first is not None and _fold(first.group()) in self._first_words
+        return first is not None and fold_word(first.group()) in self._first_words
 
     def _parts(self, text: str, name: str, kind: str) -> Iterator[ReportPart]:
         lines = list(_lines(text))
@@ -309,12 +292,14 @@ class SectionSplitter:
             label = rest[:colon].rstrip(" \t*_])>")
             kind = self.kind_of(label, may_be_misspelt=True)
             if kind:
-                return _Found(_name(label), kind, start, _skip(text, begin + colon + 1, end, "*_"))
+                return _Found(
+                    heading_name(label), kind, start, _skip(text, begin + colon + 1, end, "*_")
+                )
         if begin > start and text[begin - 1] in "[(<":
             close = next((i for i, c in enumerate(rest) if c in "])>"), -1)
             kind = self.kind_of(rest[:close]) if close > 0 else ""
             if kind and kind != LABEL:
-                return _Found(_name(rest[:close]), kind, start, begin + close + 1)
+                return _Found(heading_name(rest[:close]), kind, start, begin + close + 1)
         dash = DASH.search(rest)
         if dash is not None:
             label = rest[: dash.start()]
@@ -322,13 +307,13 @@ class SectionSplitter:
                 heading_key(label).split()
             )
             if kind and kind != LABEL and label[:1].isupper():
-                return _Found(_name(label), kind, start, begin + dash.end())
+                return _Found(heading_name(label), kind, start, begin + dash.end())
         whole = text[begin:end].strip().rstrip(".*_-#])> \t")
         if len(whole) <= MAX_HEADING and not whole[:1].islower():
             kind = self.kind_of(whole, may_be_misspelt=whole.isupper())
             if kind and kind != LABEL:
                 # A view line has no name: it is no heading, but it ends a skipped section.
-                return _Found("" if kind == VIEW else _name(whole), kind, start, end)
+                return _Found("" if kind == VIEW else heading_name(whole), kind, start, end)
         return self._heading_in_capitals(text, start, begin, end)
 
     def _heading_in_capitals(self, text: str, start: int, begin: int, end: int) -> _Found | None:
@@ -344,9 +329,9 @@ class SectionSplitter:
                 continue
             if text[words[count - 1].end() : after.start()].strip(" \t"):
                 continue
-            is_sentence = _fold(after.group()) in self._connectives
+            is_sentence = fold_word(after.group()) in self._connectives
             if not is_sentence and (not after.group().isupper() or self._is_heading(text, after)):
-                return _Found(_name(label), kind, start, words[count - 1].end())
+                return _Found(heading_name(label), kind, start, words[count - 1].end())
         return None
 
     def _is_heading(self, text: str, word: re.Match[str]) -> bool:
@@ -375,36 +360,14 @@ class SectionSplitter:
             previous = words[number - 1].group() if number else ""
             is_title = label[:1].isupper() and not (previous.isupper() and len(previous) > 1)
             if ends or is_title:
-                return _Found(_name(label), kind, word.start(), colon)
+                return _Found(heading_name(label), kind, word.start(), colon)
         return None
-
-
-def heading_key(label: str) -> str:
-    """A heading without case, accents and punctuation, as it is looked up."""
-    return " ".join(_fold(word) for word in WORD.findall(label))
-
-
-def _name(label: str) -> str:
-    return " ".join(label.strip(" \t*_#-").lower().split())
 
 
 def _skip(text: str, start: int, end: int, characters: str) -> int:
     while start < end and text[start] in characters:
         start += 1
     return start
-
-
-def _fold(word: str) -> str:
-    if word.isascii():
-        return word.lower()
-    decomposed = unicodedata.normalize("NFKD", word.lower())
-    return "".join(character for character in decomposed if not unicodedata.combining(character))
-
-
-def _deletions(key: str) -> Iterator[str]:
-    """The key with one letter left out: two words within one slip of the pen share one of these."""
-    for place in range(len(key)):
-        yield key[:place] + key[place + 1 :]
 
 
 def _lines(text: str) -> Iterator[tuple[int, int]]:

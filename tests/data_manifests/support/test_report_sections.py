@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_manifests.support.report_sections import Headings, SectionSplitter
+from data_manifests.support.report_headings import Headings
+from data_manifests.support.report_sections import SectionSplitter
 
 SPLITTER = SectionSplitter(
     Headings(
