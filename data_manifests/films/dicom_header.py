@@ -39,6 +39,11 @@ CHILD_YEARS = 16  # the films that the weights learned from are those of adults
 CODE = re.compile(r"[A-Z0-9_]{1,16}|PALETTE COLOR")
 # Messages of pydicom that say what is missing.
 SHORT_PIXELS = re.compile(r"less than expected \((\d+) vs (\d+) bytes\)")
+# Not "plugin" alone: "exceptions were raised by all available plugins" is a damaged film.
+NO_DECODER = re.compile(
+    r"missing (required )?dependencies|No pixel data decoders|transfer syntax.*not supported",
+    re.IGNORECASE | re.DOTALL,
+)
 MISSING_ELEMENT = re.compile(r"Missing required element: (\([0-9A-F]{4},[0-9A-F]{4}\))")
 
 # PS3.10 7.1: preamble, "DICM", and the group length element itself come before what it counts.
@@ -179,7 +184,7 @@ def reason(error: BaseException) -> str:
         return f"no {missing[1]}"
     if "no pixel data" in words:
         return "no pixel data"
-    if isinstance(error, NotImplementedError) or "plugin" in words or "dependenc" in words:
+    if NO_DECODER.search(words):
         return "a transfer syntax without a decoder on this computer"
     return "truncated or damaged data"
 

@@ -29,6 +29,7 @@ from pydicom.uid import (
 )
 
 from data_manifests.films.dicom import dicom_header
+from data_manifests.films.dicom_header import reason
 from data_manifests.films.read_film import film_size, read_film
 from data_manifests.support.errors import DataError
 from tests.data_manifests.film_files import ramp, write_dicom
@@ -120,6 +121,32 @@ def test_damage_is_told_in_words_about_the_file_not_about_the_library(tmp_path, 
         read_film(path)
     for word in ("force", "dataset", "attribute", "'...'"):
         assert word not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            RuntimeError(
+                "Unable to decode as exceptions were raised by all available plugins:\n  x"
+            ),
+            "truncated or damaged data",
+        ),
+        (
+            RuntimeError(
+                "Unable to decompress 'JPEG 2000' pixel data because all plugins are missing "
+                "dependencies:\n\tgdcm"
+            ),
+            "a transfer syntax without a decoder on this computer",
+        ),
+        (
+            NotImplementedError("The data type 'x' needed to contain the pixel data is not known"),
+            "truncated or damaged data",
+        ),
+    ],
+)
+def test_a_decoder_that_fails_is_not_a_missing_decoder(error, words):
+    assert reason(error) == words
 
 
 def test_a_lateral_view_code_is_refused(tmp_path):
