@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
@@ -104,12 +104,12 @@ def read_volume_set(folder: Path) -> VolumeSet:
                 Problem("volumes.csv", "train, val, test or blank", item["split"], row, "split")
             )
         for column in ("path", "anatomy"):
-            problems += _outside(folder, "volumes.csv", row, column, item[column])
+            problems += _outside("volumes.csv", row, column, item[column])
         reports[name] = item["report"]
     marked: dict[str, list[MarkedAnomaly]] = {name: [] for name in reports}
     for row, item in enumerate(anomalies.to_dict("records"), start=2):
         anomaly = _anomaly(row, item, reports.get(item["volume_id"]), problems)
-        problems += _outside(folder, "anomalies.csv", row, "mask", item["mask"])
+        problems += _outside("anomalies.csv", row, "mask", item["mask"])
         if anomaly is not None:
             marked[item["volume_id"]].append(anomaly)
     if problems:
@@ -176,8 +176,9 @@ def _table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return table
 
 
-def _outside(folder: Path, file: str, row: int, column: str, path: str) -> list[Problem]:
-    if path and not (folder / path).resolve().is_relative_to(folder.resolve()):
+def _outside(file: str, row: int, column: str, path: str) -> list[Problem]:
+    parts = PurePosixPath(path)
+    if parts.is_absolute() or ".." in parts.parts:
         return [Problem(file, "a path below the set's folder", path, row, column)]
     return []
 

@@ -1,1 +1,1 @@
-"""Grounding of a report in a volume with a trained network, and its scores."""
+"""Grounding of a report in a volume with a trained network."""

@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from data_manifests.support.errors import ConfigError
+from detector.config import Precision
+from detector.run.device import has_bfloat16
 from localize.volumes.network.grounder import VolumeGrounder
 from localize.volumes.network.network_image import GREY_STEPS, cut_patch
 from localize.volumes.network.query import AnomalyQuery
@@ -96,6 +98,13 @@ def predict_maps(
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[None]:
     """Mixed precision of the image encoder; float32 changes nothing."""
     return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
+
+
+def chosen_precision(name: Precision, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 where the device is quick with it."""
+    if name == "float32" or (name == "auto" and not has_bfloat16(device)):
+        return torch.float32
+    return torch.bfloat16
 
 
 def _patches(

@@ -17,6 +17,7 @@ from localize.volumes.network.transformer_head import TransformerHead
 
 # Most voxels are outside of every region: the maps begin near 0.05.
 START_BIAS = -3.0
+COARSEST = 8  # voxels across a cell after all pools
 
 
 class AttentionHead(nn.Module):
@@ -70,8 +71,10 @@ def build_grounder(config: VolumeNetworkConfig, *, words: int, organs: int) -> V
     else:
         head = AttentionHead(ReportAggregator(dim), dim)
     channels = 1 + int(config.use_anatomy)
+    # A transformer's cost is the square of its cells: MDETR's are coarse, too.
+    stride = COARSEST if config.head == "transformer" else config.map_stride
     return VolumeGrounder(
-        VolumeEncoder(channels, width=config.width, dim=dim, map_stride=config.map_stride),
+        VolumeEncoder(channels, width=config.width, dim=dim, map_stride=stride),
         TextEncoder(words, dim=dim, layers=config.text_layers, heads=config.text_heads),
         head,
     )

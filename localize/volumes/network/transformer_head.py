@@ -30,7 +30,9 @@ class TransformerHead(nn.Module):
         self.places = nn.Linear(3 * 2 * FREQUENCIES, dim)
         self.query = nn.Parameter(torch.zeros(1, dim))
         self.encoder = nn.TransformerEncoder(
-            nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout=0.1, batch_first=True), LAYERS
+            nn.TransformerEncoderLayer(dim, heads, 2 * dim, dropout=0.1, batch_first=True),
+            LAYERS,
+            enable_nested_tensor=False,
         )
         self.decoder = nn.TransformerDecoder(
             nn.TransformerDecoderLayer(dim, heads, 2 * dim, dropout=0.1, batch_first=True), LAYERS

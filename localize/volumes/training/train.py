@@ -18,12 +18,12 @@ from data_manifests.support.atomic import file_sha256
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.support.progress_bar import progress_bar
 from data_manifests.volumes.volume_set import VolumeSet
-from detector.config import Precision
 from detector.optimization import learning_rate
-from detector.run.device import has_bfloat16
 from detector.run.run_state import RunState
 from detector.run.training_run import TrainingRun, has_checkpoint
-from localize.volumes.inference.patches import autocast
+from localize.volumes.evaluation.score_examples import mean_scores, score_examples
+from localize.volumes.inference.load_grounder import WEIGHTS
+from localize.volumes.inference.patches import autocast, chosen_precision
 from localize.volumes.network.config import VolumeSettings
 from localize.volumes.network.grounder import VolumeGrounder, build_grounder
 from localize.volumes.network.report_tokens import build_vocabulary
@@ -32,10 +32,8 @@ from localize.volumes.training.batches import GroundingBatch, draw_batch
 from localize.volumes.training.examples import GroundingExample, make_examples
 from localize.volumes.training.losses import box_loss, dice_loss, region_boxes
 from localize.volumes.training.masked_words import pretrain_text
-from localize.volumes.training.validate import mean_scores, score_examples
 
 logger = logging.getLogger(__name__)
-WEIGHTS = "grounder"  # .safetensors and .json in the run folder
 WARMUP_STEPS = 20
 
 
@@ -161,13 +159,6 @@ def train_grounder(
     return GrounderTraining(
         out, progress.best_epoch, -progress.best_value, len(usable), len(val_examples)
     )
-
-
-def chosen_precision(name: Precision, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 where the device is quick with it."""
-    if name == "float32" or (name == "auto" and not has_bfloat16(device)):
-        return torch.float32
-    return torch.bfloat16
 
 
 def _epoch_order(volumes: int, count: int, seed: int, epoch: int) -> Ints:

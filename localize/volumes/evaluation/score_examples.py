@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from localize.volumes.evaluation.scores import MISSED, MapScore, score_map
 from localize.volumes.inference.patches import predict_maps
-from localize.volumes.inference.scores import MISSED, MapScore, score_map
 from localize.volumes.network.grounder import VolumeGrounder
 from localize.volumes.training.examples import GroundingExample
 
