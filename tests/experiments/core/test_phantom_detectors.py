@@ -26,6 +26,6 @@ def test_each_seed_has_its_films_and_a_trained_detector(tmp_path):
         rows = [json.loads(line) for line in (folder / "metrics.jsonl").open()]
         steps = -(-(films.images["split"] == "train").sum() // 4)  # the last batch may be short
         assert max(row["step"] for row in rows) == steps
-        assert json.loads((folder / "run.json").read_text())["settings"]["training"]["seed"] == seed
+        assert json.loads((folder / "run.json").read_text())["training"]["seed"] == seed
     weights = [load_file(folder / "detector.safetensors") for folder in folders.values()]
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
