@@ -16,6 +16,7 @@ from experiments.benchmark.sizes import Bench
 from experiments.benchmark.structuring import structuring_rows
 from experiments.benchmark.tables import check_rows, export_rows
 from experiments.benchmark.training import detector_rows
+from experiments.benchmark.volumes import volume_rows
 
 GROUPS: dict[str, Callable[[Bench], Iterator[BenchmarkRow]]] = {
     "predict": predict_rows,
@@ -28,6 +29,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[BenchmarkRow]]] = {
     "attributes": structuring_rows,
     "check": check_rows,
     "export": export_rows,
+    "volumes": volume_rows,
 }
 
 

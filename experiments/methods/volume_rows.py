@@ -35,10 +35,10 @@ ANATOMY = VolumeRow("attention", True, False)
 STRUCTURING = VolumeRow("attention", False, True)
 BOTH = VolumeRow("attention", True, True)
 TRANSFORMER = VolumeRow("transformer", False, False)
-ROWS = (TRANSFORMER, NEITHER, ANATOMY, STRUCTURING, BOTH)
-# Of the phantom's volumes: 48 x 40 x 32 voxels are one patch.
-SPACING_MM = 7.5
-PATCH = (48, 40, 32)
+ROWS = (NEITHER, BOTH, STRUCTURING, ANATOMY, TRANSFORMER)
+# The phantom's volumes, 36 x 30 x 24 voxels, fit into one patch.
+SPACING_MM = 10.0
+PATCH = (40, 32, 24)
 
 
 def row_settings(row: VolumeRow, seed: int, epochs: int) -> VolumeSettings:

@@ -17,7 +17,14 @@ from data_manifests.support.arrays import Floats
 from data_manifests.support.atomic import file_sha256, write_json, write_text
 from data_manifests.volumes.volume_set import read_volume_set
 from detector.run.provenance import provenance
-from experiments.methods.volume_rows import BOTH, NEITHER, ROWS, VolumeRow, row_settings
+from experiments.methods.volume_rows import (
+    BOTH,
+    NEITHER,
+    ROWS,
+    SPACING_MM,
+    VolumeRow,
+    row_settings,
+)
 from localize.evaluation.bootstrap import INTERVAL_PERCENT, patient_weights
 from localize.volumes.evaluation.evaluate import GroundingEvaluation, evaluate_grounder
 from localize.volumes.evaluation.score_examples import GroundingScores
@@ -62,7 +69,8 @@ def run_rows(
     """
     folder = out / "set"
     if not (folder / "set.json").exists():
-        build_phantom_volumes(folder, PhantomVolumeOptions(), volumes=volumes)
+        options = PhantomVolumeOptions(spacing_mm=SPACING_MM)
+        build_phantom_volumes(folder, options, volumes=volumes)
     volume_set = read_volume_set(folder)
     results = []
     for seed in seeds:
