@@ -19,11 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models import resnet
-from torchvision.models.detection.backbone_utils import BackboneWithFPN
-from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from data_manifests.support.errors import CheckpointError
+from detector.network.torchvision_parts import BackboneWithFPN, LastLevelP6P7, resnet
 
 NormLayer = Callable[[int], nn.Module]
 BackboneName = Literal["resnet50", "resnet18", "efficientnet_lite0", "efficientnet_lite2"]

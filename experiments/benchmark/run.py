@@ -13,11 +13,13 @@ from experiments.benchmark.rois import store_rows
 from experiments.benchmark.rows import BenchmarkRow
 from experiments.benchmark.scaling import scaling_rows
 from experiments.benchmark.sizes import Bench
+from experiments.benchmark.start_up import start_up_rows
 from experiments.benchmark.structuring import structuring_rows
 from experiments.benchmark.tables import check_rows, export_rows
 from experiments.benchmark.training import detector_rows
 
 GROUPS: dict[str, Callable[[Bench], Iterator[BenchmarkRow]]] = {
+    "start": start_up_rows,
     "predict": predict_rows,
     "onnx": onnx_rows,
     "attention": attention_rows,
