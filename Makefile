@@ -33,7 +33,7 @@ FORMAT_TESTS = tests/localize/formats/test_other_libraries.py \
 
 FUZZ ?= 3000
 FUZZERS = tests/data_manifests/films/test_hostile_dicom.py \
-  tests/localize/formats/test_hostile_annotations.py
+  tests/localize/formats/test_hostile_annotations.py tests/localize/formats/dicom/test_hostile_sr.py
 
 .PHONY: help demo quickstart test test-formats fuzz lint format types docs install dev clean
 

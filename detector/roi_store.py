@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from data_manifests.support.arrays import Bools, Bytes, Floats32, Ints
 from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import CheckpointError, ConfigError, DataError, Problem
+from data_manifests.support.temporary import temporary_folder
 from detector.array_file import ArrayFile
 from detector.proposals import FilmRois, ProposalOptions
 
@@ -195,9 +195,10 @@ def create_store(folder: Path, image_ids: list[str], header: StoreHeader) -> Non
     if (folder / HEADER).exists():
         _check_same(folder, image_ids, header)
         return
-    building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    building.mkdir(parents=True)
-    try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(folder.name, folder.parent) as name:
+        building = Path(name) / folder.name
+        building.mkdir()
         encoded = np.array([image_id.encode("utf-8") for image_id in image_ids], dtype="S")
         np.save(building / "image_ids.npy", encoded, allow_pickle=False)
         for name, (shape, dtype) in _array_shapes(header).items():
@@ -211,8 +212,6 @@ def create_store(folder: Path, image_ids: list[str], header: StoreHeader) -> Non
         except OSError:
             # Another worker was first, or the folder holds something else.
             _check_same(folder, image_ids, header)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 def _array_shapes(header: StoreHeader) -> dict[str, tuple[tuple[int, ...], str]]:

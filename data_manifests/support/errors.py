@@ -69,6 +69,10 @@ class TrainingStopped(LocalizeError):
     """A training cannot go on (a loader process died); its last checkpoint is kept."""
 
 
+class WorkerDied(LocalizeError):
+    """A worker process died; nothing was written."""
+
+
 class Interrupted(Exception):
     """SIGINT or SIGTERM came; the state is saved. `exit_code` is 130 or 143."""
 
