@@ -191,27 +191,35 @@ def create_store(folder: Path, image_ids: list[str], header: StoreHeader) -> Non
 
     Raises:
         CheckpointError: there is a store of other films, another detector or other options.
+        OSError: the disk is full; it names `folder`.
     """
     if (folder / HEADER).exists():
         _check_same(folder, image_ids, header)
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(folder.name, folder.parent) as name:
-        building = Path(name) / folder.name
-        building.mkdir()
-        encoded = np.array([image_id.encode("utf-8") for image_id in image_ids], dtype="S")
-        np.save(building / "image_ids.npy", encoded, allow_pickle=False)
-        for name, (shape, dtype) in _array_shapes(header).items():
-            array = np.lib.format.open_memmap(
-                building / f"{name}.npy", mode="w+", dtype=dtype, shape=shape
-            )
-            del array  # a sparse file of zeros
-        write_json(building / HEADER, {"format_version": FORMAT_VERSION, **asdict(header)})
+    with temporary_folder(folder.name, folder.parent) as temporary:
+        building = Path(temporary) / folder.name
+        try:
+            _write_empty(building, image_ids, header)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
         try:
             os.rename(building, folder)
         except OSError:
             # Another worker was first, or the folder holds something else.
             _check_same(folder, image_ids, header)
+
+
+def _write_empty(folder: Path, image_ids: list[str], header: StoreHeader) -> None:
+    folder.mkdir()
+    encoded = np.array([image_id.encode("utf-8") for image_id in image_ids], dtype="S")
+    np.save(folder / "image_ids.npy", encoded, allow_pickle=False)
+    for name, (shape, dtype) in _array_shapes(header).items():
+        array = np.lib.format.open_memmap(
+            folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape
+        )
+        del array  # a sparse file of zeros
+    write_json(folder / HEADER, {"format_version": FORMAT_VERSION, **asdict(header)})
 
 
 def _array_shapes(header: StoreHeader) -> dict[str, tuple[tuple[int, ...], str]]:

@@ -20,7 +20,7 @@ from pydicom.multival import MultiValue
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from data_manifests.films.read_film import MAX_PIXELS, check_size, film_error
-from data_manifests.support.errors import DataError
+from data_manifests.support.errors import DataError, raise_if_out_of_memory
 
 # Projection radiographs, and what exporters of them write: secondary capture and "other".
 PROJECTIONS = {"CR", "DX", "RG", "RF", "OT", "SC", "XC", ""}
@@ -69,6 +69,7 @@ def dicom_errors(path: Path, expected: str, fix: str = "", field: str = "") -> I
         except BaseException as error:
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
+            raise_if_out_of_memory(error)
             raise film_error(path, expected, reason(error), fix, field) from error
 
 

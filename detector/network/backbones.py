@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data_manifests.support.errors import CheckpointError
+from data_manifests.support.errors import CheckpointError, raise_if_out_of_memory
 from detector.network.torchvision_parts import BackboneWithFPN, LastLevelP6P7, resnet
 
 NormLayer = Callable[[int], nn.Module]
@@ -144,6 +144,7 @@ def load_backbone_weights(backbone: BackboneWithFPN, path: Path) -> None:
             "a safetensors file must end in .safetensors"
         ) from error
     except (OSError, SafetensorError, RuntimeError, ValueError, EOFError) as error:
+        raise_if_out_of_memory(error)
         raise CheckpointError(f"{path}: expected backbone weights, got {error}") from error
     if not isinstance(loaded, Mapping) or not all(
         isinstance(tensor, Tensor) for tensor in loaded.values()

@@ -25,7 +25,7 @@ from data_manifests.films.dicom_header import (
 from data_manifests.films.read_film import film_error
 from data_manifests.laterality import sides_of
 from data_manifests.support.arrays import Floats
-from data_manifests.support.errors import DataError
+from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
 from localize.formats.dicom import codes
 from localize.formats.dicom.source import (
@@ -75,7 +75,8 @@ def read_dicom_sr(path: Path) -> list[ImportedFilm]:
     """
     require_highdicom()
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    films, problems = [], []
+    films: list[ImportedFilm] = []
+    problems: list[Problem] = []
     for file in files:
         try:
             with dicom_errors(file, "a DICOM structured report"):
