@@ -65,7 +65,7 @@ def test_no_canary_leaves_the_film(zygote, tmp_path, measured):
         ["detector", "propose", "--model", model, "--manifest", str(out / "manifest"),
          "--device", "cpu", "--out", str(out / "rois")],
         ["attributes", "vectors", str(reports), "--out", str(out / "words")],
-        *(["export", prediction, "--format", name, "--films", str(films / "films"),
+        *(["export", prediction, "--format", name, "--image-root", str(films / "films"),
            "--out", str(out / file)] for name, file in EXPORTS.items()),
     ]  # fmt: skip
     for number, command in enumerate(commands):
