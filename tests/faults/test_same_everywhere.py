@@ -23,8 +23,12 @@ WITH_TIME = ("prediction.json", "run.json")
 
 
 def checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file, without the place of the folder itself, which a manifest names."""
+    here = str(folder.parent.resolve()).encode()
     return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): hashlib.sha256(
+            path.read_bytes().replace(here, b"here")
+        ).hexdigest()
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in WITH_TIME
     }
