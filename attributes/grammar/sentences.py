@@ -82,17 +82,21 @@ class SentenceSplitter:
         inner_items = [m.start() for m in INNER_ITEM.finditer(text)][::-1] if ") " in text else []
         in_lower_case: bool | None = None
         for match in self._boundary.finditer(text):
-            end = match.end()
-            if match.group()[:1] in ("\n", "\r") and match.group():
+            at, end = match.span()
+            if text[at] in "\n\r":
                 if in_lower_case is None:
                     in_lower_case = not any(
                         line.lstrip()[:1].isupper() for line in text[:MAX_CHARACTERS].split("\n")
                     )
-                if not self._ends_statement(text, start, match.start(), end, in_lower_case):
+                if not self._ends_statement(text, start, at, end, in_lower_case):
                     continue
-            elif text[start:end].strip() in ("?", "¿", "(?"):
+            elif text[at] == "?" and text[start:end].strip() in ("?", "(?"):
                 continue  # "? effusion"
-            start = _add_items(text, start, end, inner_items, spans)
+            if inner_items:
+                start = _add_items(text, start, end, inner_items, spans)
+            else:
+                _add(text, start, end, spans)
+                start = end
         _add_items(text, start, len(text), inner_items, spans)
         return spans
 
@@ -154,8 +158,9 @@ def _add(text: str, start: int, end: int, spans: list[tuple[int, int]]) -> None:
         stop = blank if blank > start else start + MAX_CHARACTERS
         _add(text, start, stop, spans)
         start = stop
-    piece = text[start:end]
-    left = len(piece) - len(piece.lstrip())
-    length = len(piece.strip())
-    if length > MIN_CHARACTERS or (length == MIN_CHARACTERS and piece.strip().isalpha()):
-        spans.append((start + left, start + left + length))
+    piece = text[start:end].lstrip()
+    left = end - len(piece)
+    piece = piece.rstrip()
+    length = len(piece)
+    if length > MIN_CHARACTERS or (length == MIN_CHARACTERS and piece.isalpha()):
+        spans.append((left, left + length))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 ASSERTIONS = ("present", "absent", "uncertain", "resolved")
@@ -141,7 +142,7 @@ class Lexicon:
     source: Path = field(compare=False)
     sha256: str = ""
 
-    @property
+    @cached_property
     def keyword_names(self) -> tuple[str, ...]:
         """The names of the keywords in target order."""
         return tuple(keyword.name for keyword in self.keywords)
@@ -158,12 +159,12 @@ class Lexicon:
         keywords = {item.name: item.variants for item in self.keywords}
         return keywords | {item.name: item.variants for item in self.modifiers}
 
-    @property
+    @cached_property
     def extended(self) -> frozenset[str]:
         """The names of the findings that are left out of the tables unless asked for."""
         return frozenset(kind.name for kind in self.findings if kind.extended)
 
-    @property
+    @cached_property
     def pneumonia_like(self) -> frozenset[str]:
         """The names of the findings that feed the targets."""
         return frozenset(kind.name for kind in self.findings if kind.pneumonia_like)

@@ -190,8 +190,10 @@ class SectionSplitter:
         if ":" in text or "\n" in text or "\r" in text:
             return True
         start = text[:MAX_HEADING]
-        if not start[:2].isupper() and start[:1] not in MARKS and not DASH.search(start):
-            return False
+        if not start[:2].isupper() and start[:1] not in MARKS:
+            has_dash = "-" in start or "–" in start or "—" in start
+            if not has_dash or not DASH.search(start):
+                return False
         first = LETTERS.search(start)
         return first is not None and fold_word(first.group()) in self._first_words
 
