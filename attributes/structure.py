@@ -158,7 +158,7 @@ class Structurer:
         if not units:
             return ()
         units = read_in_context(units, self.grammar)
-        if not any(unit.role == Role.FINDING for unit in units):
+        if not any([unit.role == Role.FINDING for unit in units]):
             return ()
         found: list[Finding] = []
         for start in range(0, len(units), MAX_SENTENCE_WORDS):

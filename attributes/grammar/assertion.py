@@ -57,6 +57,9 @@ def decide_assertions(units: Sequence[Unit], clause: Span) -> dict[int, Decision
     rules = {
         index: rule for index in range(start, stop) if (rule := units[index].term.rule) is not None
     }
+    has_or = any([units[index].role == Role.OR for index in range(start, stop)])
+    if not rules and not has_or:
+        return {index: PRESENT for index in range(start, stop) if units[index].role == Role.FINDING}
     for index in _lifted_rules(units, clause, rules):
         rules.pop(index, None)
     reached: dict[int, list[tuple[int, int]]] = {}
@@ -81,7 +84,7 @@ def decide_assertions(units: Sequence[Unit], clause: Span) -> dict[int, Decision
             assertion = "resolved"
         links = [at for _, at in reached[index] if assertion != "absent" and _links(units[at])]
         decisions[index] = Decision(assertion, rule, place, min(links, default=-1), means)
-    if any(units[index].role == Role.OR for index in range(start, stop)):
+    if has_or:
         _mark_alternatives(units, clause, decisions)
     return decisions
 

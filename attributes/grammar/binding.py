@@ -33,7 +33,8 @@ def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bou
     start, stop = clause
     heads = [index for index in range(start, stop) if units[index].role in HEADS]
     bound: Bound = {head: _stated(units, head) for head in heads}
-    if not heads:
+    roles = {units[index].role for index in range(start, stop)}
+    if not heads or (Role.MODIFIER not in roles and not any(bound.values())):
         return bound
     claimed: set[int] = set()
     bare = set()
@@ -48,7 +49,7 @@ def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bou
             bound[head] += _stated(units, index)
         if not own:
             bare.add(head)
-    if any(units[index].role == Role.WITH for index in range(start, stop)):
+    if Role.WITH in roles:
         claimed |= _modifiers_of_unknown_nouns(units, clause)
     placed = {head for head in heads if is_placed(bound[head], grammar)}
     shared: dict[int, int] = {}
@@ -277,7 +278,11 @@ def _stated(units: Sequence[Unit], index: int) -> list[tuple[str, int]]:
 
 def is_placed(stated: Sequence[tuple[str, int]], grammar: Grammar) -> bool:
     """Whether the attributes name a side or zone."""
-    return any(name in grammar.location for name, _ in stated)
+    location = grammar.location
+    for name, _ in stated:  # `any` of a generator costs thrice, and most nouns have no place
+        if name in location:
+            return True
+    return False
 
 
 def _is_direction(units: Sequence[Unit], index: int) -> bool:

@@ -236,23 +236,22 @@ class Grammar:
                 for word, span in zip(words, spans, strict=True)
             ]
         units: list[Unit] = []
-        count, place, root = len(words), 0, self.root
-        while place < count:
+        words = [*words, ""]  # no word of the trie: every walk ends
+        place, stop, root, new = 0, len(spans), self.root, tuple.__new__
+        while place < stop:
+            first = place
+            found = UNKNOWN
             node = root.get(words[place])
-            start, end = spans[place]
-            if node is None:
-                units.append(Unit(UNKNOWN, Role.WORD, start, end))
-                place += 1
-                continue
-            found, stop, ahead = UNKNOWN, place + 1, place + 1
+            place += 1
+            ahead = place
             while node is not None:
                 term = node.get(None)
                 if term is not None:
-                    found, stop = term, ahead
-                node = node.get(words[ahead]) if ahead < count else None
+                    found, place = term, ahead
+                node = node.get(words[ahead])
                 ahead += 1
-            units.append(Unit(found, found.role, start, spans[stop - 1][1]))
-            place = stop
+            # Unit(...) of a named tuple costs twice.
+            units.append(new(Unit, (found, found.role, spans[first][0], spans[place - 1][1])))
         return units
 
     def _in_context(self, word: str, sentence: str, start: int, end: int) -> str:
