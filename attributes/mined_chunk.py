@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from attributes.lexicon.tokens import CONTROL_AS_BLANK
 from attributes.reports import Report
-from attributes.structure import SentenceFindings, Structurer
+from attributes.structure import Finding, SentenceFindings, Structurer
 from attributes.targets.chexpert import UNCERTAIN_VALUES, chexpert_row
 from attributes.targets.keyword_states import UNREAD, keyword_states
 from data_manifests.support.errors import ConfigError
@@ -66,7 +66,7 @@ def mine_chunk(
 ) -> MinedChunk:
     """Structure some reports with a structurer of all findings; see `MinedChunk`."""
     findings_text, attributes_text, chexpert_text = io.StringIO(), io.StringIO(), io.StringIO()
-    write_finding = csv.writer(findings_text, lineterminator="\n").writerow
+    write_findings = csv.writer(findings_text, lineterminator="\n").writerows
     write_states = csv.writer(attributes_text, lineterminator="\n").writerow
     write_labels = csv.writer(chexpert_text, lineterminator="\n").writerow
     counts: Counter[tuple[str, str]] = Counter()
@@ -80,30 +80,32 @@ def mine_chunk(
         if options.impression_wins:
             found, dropped = without_overruled(found)
             overruled += dropped
-        flat = []
+        flat: list[Finding] = []
+        rows = []
         for sentence in found:
             text = sentence.sentence
             if not text.isprintable():
                 text = text.translate(CONTROL_AS_BLANK)
-            for item in sentence.findings:
-                flat.append(item)
-                if item.finding in extended:
-                    continue
-                counts[item.finding, item.assertion] += 1
-                write_finding(
-                    (
-                        report.study_id,
-                        sentence.section,
-                        item.finding,
-                        item.assertion,
-                        ";".join(item.attributes),
-                        text,
-                        sentence.start + item.start,
-                        sentence.start + item.end,
-                        item.rule,
-                        int(item.is_likely),
-                    )
+            at = sentence.start
+            flat += sentence.findings
+            rows += [
+                (
+                    report.study_id,
+                    sentence.section,
+                    item.finding,
+                    item.assertion,
+                    ";".join(item.attributes),
+                    text,
+                    at + item.start,
+                    at + item.end,
+                    item.rule,
+                    int(item.is_likely),
                 )
+                for item in sentence.findings
+                if item.finding not in extended
+            ]
+        counts.update([row[2:4] for row in rows])
+        write_findings(rows)
         reason = "" if flat else structurer.why_unread(report.sections)
         if reason:
             unread.append((report.study_id, reason))

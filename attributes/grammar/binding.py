@@ -31,10 +31,17 @@ Bound = dict[int, list[tuple[str, int]]]
 def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bound:
     """The attributes of every noun of a clause."""
     start, stop = clause
-    heads = [index for index in range(start, stop) if units[index].role in HEADS]
+    heads, modifiers, has_with = [], [], False
+    for index in range(start, stop):
+        role = units[index].role
+        if role in HEADS:
+            heads.append(index)
+        elif role == Role.MODIFIER:
+            modifiers.append(index)
+        elif role == Role.WITH:
+            has_with = True
     bound: Bound = {head: _stated(units, head) for head in heads}
-    roles = {units[index].role for index in range(start, stop)}
-    if not heads or (Role.MODIFIER not in roles and not any(bound.values())):
+    if not heads or not (modifiers or any(bound.values())):
         return bound
     claimed: set[int] = set()
     bare = set()
@@ -49,13 +56,14 @@ def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bou
             bound[head] += _stated(units, index)
         if not own:
             bare.add(head)
-    if Role.WITH in roles:
+    if has_with:
         claimed |= _modifiers_of_unknown_nouns(units, clause)
-    placed = {head for head in heads if is_placed(bound[head], grammar)}
-    shared: dict[int, int] = {}
-    for index in range(start, stop):
-        if units[index].role == Role.MODIFIER and index not in claimed:
-            _attach(units, index, heads, bound, Places(placed, shared), grammar)
+    unclaimed = [index for index in modifiers if index not in claimed]
+    if unclaimed:
+        placed = {head for head in heads if is_placed(bound[head], grammar)}
+        places = Places(placed, {})
+        for index in unclaimed:
+            _attach(units, index, heads, bound, places, grammar)
     _share_forward(units, heads, bound, bare, grammar)
     return bound
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from attributes.grammar.spelling import CorrectedWords
@@ -50,7 +50,8 @@ class Term:
 
     `subject` is the finding of which a noun is the subject ("heart"), `predicate_of` the findings
     that a word states of their subjects ("enlarged"). `is_degree`: the attribute is a degree;
-    `is_adverb`: and an adverb ("slightly"); `is_change`: a change for better or worse.
+    `is_adverb`: and an adverb ("slightly"); `is_change`: a change for better or worse;
+    `is_predicate`: a verb, or a rule about what stands before it ("is not seen").
     What follows a preposition that `is_given` is there; an attribute that `is_forward` belongs to
     the next noun ("development of"). `describes` is false for words of denials ("focal").
     """
@@ -73,6 +74,13 @@ class Term:
     is_adverb: bool = False
     is_size: bool = False
     is_change: bool = False
+    is_predicate: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        is_predicate = self.role in (Role.VERB, Role.OPENER) or (
+            self.rule is not None and self.rule.direction.startswith("backward")
+        )
+        object.__setattr__(self, "is_predicate", is_predicate)
 
 
 class Unit(NamedTuple):

@@ -31,11 +31,11 @@ class Stated(Protocol):
 def keyword_states(findings: Iterable[Stated], lexicon: Lexicon) -> tuple[str, ...]:
     """One state of `STATES` for each keyword of the lexicon, in its order."""
     likes = lexicon.pneumonia_like
-    strongest = dict.fromkeys(lexicon.keyword_names, UNMENTIONED)
+    strongest: dict[str, int] = {}
     for finding in findings:
         if finding.finding in likes:
             strength = STRENGTH[finding.assertion]
             for name in finding.attributes:
-                if strength < strongest.get(name, 0):
+                if strength < strongest.get(name, UNMENTIONED):
                     strongest[name] = strength
-    return tuple([STATES[rank] for rank in strongest.values()])
+    return tuple([STATES[strongest.get(name, UNMENTIONED)] for name in lexicon.keyword_names])

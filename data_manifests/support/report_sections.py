@@ -176,6 +176,10 @@ class SectionSplitter:
             return [part] if text.strip() else []
         return list(self._parts(text, name, kind or READ))
 
+    def is_skipped(self, name: str) -> bool:
+        """Whether a section with this heading does not describe the film."""
+        return self._kind_of_name(name) in SKIPPED_KINDS
+
     def _kind_of_name(self, name: str) -> str:
         """As `kind_of`; tables repeat the names of their sections, so that answers are cached."""
         kind = self._names.get(name)
