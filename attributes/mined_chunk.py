@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ FINDING_COLUMNS = (
     "rule",
     "is_likely",
 )
+
+PLAIN_FIELD = re.compile(r"[\w.-]+")  # in CSV as it is
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,6 @@ def mine_chunk(
     """Structure some reports with a structurer of all findings; see `MinedChunk`."""
     findings_text, attributes_text, chexpert_text = io.StringIO(), io.StringIO(), io.StringIO()
     write_findings = csv.writer(findings_text, lineterminator="\n").writerows
-    write_states = csv.writer(attributes_text, lineterminator="\n").writerow
     write_labels = csv.writer(chexpert_text, lineterminator="\n").writerow
     counts: Counter[tuple[str, str]] = Counter()
     options = options or TableOptions()
@@ -110,7 +112,8 @@ def mine_chunk(
         if reason:
             unread.append((report.study_id, reason))
         states = UNREAD * len(lexicon.keywords) if reason else keyword_states(flat, lexicon)
-        write_states((report.study_id, *states))
+        # Only the identifier can need quotes; a CSV writer looks at every state.
+        attributes_text.write(f"{_csv_field(report.study_id)},{','.join(states)}\n")
         if options.chexpert:
             labels = chexpert_row(flat, options.chexpert, is_read=not reason)
             write_labels((report.study_id, *labels))
@@ -123,6 +126,14 @@ def mine_chunk(
         unread,
         overruled,
     )
+
+
+def _csv_field(text: str) -> str:
+    if PLAIN_FIELD.fullmatch(text):
+        return text
+    row = io.StringIO()
+    csv.writer(row, lineterminator="").writerow((text, ""))
+    return row.getvalue()[:-1]
 
 
 def without_overruled(found: Sequence[SentenceFindings]) -> tuple[list[SentenceFindings], int]:

@@ -236,16 +236,18 @@ def _attribute_words(
     for name, place in named:
         if name not in places or place < places[name]:
             places[name] = place
-    is_condition = decision.rule is not None and decision.rule.reach == "comma"
-    if is_condition or decision.assertion in ("absent", "resolved"):
-        for name in grammar.change:
-            places.pop(name, None)  # what is not there, or only supposed, does not change
-    return tuple(
-        [
-            AttributeWord(name, units[places[name]].start, units[places[name]].end)
-            for name in sorted(places, key=grammar.rank_of.__getitem__)
-        ]
-    )
+    rule = decision.rule
+    if rule is not None:
+        is_condition = rule.reach == "comma"
+        if is_condition or decision.assertion == "absent" or decision.assertion == "resolved":
+            for name in grammar.change:
+                places.pop(name, None)  # what is not there, or only supposed, does not change
+    names = sorted(places, key=grammar.rank_of.__getitem__) if len(places) > 1 else places
+    words = []
+    for name in names:
+        unit = units[places[name]]
+        words.append(AttributeWord(name, unit.start, unit.end))
+    return tuple(words)
 
 
 def _may_explain(place: int, source: Decision | None, target: Decision) -> bool:

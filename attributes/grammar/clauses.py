@@ -72,7 +72,9 @@ def _goes_on(units: Sequence[Unit], start: int, index: int) -> bool:
     if role == Role.BREAK:
         if index == start or index + 1 >= len(units):
             return False
-        is_first = not any(unit.role in HEADS or unit.term.is_predicate for unit in units[start:index])
+        is_first = not any(
+            unit.role in HEADS or unit.term.is_predicate for unit in units[start:index]
+        )
         return (units[index - 1].role == Role.MODIFIER and is_first) or _only_describes(
             units, index
         )

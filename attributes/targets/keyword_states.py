@@ -38,4 +38,7 @@ def keyword_states(findings: Iterable[Stated], lexicon: Lexicon) -> tuple[str, .
             for name in finding.attributes:
                 if strength < strongest.get(name, UNMENTIONED):
                     strongest[name] = strength
-    return tuple([STATES[strongest.get(name, UNMENTIONED)] for name in lexicon.keyword_names])
+    names = lexicon.keyword_names
+    if not strongest:
+        return ("unmentioned",) * len(names)
+    return tuple([STATES[strongest.get(name, UNMENTIONED)] for name in names])
