@@ -11,7 +11,7 @@ from attributes.grammar.assertion import Decision, decide_assertions
 from attributes.grammar.binding import Bound, bind_modifiers, is_placed, share_place
 from attributes.grammar.clauses import split_clauses
 from attributes.grammar.context import read_in_context
-from attributes.grammar.enumeration import enumerated_sides
+from attributes.grammar.enumeration import enumerated_sides, paired_answers
 from attributes.grammar.sections import section_splitter
 from attributes.grammar.sentences import SentenceSplitter
 from attributes.grammar.units import MAX_SENTENCE_WORDS, Grammar, Role, Unit
@@ -189,8 +189,9 @@ class Structurer:
         if not any([unit.role == Role.FINDING for unit in units]):
             return ()
         found: list[Finding] = []
-        for start in range(0, len(units), MAX_SENTENCE_WORDS):
-            found += structure_units(units[start : start + MAX_SENTENCE_WORDS], self.grammar)
+        for row in paired_answers(units):
+            for start in range(0, len(row), MAX_SENTENCE_WORDS):
+                found += structure_units(row[start : start + MAX_SENTENCE_WORDS], self.grammar)
         return tuple([item for item in found if item.finding not in self._left_out])
 
 
@@ -201,7 +202,7 @@ def structure_units(units: Sequence[Unit], grammar: Grammar) -> list[Finding]:
     for clause in split_clauses(units):
         bound |= bind_modifiers(units, clause, grammar)
         decisions |= decide_assertions(units, clause)
-    _share_with_explanations(bound, decisions, grammar)
+    _share_with_explanations(units, bound, decisions, grammar)
     findings = []
     for index, decision in decisions.items():
         unit = units[index]
@@ -211,18 +212,20 @@ def structure_units(units: Sequence[Unit], grammar: Grammar) -> list[Finding]:
         rule = decision.rule
         for part in enumerated_sides(units, index, named) if len(named) > 1 else [named]:
             words = _attribute_words(units, part, decision, grammar)
-            findings.append(
-                Finding(
-                    unit.term.finding,
-                    decision.assertion,
-                    words,
-                    tuple([word.name for word in words]),
-                    unit.start,
-                    unit.end,
-                    decision.rule_id,
-                    rule is not None and rule.likely,
+            names = tuple([word.name for word in words])
+            for finding in (unit.term.finding, *unit.term.also):
+                findings.append(
+                    Finding(
+                        finding,
+                        decision.assertion,
+                        words,
+                        names,
+                        unit.start,
+                        unit.end,
+                        decision.rule_id,
+                        rule is not None and rule.likely,
+                    )
                 )
-            )
     return findings
 
 
@@ -258,12 +261,13 @@ def _may_explain(place: int, source: Decision | None, target: Decision) -> bool:
 
 
 def _share_with_explanations(
-    bound: Bound, decisions: dict[int, Decision], grammar: Grammar
+    units: Sequence[Unit], bound: Bound, decisions: dict[int, Decision], grammar: Grammar
 ) -> None:
     """ "Left basal opacity may represent pneumonia": the pneumonia is in the left base too.
 
     A finding decided by a linking rule, and without a place of its own, takes the place of the last
-    finding before it that the same rule did not decide.
+    finding before it that the same rule did not decide; a finding of the lung takes none of one
+    outside it ("left effusion, ?pneumonia").
     """
     for index, decision in decisions.items():
         if decision.link_unit < 0:
@@ -275,5 +279,6 @@ def _share_with_explanations(
             and _may_explain(other, decisions.get(other), decision)
             and (other in decisions or is_placed(bound[other], grammar))
         ]
-        if sources:
+        is_in_lung = units[index].term.finding in grammar.pneumonia_like
+        if sources and not (is_in_lung and units[sources[-1]].term.finding in grammar.outside_lung):
             share_place(bound, sources[-1], index, grammar)

@@ -51,7 +51,9 @@ class Compound:
 class FindingType:
     """A finding and its spellings; those in `carries` state attributes too.
 
-    Those `apart` take no place from joined nouns. A finding may also be a predicate of certain
+    Those `apart` take no place from joined nouns, those `outside_lung` give none to a finding that
+    explains them. Phrases in `also_stated_by` belong to another finding and state this one too. A
+    finding may also be a predicate of certain
     subjects ("the heart is enlarged"). The `extended` ones are left out of the tables unless they
     are asked for.
     """
@@ -64,6 +66,8 @@ class FindingType:
     apart: bool = False
     subjects: tuple[Spelling, ...] = ()
     predicates: tuple[Spelling, ...] = ()
+    also_stated_by: tuple[Spelling, ...] = ()
+    outside_lung: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class Rule:
     former: bool = False
     lifts: bool = False
     spares: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    bygone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,8 @@ class Syntax:
     breakers: tuple[Spelling, ...]
     excluders: tuple[Spelling, ...]
     determiners: tuple[Spelling, ...]
+    pronouns: tuple[Spelling, ...]
+    neighbours: tuple[Spelling, ...]
     degree_adverbs: tuple[Spelling, ...]
     denied_attributes: tuple[str, ...]
     abbreviations: tuple[str, ...]

@@ -139,6 +139,8 @@ def _syntax(entry: FieldReader) -> Syntax:
         breakers=entry.phrases("breakers"),
         excluders=entry.phrases("excluders"),
         determiners=entry.phrases("determiners", optional=True),
+        pronouns=entry.phrases("pronouns", optional=True),
+        neighbours=entry.phrases("neighbours", optional=True),
         degree_adverbs=entry.phrases("degree_adverbs", optional=True),
         denied_attributes=tuple(entry.texts("denied_attributes", optional=True)),
         abbreviations=tuple(entry.texts("abbreviations")),
@@ -182,6 +184,8 @@ def _finding(entry: FieldReader) -> FindingType:
         "apart",
         "subjects",
         "predicates",
+        "also_stated_by",
+        "outside_lung",
     )
     return FindingType(
         name=entry.text("name"),
@@ -192,6 +196,8 @@ def _finding(entry: FieldReader) -> FindingType:
         apart=entry.flag("apart"),
         subjects=entry.phrases("subjects", optional=True),
         predicates=entry.phrases("predicates", optional=True),
+        also_stated_by=entry.phrases("also_stated_by", optional=True),
+        outside_lung=entry.flag("outside_lung"),
     )
 
 
@@ -208,6 +214,8 @@ def _rule(entry: FieldReader) -> Rule:
         "former",
         "lifts",
         "spares",
+        "only",
+        "bygone",
         "fires",
         "silent",
     )
@@ -225,4 +233,6 @@ def _rule(entry: FieldReader) -> Rule:
         former=entry.flag("former"),
         lifts=entry.flag("lifts"),
         spares=tuple(entry.texts("spares", optional=True)),
+        only=tuple(entry.texts("only", optional=True)),
+        bygone=tuple(entry.texts("bygone", optional=True)),
     )
