@@ -100,6 +100,9 @@ class SentenceSplitter:
         for match in self._boundary.finditer(text):
             at, end = match.span()
             if text[at] in "\n\r":
+                if at == start:
+                    start = end  # an empty line
+                    continue
                 if in_lower_case is None:
                     in_lower_case = not any(
                         line.lstrip()[:1].isupper() for line in text[:MAX_CHARACTERS].split("\n")

@@ -49,14 +49,14 @@ def check_meanings(lexicon: Lexicon, top: FieldReader) -> None:
             top.complain("syntax.denied_attributes", "names of keywords or modifiers", f"`{name}`")
     findings = {kind.name for kind in lexicon.findings}
     for rule in lexicon.rules:
-        for where, listed in (
+        for field, limited in (
             ("spares", rule.spares),
             ("only", rule.only),
             ("bygone", rule.bygone),
         ):
-            for name in listed:
+            for name in limited:
                 if name not in findings:
-                    top.complain(f"rules.{rule.id}.{where}", "names of findings", f"`{name}`")
+                    top.complain(f"rules.{rule.id}.{field}", "names of findings", f"`{name}`")
         for name in rule.means:
             if name not in axes:
                 top.complain(

@@ -131,6 +131,9 @@ class SectionHeadings:
     brief: tuple[Spelling, ...] = ()
     labels: tuple[Spelling, ...] = ()
     views: tuple[Spelling, ...] = ()
+    bodies: tuple[Spelling, ...] = ()
+    finding_bodies: tuple[Spelling, ...] = ()
+    no_bodies: tuple[Spelling, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,9 @@ def _sections(entry: FieldReader) -> SectionHeadings:
         brief=entry.phrases("brief", optional=True),
         labels=entry.phrases("labels", optional=True),
         views=entry.phrases("views", optional=True),
+        bodies=entry.phrases("bodies", optional=True),
+        finding_bodies=entry.phrases("finding_bodies", optional=True),
+        no_bodies=entry.phrases("no_bodies", optional=True),
     )
 
 
