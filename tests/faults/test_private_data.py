@@ -35,11 +35,11 @@ def film_with_canaries(path: Path) -> int:
     # Groups 0000 to 0006 are those of messages, file headers and directories.
     for tag, (vr, multiplicity, _, retired, _) in DicomDictionary.items():
         if vr in TEXT and tag >> 16 > 6 and not retired and multiplicity == "1":
-            dataset.add_new(tag, vr, f"CANARY{count}")
+            dataset.add_new(tag, vr, f"QXPATIENTXQ{count}")
             count += 1
-    block = dataset.private_block(0x0011, "CANARY CREATOR", create=True)
-    block.add_new(1, "LO", "CANARY private")
-    block.add_new(2, "UN", b"CANARY bytes")
+    block = dataset.private_block(0x0011, "QXPATIENTXQ 1", create=True)
+    block.add_new(1, "LO", "QXPATIENTXQ private")
+    block.add_new(2, "UN", b"QXPATIENTXQ bytes")
     dataset.save_as(path)
     return count + 3
 
@@ -50,7 +50,7 @@ def test_no_canary_leaves_the_film(zygote, tmp_path, measured):
     canaries = film_with_canaries(films / "films" / "film.dcm")
     reports = films / "reports.csv"
     with reports.open("w", newline="") as handle:
-        text = "Mr CANARY Doe, born 1.1.1901. Left basal opacity. Signed: Dr CANARY Roe."
+        text = "Mr QXPATIENTXQ Doe, born 1.1.1901. Left basal opacity. Signed: Dr QXPATIENTXQ Roe."
         csv.writer(handle).writerows([("study_id", "text"), ("s1", text)])
     write_tiny_bundle(tmp_path / "tiny")
     model, prediction = str(tmp_path / "tiny" / "bundle"), str(out / "prediction")
@@ -73,6 +73,6 @@ def test_no_canary_leaves_the_film(zygote, tmp_path, measured):
         assert zygote.run(command, log) == 0, log.read_text()
     files = [path for path in tmp_path.glob("out/**/*") if path.is_file()]
     assert len(files) > 20
-    hits = [path.name for path in files if b"CANARY" in path.read_bytes().upper()]
+    hits = [path.name for path in files if b"QXPATIENTXQ" in path.read_bytes().upper()]
     assert hits == []
     measured(f"{canaries} elements, {len(commands)} commands, {len(files)} files: 0 hits")
