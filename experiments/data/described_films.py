@@ -41,8 +41,8 @@ class DescribedSize:
         ConfigError: a number of films that is no multiple of 6.
     """
 
-    train: int = 480
-    test: int = 240
+    train: int = 420
+    test: int = 180
     pixels: int = 128
     prevalence: float = 0.8
     dim: int = 64

@@ -17,6 +17,7 @@ from detector.proposals import best_rois
 from detector.run.device import warn_of_slow_bfloat16
 from detector.run.memory import in_halves
 from localize.bundle.bundle import Bundle
+from localize.grounding.report_grounding import ReportGrounding
 from localize.inference.answer import SEVERITY_BOXES, answer_film
 from localize.inference.choices import OnError
 from localize.inference.film_list import FilmToPredict, films_to_predict
@@ -141,6 +142,48 @@ class Model:
             if found is None:
                 raise _with_path(streamed, files)
             yield found
+
+    def film_regions(
+        self, films: Sequence[Path | Film], *, limit: int, checksums: Sequence[str] = ()
+    ) -> Iterator[FilmRegions | DataError]:
+        """As `regions`, for files and pictures in memory; a film that cannot be read gives its
+        error. Files are compared with their SHA-256 in `checksums` where it is not blank."""
+        stated = checksums if self.options.verify else ()
+        for streamed, found in self._ranked(films, limit, self.options, stated):
+            yield _with_path(streamed, films) if found is None else found
+
+    def ground(
+        self, film: Picture, report: str, *, lexicon: str = "en", image_id: str = ""
+    ) -> ReportGrounding:
+        """The sentences of a report on their places in its film; see docs/grounding.md.
+
+        Args:
+            film: as for `predict`.
+            report: the report, with or without headings.
+            lexicon: the report's language (`en`, `es`), or a lexicon file.
+            image_id: the film's id; by default the file's name without extension, or `film`.
+
+        Raises:
+            DataError: the film cannot be read, or the report has no text.
+            ConfigError: the lexicon is unknown or wrong.
+        """
+        from localize.inference.ground_films import (
+            FilmWithReport,
+            GroundOptions,
+            ground_films,
+        )
+
+        if not report.strip():
+            raise DataError("report: expected a text, got none; use `predict` for a film alone")
+        path = Path(film) if isinstance(film, str | Path) else None
+        one = FilmWithReport(
+            study_id="",
+            image_id=image_id or (path.stem if path is not None else "film"),
+            path="" if path is None else path.name,
+            film=path if path is not None else film_of_picture(film),  # type: ignore[arg-type]
+            sections=(("", report),),
+        )
+        return next(ground_films(self, [one], GroundOptions(lexicon=lexicon))).grounding
 
     def _answers(
         self,

@@ -69,7 +69,7 @@ class GroundingNetwork(nn.Module):
         has_anatomy: bool,
         has_structure: bool,
         width: int = 16,
-        dim: int = 64,
+        dim: int = 48,
     ) -> None:
         super().__init__()
         self.has_structure = has_structure
@@ -92,16 +92,17 @@ class GroundingNetwork(nn.Module):
 
 
 class VisualEncoder(nn.Module):
-    """A VGG-like encoder with three max pools; the coarse levels are added back at stride 4."""
+    """A VGG-like encoder with three max pools; the coarse levels are added back at stride 4.
+
+    Its first convolution has stride 2, which halves the time on a CPU.
+    """
 
     def __init__(self, channels: int, *, width: int, dim: int) -> None:
         super().__init__()
         self.fine = nn.Sequential(
-            _block(channels, width),
+            _block(channels, width, stride=2),
             nn.MaxPool2d(2),
-            _block(width, 2 * width),
-            nn.MaxPool2d(2),
-            _block(2 * width, dim),
+            _block(width, dim),
             _block(dim, dim),
         )
         self.middle = nn.Sequential(nn.MaxPool2d(2), _block(dim, dim), _block(dim, dim))
@@ -121,9 +122,11 @@ class VisualEncoder(nn.Module):
         return joined
 
 
-def _block(channels: int, out: int) -> nn.Sequential:
+def _block(channels: int, out: int, *, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(channels, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()
+        nn.Conv2d(channels, out, 3, padding=1, stride=stride, bias=False),
+        nn.BatchNorm2d(out),
+        nn.ReLU(),
     )
 
 

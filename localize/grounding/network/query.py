@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attributes import ReportFinding
 from data_manifests.support.arrays import Bools, Ints
-from localize.grounding.network.text_encoder import TextTokens
+
+if TYPE_CHECKING:
+    from attributes import ReportFinding
+    from localize.grounding.network.text_encoder import TextTokens
 
 # Classes of phrases: the finding, and the axes of the lexicon's attributes.
 PHRASE_CLASSES = ("finding", "laterality", "zone", "extent", "texture", "severity", "size")

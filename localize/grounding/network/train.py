@@ -1,4 +1,4 @@
-"""`train_grounding` and `predict_maps`: one grounding network on examples in memory."""
+"""`train_grounding` and `predict_logits`: one grounding network on examples in memory."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class GroundingTraining:
 
     has_anatomy: bool
     has_structure: bool
-    epochs: int = 24
+    epochs: int = 18
     batch_films: int = 16
-    lr: float = 3e-3
+    lr: float = 5e-3
     seed: int = 0
     width: int = 16
-    dim: int = 64
+    dim: int = 48
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_films", "width", "dim"):
@@ -105,7 +105,7 @@ def train_grounding(
 
 
 @torch.inference_mode()
-def predict_maps(
+def predict_logits(
     network: GroundingNetwork,
     examples: GroundingExamples,
     *,
@@ -113,24 +113,30 @@ def predict_maps(
     device: torch.device,
     batch_films: int = 32,
 ) -> Floats32:
-    """The map of each finding in film pixels, (Q, H, W) float32 in [0, 1]."""
-    size = examples.films.shape[1:]
-    maps: list[Tensor] = []
+    """The logits of each finding's map, (Q, H / 4, W / 4) float32."""
+    found: list[Tensor] = []
     for rows in _batches(np.arange(len(examples.films)), batch_films):
         if not len(examples.queries_of(rows)):
             continue
         films = examples.inputs(rows, has_anatomy=has_anatomy).to(device)
-        logits = network(films, examples.batch(rows).to(device))
-        maps.append(upsampled(logits, (int(size[0]), int(size[1]))).sigmoid().cpu())
-    found: Floats32 = torch.cat(maps).numpy() if maps else np.zeros((0, *size), np.float32)
-    return found
+        found.append(network(films, examples.batch(rows).to(device)).float().cpu())
+    height, width = (side // STRIDE for side in examples.films.shape[1:])
+    logits: Floats32 = (
+        torch.cat(found).numpy() if found else np.zeros((0, height, width), np.float32)
+    )
+    return logits
 
 
-def upsampled(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """(Q, h, w) -> (Q, *size), bilinear."""
-    return nn.functional.interpolate(
-        logits[:, None].float(), size=size, mode="bilinear", align_corners=False
-    )[:, 0]
+def maps_of_logits(logits: Floats32) -> Floats32:
+    """Maps (Q, h, w) in film pixels, (Q, 4 h, 4 w) float32 in [0, 1]: bilinear, then sigmoid."""
+    large = nn.functional.interpolate(
+        torch.from_numpy(logits.astype(np.float32))[:, None],
+        scale_factor=STRIDE,
+        mode="bilinear",
+        align_corners=False,
+    )
+    maps: Floats32 = large[:, 0].sigmoid().numpy()
+    return maps
 
 
 def _batches(order: Ints, size: int) -> Iterator[Ints]:
