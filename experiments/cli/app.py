@@ -10,6 +10,7 @@ import typer
 from data_manifests.support.choices import DeviceName
 from experiments.cli import boxes
 from experiments.cli.benchmark import benchmark
+from experiments.cli.grounding import grounding
 from experiments.cli.options import Device, Out, Results
 from experiments.cli.phantom import ablation, controlled, corrections, curves
 from experiments.cli.tables import figures, pages, table1, table2
@@ -33,6 +34,7 @@ for command in (
     figures,
     corrections,
     benchmark,
+    grounding,
     pages,
 ):
     app.command()(command)

@@ -3,7 +3,7 @@
 Three methods, named in every row:
 
 - `detector`: regions of the detector, each with its score times the agreement with the words of
-  place. For opacities, oedema, atelectasis, nodules and masses.
+  place; its edges are the mean of the regions around it. For opacities, oedema, atelectasis, nodules and masses.
 - `place`: the part of the lung that the words name. For effusion and pneumothorax, and for
   atelectasis, nodules and masses where the detector has no region there. No pixel beyond the lungs
   is looked at.
@@ -41,6 +41,7 @@ MANY = frozenset({"multifocal", "diffuse", "patchy", "interstitial"})
 # Where a finding lies if no zone is stated.
 USUAL_ZONE = {"atelectasis": "basal", "pneumothorax": "apical"}
 SMALL = frozenset({"nodule"})  # findings that are small unless a word says otherwise
+VOTING_IOU = 0.5  # regions that overlap the chosen one by this move its edges
 # Height of a pleural effusion as a share of its lung, by the word of size.
 EFFUSION_HEIGHT = {"small": 0.2, "mild": 0.2, "moderate": 0.4, "large": 0.65, "severe": 0.65}
 USUAL_EFFUSION = 0.3
@@ -74,8 +75,6 @@ class GroundingRule:
         more_share: further regions of one place are taken from this share of the best one's score.
         most: regions of one place.
         apart_iou: further regions overlap the others less than this.
-        voting: regions that overlap the chosen one by half move its edges, weighted by their score
-            times agreement.
     """
 
     weights: AgreementWeights = AgreementWeights()
@@ -83,7 +82,6 @@ class GroundingRule:
     more_share: float = 0.5
     most: int = 4
     apart_iou: float = 0.2
-    voting: bool = True
 
 
 def ground_report(
@@ -196,11 +194,8 @@ def _detected(
         overlap = iou_matrix(regions.xyxy[[row]], regions.xyxy[chosen])
         if not overlap.size or overlap.max() < rule.apart_iou:
             chosen.append(int(row))
-    boxes = [_voted(regions.xyxy, scores, row) if rule.voting else regions.xyxy[row] for row in chosen]
-    return _boxes([anatomy.inside(box) for box in boxes], scores[chosen].tolist(), "detector")
-
-
-VOTING_IOU = 0.5
+    boxes = [anatomy.inside(_voted(regions.xyxy, scores, row)) for row in chosen]
+    return _boxes(boxes, scores[chosen].tolist(), "detector")
 
 
 def _voted(xyxy: Floats, scores: Floats, chosen: int) -> Floats:

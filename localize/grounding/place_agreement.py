@@ -60,7 +60,7 @@ class AgreementWeights:
 
     zone_sd: float = 0.5
     across_sd: float = 0.5
-    area_sd: float = 1.5
+    area_sd: float = 3.0
 
 
 def regions_of_words(attributes: Collection[str]) -> list[PlaceWords]:

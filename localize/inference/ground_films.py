@@ -25,7 +25,8 @@ from localize.grounding.report_sentences import report_sentences
 from localize.inference.film_regions import FilmRegions
 from localize.inference.model import Model
 
-REGIONS = 50  # of a film that the words choose from
+REGIONS = 100  # of a film that the words choose from
+NMS_IOU = 0.9  # neighbours stay: they vote on the edges of the chosen one
 CHUNK = 256  # films that wait together
 NO_REPORT = GroundedSentence("", "", 0, 0, why_none="no report")
 
@@ -80,6 +81,7 @@ def ground_films(
         found = model.film_regions(
             [one.film for one in readable if one.film is not None],
             limit=REGIONS,
+            nms_iou=NMS_IOU,
             checksums=[one.sha256 for one in readable],
         )
         for one in chunk:

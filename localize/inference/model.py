@@ -24,6 +24,7 @@ from localize.inference.film_list import FilmToPredict, films_to_predict
 from localize.inference.film_regions import FilmRegions, rank_films
 from localize.inference.options import PredictOptions
 from localize.inference.pictures import Picture, film_of_picture
+from localize.network.config import LocalizerConfig
 from localize.prediction.film_prediction import FilmPrediction, SkippedFilm
 
 READ_THREADS = 2
@@ -144,12 +145,18 @@ class Model:
             yield found
 
     def film_regions(
-        self, films: Sequence[Path | Film], *, limit: int, checksums: Sequence[str] = ()
+        self,
+        films: Sequence[Path | Film],
+        *,
+        limit: int,
+        nms_iou: float | None = None,
+        checksums: Sequence[str] = (),
     ) -> Iterator[FilmRegions | DataError]:
         """As `regions`, for files and pictures in memory; a film that cannot be read gives its
-        error. Files are compared with their SHA-256 in `checksums` where it is not blank."""
+        error. `nms_iou` replaces the bundle's. Files are compared with their SHA-256 in `checksums`
+        where it is not blank."""
         stated = checksums if self.options.verify else ()
-        for streamed, found in self._ranked(films, limit, self.options, stated):
+        for streamed, found in self._ranked(films, limit, self.options, stated, nms_iou):
             yield _with_path(streamed, films) if found is None else found
 
     def ground(
@@ -211,8 +218,12 @@ class Model:
         limit: int,
         options: PredictOptions,
         checksums: Sequence[str] = (),
+        nms_iou: float | None = None,
     ) -> Iterator[tuple[StreamedFilm, FilmRegions | None]]:
         """Each film with its regions, None where it cannot be read; in order, read ahead."""
+        config = self.bundle.localizer_config
+        if nms_iou is not None:
+            config = config.model_copy(update={"nms_iou": nms_iou})
         stream = stream_films(
             sources,
             range(len(sources)),
@@ -225,11 +236,16 @@ class Model:
             if batch[0].error is not None:
                 yield batch[0], None
                 continue
-            found = in_halves(partial(self._rank, limit=limit, options=options), batch)
+            found = in_halves(partial(self._rank, limit=limit, options=options, config=config), batch)
             yield from zip(batch, found, strict=True)
 
     def _rank(
-        self, batch: Sequence[StreamedFilm], *, limit: int, options: PredictOptions
+        self,
+        batch: Sequence[StreamedFilm],
+        *,
+        limit: int,
+        options: PredictOptions,
+        config: LocalizerConfig,
     ) -> list[FilmRegions]:
         """The regions of readable films of one shape."""
         bundle = self.bundle
@@ -238,7 +254,7 @@ class Model:
             bundle.localizer,
             best_rois(bundle.detector, tensors, options.proposals, self._core),
             batch,
-            bundle.localizer_config,
+            config,
             ranking=options.ranking,
             limit=limit,
         )

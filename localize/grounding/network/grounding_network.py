@@ -68,8 +68,8 @@ class GroundingNetwork(nn.Module):
         *,
         has_anatomy: bool,
         has_structure: bool,
-        width: int = 16,
-        dim: int = 48,
+        width: int = 12,
+        dim: int = 32,
     ) -> None:
         super().__init__()
         self.has_structure = has_structure

@@ -44,8 +44,8 @@ class GroundingTraining:
     batch_films: int = 16
     lr: float = 5e-3
     seed: int = 0
-    width: int = 16
-    dim: int = 48
+    width: int = 12
+    dim: int = 32
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_films", "width", "dim"):
