@@ -12,7 +12,7 @@ from experiments.cli import boxes
 from experiments.cli.benchmark import benchmark
 from experiments.cli.grounding import grounding
 from experiments.cli.options import Device, Out, Results
-from experiments.cli.phantom import ablation, controlled, corrections, curves
+from experiments.cli.phantom import ablation, controlled, corrections, curves, detectors
 from experiments.cli.tables import figures, pages, table1, table2
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ for command in (
     table1,
     table2,
     controlled,
+    detectors,
     ablation,
     curves,
     figures,
