@@ -221,13 +221,15 @@ def ground_notes(model: Model, data: Path, rule: GroundingRule) -> NoteBoxes:
             chance.append(_chance(mask, box, film.anatomy))
             owners.append(patients.index(row["patient_id"]))
     return NoteBoxes(
-        np.array(touches), np.array(chance), np.array(owners, np.int64), len(chosen.images), grounded
+        np.array(touches),
+        np.array(chance),
+        np.array(owners, np.int64),
+        len(chosen.images),
+        grounded,
     )
 
 
-def _note_boxes(
-    note: str, film: RegionFilm, structurer: Structurer, rule: GroundingRule
-) -> Floats:
+def _note_boxes(note: str, film: RegionFilm, structurer: Structurer, rule: GroundingRule) -> Floats:
     """The distinct boxes of a note's opacities."""
     sentences: list[ReportSentence] = report_sentences([("", note)], structurer)
     rows = ground_report(sentences, film.regions, film.anatomy, rule)
@@ -237,7 +239,9 @@ def _note_boxes(
 
 def _read_mask(path: Path, anatomy: FilmAnatomy) -> Bools:
     with Image.open(path) as picture:
-        resized = picture.convert("L").resize((anatomy.width, anatomy.height), Image.Resampling.NEAREST)
+        resized = picture.convert("L").resize(
+            (anatomy.width, anatomy.height), Image.Resampling.NEAREST
+        )
     return np.asarray(resized) > 0
 
 
@@ -257,7 +261,6 @@ def _chance(mask: Bools, box: Floats, anatomy: FilmAnatomy) -> float:
                 moved = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
                 found.append(mask[_window(anatomy.inside(moved))].any())
     return float(np.mean(found))
-
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class DescribedSize:
         ConfigError: a number of films that is no multiple of 6.
     """
 
-    train: int = 420
+    train: int = 360
     test: int = 180
     pixels: int = 128
     prevalence: float = 0.8

@@ -37,7 +37,9 @@ def register(app: typer.Typer) -> None:
 
 
 def export_command(
-    folder: Annotated[Path, typer.Argument(help="A prediction, groundings, or a manifest (its true boxes).")],
+    folder: Annotated[
+        Path, typer.Argument(help="A prediction, groundings, or a manifest (its true boxes).")
+    ],
     format_name: Annotated[
         ExportFormat, typer.Option("--format", help="The format to write: docs/formats.md.")
     ],

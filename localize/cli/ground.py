@@ -69,9 +69,7 @@ def ground(
     from localize.inference.report_films import report_films
 
     options = GroundOptions(lexicon=lexicon, skip_errors=on_error == "skip")
-    loaded = Model(
-        load_bundle(model), PredictOptions(batch_size=batch_size), choose_device(device)
-    )
+    loaded = Model(load_bundle(model), PredictOptions(batch_size=batch_size), choose_device(device))
     if has_text:
         listed = films_to_predict([films])
         if len(listed) != 1:

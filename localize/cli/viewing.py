@@ -36,8 +36,8 @@ def gallery(
 
     For a folder of `pneumoloc ground` it shows each report beside its film.
     """
-    from localize.grounding.tables import DESCRIPTION
     from data_manifests.tables.manifest import read_manifest
+    from localize.grounding.tables import DESCRIPTION
     from localize.inference.film_list import film_files, is_manifest
     from localize.prediction.tables import read_prediction
     from localize.viewing.gallery.build import build_gallery

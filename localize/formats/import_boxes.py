@@ -18,7 +18,6 @@ from localize.formats.hub.annotations import DEFAULT_LABEL, FilmAnnotation
 from localize.formats.hub.film_matcher import FilmMatcher
 from localize.formats.hub.imported_film import ImportedFilm
 
-
 SENTENCE = "sentence"  # column of boxes.csv: the sentence of the report that a box belongs to
 
 

@@ -88,7 +88,7 @@ def ground_report(
     sentences: Sequence[ReportSentence],
     regions: ScoredRegions,
     anatomy: FilmAnatomy,
-    rule: GroundingRule = GroundingRule(),  # noqa: B008 - frozen
+    rule: GroundingRule = GroundingRule(),
 ) -> tuple[GroundedSentence, ...]:
     """Every finding of every sentence, and every sentence without one, in order."""
     rows: list[GroundedSentence] = []
@@ -153,7 +153,7 @@ def ground_finding(
     attributes: Sequence[str],
     regions: ScoredRegions,
     anatomy: FilmAnatomy,
-    rule: GroundingRule = GroundingRule(),  # noqa: B008 - frozen
+    rule: GroundingRule = GroundingRule(),
 ) -> FoundBoxes:
     """The regions of a finding that is there; a box for each side of a bilateral one at least."""
     if name in HEART:

@@ -79,7 +79,7 @@ def place_agreement(
     xyxy: Floats,
     words: PlaceWords,
     anatomy: FilmAnatomy,
-    weights: AgreementWeights = AgreementWeights(),  # noqa: B008 - frozen
+    weights: AgreementWeights = AgreementWeights(),
 ) -> Floats:
     """Agreement (N,) in [0, 1] of boxes (N, 4) in film pixels; 1 where nothing is stated.
 

@@ -236,7 +236,9 @@ class Model:
             if batch[0].error is not None:
                 yield batch[0], None
                 continue
-            found = in_halves(partial(self._rank, limit=limit, options=options, config=config), batch)
+            found = in_halves(
+                partial(self._rank, limit=limit, options=options, config=config), batch
+            )
             yield from zip(batch, found, strict=True)
 
     def _rank(

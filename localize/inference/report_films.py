@@ -55,7 +55,5 @@ def report_films(folder: Path, split: str = "") -> Iterator[FilmWithReport]:
             yield _with(film, study, ())
 
 
-def _with(
-    film: FilmToPredict, study: str, sections: tuple[tuple[str, str], ...]
-) -> FilmWithReport:
+def _with(film: FilmToPredict, study: str, sections: tuple[tuple[str, str], ...]) -> FilmWithReport:
     return FilmWithReport(study, film.image_id, film.path, film.file, sections, film.sha256)

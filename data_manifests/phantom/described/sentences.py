@@ -157,9 +157,7 @@ def _clause(
     whole: bool = False,
 ) -> Clause:
     nouns = [noun] if noun else OPACITY_NOUNS if finding == "opacity" else [finding]
-    start, end = next(
-        (text.index(one), text.index(one) + len(one)) for one in nouns if one in text
-    )
+    start, end = next((text.index(one), text.index(one) + len(one)) for one in nouns if one in text)
     return Clause(text, (Mention(finding, assertion, start, end, boxes),), whole)
 
 

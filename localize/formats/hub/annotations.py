@@ -133,6 +133,10 @@ def annotations_of_films(
     listed = tuple(films)
     labels = sorted({label for film in listed for label in film.labels})
     return Annotations(
-        tuple(labels) or (DEFAULT_LABEL,), keywords, model, lambda: iter(listed), len(listed),
+        tuple(labels) or (DEFAULT_LABEL,),
+        keywords,
+        model,
+        lambda: iter(listed),
+        len(listed),
         any(sentence for film in listed for sentence in film.sentences),
     )

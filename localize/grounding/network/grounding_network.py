@@ -152,9 +152,10 @@ class PhraseAggregator(nn.Module):
         row = torch.cat(
             [self.organ(queries.organ)[:, None], phrases, torch.zeros_like(phrases[:, :1])], dim=1
         )
-        end = torch.arange(row.shape[1], device=row.device)[None, :, None] == (length - 1)[
-            :, None, None
-        ]
+        end = (
+            torch.arange(row.shape[1], device=row.device)[None, :, None]
+            == (length - 1)[:, None, None]
+        )
         row = torch.where(end, self.assertion(queries.assertion)[:, None], row)
         return _last_state(self.lstm, row, length)
 

@@ -40,7 +40,7 @@ class GroundingTraining:
 
     has_anatomy: bool
     has_structure: bool
-    epochs: int = 18
+    epochs: int = 16
     batch_films: int = 16
     lr: float = 5e-3
     seed: int = 0
@@ -74,7 +74,8 @@ def train_grounding(
             has_structure=training.has_structure,
             width=training.width,
             dim=training.dim,
-        ).to(device)
+        )
+    network = network.to(device, memory_format=torch.channels_last)  # half the time on a CPU
     height, width = examples.films.shape[1:]
     targets = torch.from_numpy(np.stack([target_map(one, height, width) for one in examples.boxes]))
     steps = training.epochs * math.ceil(len(examples.films) / training.batch_films)
@@ -91,7 +92,8 @@ def train_grounding(
                 continue
             cells = generator.integers(-MAX_SHIFT_CELLS, MAX_SHIFT_CELLS + 1, 2).tolist()
             films = examples.inputs(rows, has_anatomy=training.has_anatomy)
-            films = torch.roll(films, [STRIDE * cell for cell in cells], (2, 3)).to(device)
+            films = torch.roll(films, [STRIDE * cell for cell in cells], (2, 3))
+            films = films.to(device, memory_format=torch.channels_last)
             target = torch.roll(targets[chosen], cells, (1, 2)).to(device)
             loss = grounding_loss(network(films, examples.batch(rows).to(device)), target)
             if not torch.isfinite(loss):

@@ -124,7 +124,9 @@ def page_film(grounding: ReportGrounding, picture: str | None) -> PageFilm:
         width=grounding.width,
         height=grounding.height,
         picture=picture,
-        boxes=tuple(box for k, rows in enumerate(sentences) for one in rows for box in _boxes(k, one)),
+        boxes=tuple(
+            box for k, rows in enumerate(sentences) for one in rows for box in _boxes(k, one)
+        ),
         sentences=tuple(
             PageSentence(
                 rows[0].section,
