@@ -7,7 +7,7 @@ Rows: with and without the lungs as a second channel (anatomy), with and without
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +56,10 @@ class PhantomGrounding:
     """The films, the training and the output folder `out`; finished parts there are reused."""
 
     out: Path
-    size: DescribedSize = DescribedSize()
-    training: GroundingTraining = GroundingTraining(has_anatomy=False, has_structure=False)
+    size: DescribedSize = field(default_factory=DescribedSize)
+    training: GroundingTraining = field(
+        default_factory=lambda: GroundingTraining(has_anatomy=False, has_structure=False)
+    )
 
 
 @dataclass(frozen=True)

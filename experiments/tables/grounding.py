@@ -156,13 +156,14 @@ def _phantom_lines(content: Content) -> list[str]:
     lines = [
         "## A grounding network on phantom films",
         "",
-        f"{len(about['seeds'])} seeds, each with {about['train_films']} training films and networks "
-        f"of its own; {about['findings']} findings of {about['patients']} test patients, "
-        f"{about['with_region']} of them with a region. Films, reports and lungs are simulated; the "
-        "second channel holds the true lungs. Dice is that of the map, mIoU the mean over thresholds "
-        ".1 to .5, accuracy the share of findings with IoU above .1 at threshold .1 (Ichinose et al. "
-        "2023, table 1). A denied finding has a box if a part of its map reaches .3, a threshold chosen on another seed. Several regions: "
-        "every region has a box of its own with IoU .1. Brackets: 95 % intervals over patients.",
+        f"{len(about['seeds'])} seeds, each with {about['train_films']} training films and "
+        f"networks of its own; {about['findings']} findings of {about['patients']} test patients, "
+        f"{about['with_region']} of them with a region. Films, reports and lungs are simulated; "
+        "the second channel holds the true lungs. Dice is that of the map, mIoU the mean over "
+        "thresholds .1 to .5, accuracy the share of findings with IoU above .1 at threshold .1 "
+        "(Ichinose et al. 2023, table 1). A denied finding has a box if a part of its map reaches "
+        ".3, a threshold chosen on another seed. Several regions: every region has a box of its "
+        "own with IoU .1. Brackets: 95 % intervals over patients.",
         "",
         "| anatomy | structuring | Dice | mIoU | accuracy | minus neither | denied, with a box | "
         "several regions |",
@@ -196,7 +197,7 @@ def _place_lines(places: Content) -> list[str]:
         "## Boxes from words of place alone",
         "",
         "The methods `place` and `heart` of `pneumoloc ground` look at the lungs and at no other "
-        "pixel. Share of the phantom findings above whose box has IoU .25 with the true one, with "
+        "pixel. Share of the phantom findings above whose box has IoU .5 with the true one, with "
         "the true lungs, and with the average lungs. The first is the score of such a box.",
         "",
         "| finding | findings | true lungs | average lungs |",
@@ -214,8 +215,8 @@ def _real_lines(content: Content) -> list[str]:
     return [
         "## Real films",
         "",
-        f"RSNA: {rsna['sentences']} sentences of {rsna['patients']} test patients, dictated from the "
-        "readers' boxes (side and zone), so the sentences are simulated and always right. The rule "
+        f"RSNA: {rsna['sentences']} sentences of {rsna['patients']} test patients, dictated from "
+        "the readers' boxes (side and zone): they are simulated and always right. The rule "
         f"was chosen on validation films: zone_sd {rule['zone_sd']}, area_sd {rule['area_sd']}.",
         "",
         "| question | value |",

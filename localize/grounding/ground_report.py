@@ -3,7 +3,8 @@
 Three methods, named in every row:
 
 - `detector`: regions of the detector, each with its score times the agreement with the words of
-  place; its edges are the mean of the regions around it. For opacities, oedema, atelectasis, nodules and masses.
+  place; its edges are the mean of the regions around it. For opacities, oedema, atelectasis,
+  nodules and masses.
 - `place`: the part of the lung that the words name. For effusion and pneumothorax, and for
   atelectasis, nodules and masses where the detector has no region there. No pixel beyond the lungs
   is looked at.
@@ -13,7 +14,7 @@ Three methods, named in every row:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -77,7 +78,7 @@ class GroundingRule:
         apart_iou: further regions overlap the others less than this.
     """
 
-    weights: AgreementWeights = AgreementWeights()
+    weights: AgreementWeights = field(default_factory=AgreementWeights)
     least_score: float = 0.01
     more_share: float = 0.5
     most: int = 4

@@ -48,8 +48,8 @@ MAX_FIELD = 1 << 27  # characters of a cell: a report without a full stop is one
 
 @dataclass
 class GroundingCounts:
-    """What was written: films (`read`: with a report, and readable), rows, boxes, and rows without a
-    box by their reason."""
+    """What was written: films (`read`: readable, with a report), rows, boxes, skipped films, and
+    rows without a box by their reason."""
 
     films: int = 0
     read: int = 0

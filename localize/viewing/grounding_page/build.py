@@ -75,8 +75,8 @@ def build_grounding_page(
     total = int(read_info(folder)["films"])
     if not any(one.image_id in films for one in islice(read_groundings(folder), limit)):
         raise DataError(
-            f"--films: expected the films of {folder}, got none of them; give the manifest or folder "
-            "that `pneumoloc ground` was run on"
+            f"--films: expected the films of {folder}, got none of them; give the manifest or "
+            "folder that `pneumoloc ground` was run on"
         )
     script, style = (_own(name) for name in ("page.js", "page.css"))
     shown = min(limit, total)

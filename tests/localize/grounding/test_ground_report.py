@@ -19,7 +19,10 @@ from localize.grounding.report_sentences import report_sentences
 FILM = FilmAnatomy(1000, 1000)
 # Right upper, left lower, the latter again with another edge, and a weak one in the right base.
 REGIONS = ScoredRegions(
-    np.array([[200, 150, 400, 300], [600, 520, 800, 680], [600, 520, 820, 680], [200, 550, 400, 650]], float),
+    np.array(
+        [[200, 150, 400, 300], [600, 520, 800, 680], [600, 520, 820, 680], [200, 550, 400, 650]],
+        float,
+    ),
     np.array([0.6, 0.4, 0.2, 0.1]),
 )  # fmt: skip
 

@@ -91,7 +91,7 @@ def test_rows_of_an_unknown_film_are_not_lost_silently(tmp_path):
     write(tmp_path / "out", ReportGrounding("s", "i", "", 100, 90, (sentence(),)))
     path = tmp_path / "out" / GROUNDINGS
     path.write_text(path.read_text().replace("s,i,", "s,other,"))
-    with pytest.raises(DataError, match="images.csv in their order"):
+    with pytest.raises(DataError, match=r"images\.csv in their order"):
         list(read_groundings(tmp_path / "out"))
 
 
