@@ -46,8 +46,8 @@ VOTING_IOU = 0.5  # regions that overlap the chosen one by this move its edges
 # Height of a pleural effusion as a share of its lung, by the word of size.
 EFFUSION_HEIGHT = {"small": 0.2, "mild": 0.2, "moderate": 0.4, "large": 0.65, "severe": 0.65}
 USUAL_EFFUSION = 0.3
-# Share of findings of described phantom films (seed 100, which is in no result) whose box has IoU .5
-# with the true one; 0 for findings that the phantom does not have. A box of the method `place` shows
+# Share of findings of described phantom films (seed 100, which is in no result) whose box has
+# IoU .5 with the true one; 0 for findings that the phantom does not have. A `place` box shows
 # where to look and hardly ever fits.
 PLACE_SCORES = {
     "effusion": 0.01,
