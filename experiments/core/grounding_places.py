@@ -49,7 +49,7 @@ def score_place_boxes(run: PhantomGrounding, seeds: Sequence[int]) -> dict[str, 
     }
 
 
-def _fields(labels: np.ndarray) -> LungFields:  # type: ignore[type-arg]  # uint8 (H, W)
+def _fields(labels: np.ndarray) -> LungFields:  # uint8 (H, W)
     """The true lungs as a segmentation without doubt."""
     scores = [1.0 if (labels == part).any() else None for part in (RIGHT_LUNG, LEFT_LUNG)]
     reason = "" if None not in scores else "not on the film"

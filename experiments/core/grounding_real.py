@@ -142,7 +142,8 @@ def ground_dictated(films: Sequence[RegionFilm], rule: GroundingRule) -> NamedBo
                 )
                 owners.append(patients.index(film.patient))
     columns = np.array(rows, np.float64).reshape(-1, 4).T
-    return NamedBoxes(*columns, np.array(owners, np.int64))
+    named, best_hit, best_any, side = columns
+    return NamedBoxes(named, best_hit, best_any, side, np.array(owners, np.int64))
 
 
 def _dictated_boxes(

@@ -111,8 +111,8 @@ def described_examples(
 
 
 def _examples(
-    films: np.ndarray,  # type: ignore[type-arg]  # uint8 (N, H, W)
-    lungs: np.ndarray,  # type: ignore[type-arg]
+    films: np.ndarray,  # uint8 (N, H, W)
+    lungs: np.ndarray,
     patients: Ints,
     texts: Sequence[str],
     mentions: Sequence[Sequence[Mention]],

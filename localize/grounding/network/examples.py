@@ -102,14 +102,15 @@ def target_map(boxes: Floats, height: int, width: int, *, stride: int = STRIDE) 
 
 def _coverage(low: float, high: float, count: int) -> Floats:
     edges = np.arange(count, dtype=np.float64)
-    return np.clip(np.minimum(high, edges + 1) - np.maximum(low, edges), 0.0, 1.0)
+    share: Floats = np.clip(np.minimum(high, edges + 1) - np.maximum(low, edges), 0.0, 1.0)
+    return share
 
 
 def _counts(values: Sequence[int], *, least: int = 1) -> Tensor:
     return torch.tensor([max(value, least) for value in values])
 
 
-def _padded(rows: Sequence[np.ndarray]) -> Tensor:  # type: ignore[type-arg]  # any kind of number
+def _padded(rows: Sequence[np.ndarray]) -> Tensor:  # any kind of number
     """Rows of unequal length as one tensor, at least one long."""
     longest = max([1, *(len(row) for row in rows)])
     shape = (len(rows), longest, *rows[0].shape[1:])

@@ -75,7 +75,8 @@ def train_grounding(
             width=training.width,
             dim=training.dim,
         )
-    network = network.to(device, memory_format=torch.channels_last)  # half the time on a CPU
+    # Channels last: half the time on a CPU.
+    network = network.to(device).to(memory_format=torch.channels_last)
     height, width = examples.films.shape[1:]
     targets = torch.from_numpy(np.stack([target_map(one, height, width) for one in examples.boxes]))
     steps = training.epochs * math.ceil(len(examples.films) / training.batch_films)
@@ -103,7 +104,8 @@ def train_grounding(
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-    return network.eval()
+    network.eval()
+    return network
 
 
 @torch.inference_mode()
