@@ -10,6 +10,7 @@ import typer
 from localize.cli.bundle import bundle_app
 from localize.cli.evaluate import evaluate
 from localize.cli.formats import register as register_formats
+from localize.cli.lungs import lungs
 from localize.cli.predict import predict
 from localize.cli.severity import severity_app
 from localize.cli.shared import NOTICE
@@ -20,6 +21,7 @@ from localize.cli.viewing import drafts, gallery, view
 def register(app: typer.Typer) -> None:
     """Add the commands of this package to the root command."""
     app.command()(predict)
+    app.command()(lungs)
     app.command()(evaluate)
     register_formats(app)
     for command in (gallery, view, drafts):
