@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from experiments.lungs.covid_uses import (
 )
 from experiments.lungs.dice import DiceRow, dice_rows
 from experiments.lungs.fields_of_films import fields_of_films
+from experiments.lungs.places import PlaceRow, place_rows
 from experiments.lungs.roi_prior import PriorRow, prior_rows
 from experiments.lungs.spoilt_films import SpoiltRow, spoilt_rows
 from experiments.tables.rows import estimate_cell
@@ -67,6 +68,7 @@ class LungResults:
     dice: Sequence[DiceRow]
     spoilt: Sequence[SpoiltRow]
     found: Sequence[FoundRow]
+    places: Sequence[PlaceRow]
     zones: Sequence[ZoneTable]
     severity: Sequence[SeverityRow]
     severity_difference: Estimate
@@ -83,7 +85,8 @@ def evaluate_lungs(data: Path, work: Path, device: torch.device) -> LungResults:
     masked = [film for film in lung_films(data) if film.split == "test"]
     films = box_films(data)
     covid = covid_films(data)
-    scored = _brixia_or_severity(covid)
+    covid_masked = [film for film in masked if film.group == COVID]
+    scored = _scored_or_masked(covid, {film.image_id for film in covid_masked})
     predicted = _predicted(scored, work / "covid", device)
     fields = fields_of_films(segmenter, scored)
     severity, difference = severity_rows(predicted, scored, fields, seed=SEED)
@@ -93,8 +96,9 @@ def evaluate_lungs(data: Path, work: Path, device: torch.device) -> LungResults:
     )
     return LungResults(
         dice=dice_rows(segmenter, masked, seed=SEED),
-        spoilt=spoilt_rows(segmenter, [film for film in masked if film.group == COVID], seed=SEED),
+        spoilt=spoilt_rows(segmenter, covid_masked, seed=SEED),
         found=found_rows(segmenter, films.split("test")),
+        places=place_rows(predicted, covid_masked, fields, seed=SEED),
         zones=[
             zone_table("all", predicted, scored, fields, seed=SEED),
             zone_table("held out", held_out_part(predicted, scored), scored, fields, seed=SEED),
@@ -212,6 +216,21 @@ def lung_page(results: LungResults) -> str:
         )
     lines += [
         "",
+        "## Sides and zones of boxes",
+        "",
+        "Share of the predicted boxes on COVID test films whose side or zone is that by the masks "
+        "of the lungs.",
+        "",
+        "| word | boxes | films | patients | average film | lung fields | difference |",
+        "|---" * 7 + "|",
+    ]
+    for place in results.places:
+        lines.append(
+            f"| {place.word} | {place.boxes} | {place.films} | {place.patients} | "
+            f"{_cell(place.halves)} | {_cell(place.lungs)} | {_cell(place.difference)} |"
+        )
+    lines += [
+        "",
         "## Brixia zones",
         "",
         "Pearson's r of the boxes' extent in each zone with the senior reader's score; nothing is "
@@ -264,12 +283,13 @@ def lung_page(results: LungResults) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _brixia_or_severity(covid: Manifest) -> Manifest:
-    """Films that Brixia's readers or an expert of severity have scored."""
+def _scored_or_masked(covid: Manifest, masked: Set[str]) -> Manifest:
+    """Films that Brixia's readers or an expert of severity have scored, and held-out ones with
+    masks."""
     severity = set(scored_films(covid).images["image_id"])
     zones = covid.labels[list(ZONE_COLUMNS)].apply(pd.to_numeric, errors="coerce")
     brixia = set(covid.labels.loc[zones.notna().all(axis=1), "image_id"])
-    return covid.subset(covid.images["image_id"].isin(severity | brixia))
+    return covid.subset(covid.images["image_id"].isin(severity | brixia | masked))
 
 
 def _predicted(films: Manifest, folder: Path, device: torch.device) -> Prediction:
