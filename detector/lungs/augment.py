@@ -13,7 +13,7 @@ import numpy as np
 from data_manifests.films.other_images import DRAWN
 from data_manifests.support.arrays import Bytes, Floats32
 from detector.lungs.config import LungTrainConfig
-from detector.lungs.masked_films import square
+from detector.lungs.masked_films import UNKNOWN, square
 
 TURNS = (1, 2, 3)  # quarters
 TURNED_SHARE = 0.6  # of the pictures without lungs; the others are drawn
@@ -75,7 +75,8 @@ def changed_film(
 
     Args:
         pixels: uint8 (S, S).
-        masks: uint8 (3, S, S) of 0, 1 and UNKNOWN; beyond the film there is no part.
+        masks: uint8 (3, S, S) of 0, 1 and UNKNOWN. Beyond the film there is no part, but a part
+            of which nothing is known stays unknown there, too.
         change: from `draw_change`.
         size: side of the result, px.
         rng: of the noise.
@@ -88,7 +89,16 @@ def changed_film(
     film = cv2.warpAffine(
         levels, matrix, frame, flags=cv2.INTER_AREA, borderValue=(change.border,)
     ).clip(0, 1)
-    moved = [cv2.warpAffine(mask, matrix, frame, flags=cv2.INTER_NEAREST) for mask in masks]
+    moved = [
+        cv2.warpAffine(
+            mask,
+            matrix,
+            frame,
+            flags=cv2.INTER_NEAREST,
+            borderValue=(UNKNOWN if mask.min() == UNKNOWN else 0,),
+        )
+        for mask in masks
+    ]
     if change.blur:
         film = cv2.GaussianBlur(film, (0, 0), change.blur)
     film = (film**change.gamma - 0.5) * change.contrast + 0.5

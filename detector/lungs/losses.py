@@ -8,11 +8,11 @@ from torch.nn import functional
 
 from detector.lungs.masked_films import UNKNOWN
 
-SMOOTH = 100.0  # px: keeps the Dice of an absent part steady
+SMOOTH = 100.0  # px: keeps the Dice of a part of few pixels steady
 
 
 def lung_loss(logits: Tensor, masks: Tensor) -> Tensor:
-    """Mean over the maps that are known somewhere.
+    """Mean over the maps that are known somewhere; Dice only where a part is present.
 
     Args:
         logits: (B, 3, S, S).
@@ -28,5 +28,6 @@ def lung_loss(logits: Tensor, masks: Tensor) -> Tensor:
     total = probability.sum(dim=(2, 3)) + (truth * known).sum(dim=(2, 3))
     dice = 1 - (2 * overlap + SMOOTH) / (total + SMOOTH)
     is_known = pixels > 0
+    dice = torch.where((truth * known).sum(dim=(2, 3)) > 0, dice, 0.0)
     mean: Tensor = torch.where(is_known, entropy + dice, 0.0).sum() / is_known.sum().clamp(min=1)
     return mean

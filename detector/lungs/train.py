@@ -22,6 +22,7 @@ from detector.lungs.maps import lung_maps, normalised
 from detector.lungs.masked_films import UNKNOWN, MaskedFilms
 from detector.lungs.network import MAPS, build_lung_network
 from detector.optimization import average_weights, learning_rate
+from detector.run.device import has_bfloat16
 from detector.run.run_state import RunState
 from detector.run.training_run import TrainingRun
 
@@ -181,7 +182,12 @@ def _step(
 ) -> float:
     """One step of the optimizer; the loss."""
     network.train()
-    loss = lung_loss(network(films), masks)
+    is_short = training.precision == "bfloat16" or (
+        training.precision == "auto" and has_bfloat16(films.device)
+    )
+    with torch.autocast(films.device.type, torch.bfloat16, enabled=is_short):
+        logits = network(films)
+    loss = lung_loss(logits.float(), masks)
     value = float(loss.detach())
     if not np.isfinite(value):
         raise FloatingPointError(

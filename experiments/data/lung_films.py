@@ -5,7 +5,8 @@ films (lungs without that part, and the heart) and phantom films (everything). W
 not say what a pixel belongs to, the mask is unknown there:
 
 - COVID: the whole heart;
-- JSRT: for both lungs, the heart and what lies between the lungs, where a lung may lie behind.
+- JSRT: for each lung, what lies between its inner edge and the midline, where it may lie behind the
+  heart, and the heart on its own side.
 
 COVID films have the splits of `open_manifests`, so that their test patients are those of the other
 models. JSRT has one film a patient.
@@ -148,7 +149,11 @@ def _covid_known(labels: Bytes) -> Bools:
 
 
 def jsrt_known(labels: Bytes) -> Bools:
-    """Where the lungs are known: not in the heart, nor between the inner edges of the lungs."""
+    """Where the parts are known (3, H, W).
+
+    A lung is unknown between its inner edge and the middle between the lungs, and in the heart on
+    its own side.
+    """
     right, left = labels == RIGHT_LUNG, labels == LEFT_LUNG
     columns = np.arange(labels.shape[1])
     inner_right = np.where(right, columns, -1).max(axis=1)
@@ -156,8 +161,10 @@ def jsrt_known(labels: Bytes) -> Bools:
     has_both = (inner_right >= 0) & (inner_left < labels.shape[1])
     between = (columns > inner_right[:, None]) & (columns < inner_left[:, None])
     unknown = (between & has_both[:, None]) | (labels == HEART)
+    middle = np.median((inner_right + inner_left)[has_both]) / 2 if has_both.any() else 0.0
     known = np.ones((len(PARTS), *labels.shape), np.bool_)
-    known[[RIGHT_LUNG - 1, LEFT_LUNG - 1]] = ~unknown
+    known[RIGHT_LUNG - 1] = ~(unknown & (columns <= middle))
+    known[LEFT_LUNG - 1] = ~(unknown & (columns >= middle))
     return known
 
 

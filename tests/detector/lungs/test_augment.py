@@ -51,8 +51,9 @@ def test_masks_follow_the_film(change):
 def test_unknown_pixels_stay_unknown():
     pixels, masks = planted()
     masks[2] = UNKNOWN
-    _, moved = changed_film(pixels, masks, STILL, 64, rng())
+    _, moved = changed_film(pixels, masks, replace(STILL, zoom=0.5), 64, rng())
     assert (moved[2] == UNKNOWN).all()
+    assert (moved[0, :4] == 0).all()
 
 
 def test_right_stays_on_the_left_of_the_film():

@@ -17,6 +17,7 @@ def slow_loss(logits, masks):
     for film in range(len(logits)):
         for part in range(3):
             entropy, overlap, total, count = 0.0, 0.0, 0.0, 0
+            is_there = bool((masks[film, part] == 1).any())
             pairs = zip(logits[film, part].flatten(), masks[film, part].flatten(), strict=True)
             for logit, mask in pairs:
                 if int(mask) == UNKNOWN:
@@ -25,7 +26,7 @@ def slow_loss(logits, masks):
                 entropy -= math.log(p if truth else 1 - p)
                 overlap, total, count = overlap + p * truth, total + p + truth, count + 1
             if count:
-                dice = 1 - (2 * overlap + SMOOTH) / (total + SMOOTH)
+                dice = 1 - (2 * overlap + SMOOTH) / (total + SMOOTH) if is_there else 0.0
                 found.append(entropy / count + dice)
     return sum(found) / len(found)
 
@@ -37,6 +38,7 @@ def batch():
     masks = torch.randint(0, 2, (2, 3, 6, 6), generator=generator, dtype=torch.uint8)
     masks[0, 0, :3] = UNKNOWN
     masks[1, 2] = UNKNOWN
+    masks[0, 1] = 0
     return logits, masks
 
 
