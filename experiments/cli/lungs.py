@@ -47,11 +47,23 @@ def pack(
 
 @app.command()
 def evaluate(
-    data: Data, out: Out, results: Results = None, device: Device = DeviceName.AUTO
+    data: Data,
+    results: Annotated[Path, typer.Option("--results", help="Folder for lungs.json, lungs.md.")],
+    device: Device = DeviceName.AUTO,
 ) -> None:
-    """Measure the package's lung network and its uses on held-out patients."""
+    """Measure the package's lung network on held-out patients and spoilt films."""
     from detector.run.device import choose_device
     from experiments.lungs.results import evaluate_lungs, write_lung_results
 
-    found = evaluate_lungs(data, out, choose_device(device))
-    typer.echo(write_lung_results(found, data, results or out))
+    found = evaluate_lungs(data, choose_device(device))
+    typer.echo(write_lung_results(found, data, results))
+
+
+@app.command()
+def uses(data: Data, out: Out, results: Results = None, device: Device = DeviceName.AUTO) -> None:
+    """Measure what lung fields gain: words of place, zones, severity, box scores."""
+    from detector.run.device import choose_device
+    from experiments.lungs.uses_results import evaluate_uses, write_use_results
+
+    found = evaluate_uses(data, out, choose_device(device))
+    typer.echo(write_use_results(found, data, results or out))
