@@ -33,15 +33,15 @@ def benchmark(
 ) -> None:
     """Time and memory beside a baseline, measured in turn; twenty minutes on two idle cores."""
     import json
-    import tempfile
 
+    from data_manifests.support.temporary import temporary_folder
     from experiments.benchmark.report import write_benchmark
     from experiments.benchmark.rows import BenchmarkRow
     from experiments.benchmark.run import choose_groups, run_benchmark
     from experiments.benchmark.sizes import Bench, BenchmarkSize
 
     groups = choose_groups(only or [])
-    with tempfile.TemporaryDirectory(prefix="pneumoloc-benchmark-") as work:
+    with temporary_folder("pneumoloc-benchmark") as work:
         bench = Bench(Path(work), BenchmarkSize(), repeats, bundle=bundle, reports=reports)
         rows: list[BenchmarkRow] = []
         text = ""
