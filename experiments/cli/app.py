@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from data_manifests.support.choices import DeviceName
-from experiments.cli import boxes
+from experiments.cli import boxes, siim
 from experiments.cli.benchmark import benchmark
 from experiments.cli.options import Device, Out, Results
 from experiments.cli.phantom import ablation, controlled, corrections, curves
@@ -38,6 +38,7 @@ for command in (
     app.command()(command)
 
 app.add_typer(boxes.app, name="boxes")
+app.add_typer(siim.app, name="siim")
 
 
 @app.command()

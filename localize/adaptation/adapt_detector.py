@@ -14,6 +14,7 @@ from typing import Literal
 
 import torch
 
+from data_manifests.support.errors import ConfigError
 from data_manifests.support.settings import load_settings
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest
@@ -24,9 +25,23 @@ from detector.roi_store import RoiStore
 from detector.train import DetectorTraining
 from detector.train_from_config import train_from_config
 from localize.adaptation.controls import label_by_oracle, label_by_score
+from localize.adaptation.label_by_places import Control, label_by_places
 from localize.adaptation.pseudo_labels import Evidence, label_by_reports
+from localize.adaptation.report_words import stated_share
 
-Source = Literal["words", "sides", "finding", "own", "none", "regions", "truth"]
+Source = Literal[
+    "places",
+    "words",
+    "sides",
+    "finding",
+    "shuffled",
+    "sides_prior",
+    "own",
+    "none",
+    "regions",
+    "truth",
+]
+CONTROLS: dict[Source, Control] = {"shuffled": "shuffled", "sides_prior": "sides_prior"}
 EVIDENCE: dict[Source, Evidence] = {"words": "words", "sides": "sides", "finding": "finding"}
 
 
@@ -73,7 +88,7 @@ def adapt_detector(
     """
     films = training_and_validation(data.pairs)
     with RoiStore(data.rois) as store:
-        films = label_films(adaptation.source, films, store, data.attributes)
+        films = label_films(adaptation.source, films, store, data.attributes, boxed=data.boxed)
     if data.boxed is not None:
         films = join_manifests([training_and_validation(data.boxed), films])
     training = adaptation.training
@@ -96,17 +111,30 @@ def training_and_validation(films: Manifest) -> Manifest:
     return films.subset(films.images["split"].isin(("train", "val")))
 
 
-def label_films(source: Source, films: Manifest, store: RoiStore, mined: Path) -> Manifest:
+def label_films(
+    source: Source, films: Manifest, store: RoiStore, mined: Path, *, boxed: Manifest | None
+) -> Manifest:
     """The films that a source labels, with its boxes; `truth` and `none` leave them as they are.
 
+    `boxed` are the old hospital's films with boxes, which `places` and `shuffled` need.
+
     Raises:
+        ConfigError: `boxed` is missing.
         DataError: tables missing or damaged, a film that is not in the store, no film labelled.
     """
     if source in EVIDENCE:
         return label_by_reports(films, store, mined, evidence=EVIDENCE[source]).manifest
+    if source == "places" or source in CONTROLS:
+        if boxed is None:
+            raise ConfigError(f"source {source}: expected the old hospital's boxes, got none")
+        control = CONTROLS.get(source)
+        return label_by_places(films, store, mined, boxed=boxed.split("train"), control=control)
     if source == "regions":
         return label_by_oracle(films, store)
-    return label_by_score(films, store) if source == "own" else films
+    if source == "own":
+        # As many films as the reports would call positive, so that text is all that differs.
+        return label_by_score(films, store, positive_share=stated_share(films, mined))
+    return films
 
 
 def adaptation_settings(source: Source, overrides: Sequence[str]) -> Adaptation:
