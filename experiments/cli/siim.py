@@ -61,16 +61,30 @@ def train(
 
 
 @app.command()
+def predict(
+    detector: Annotated[Path, typer.Option("--detector", help="Run folder or bundle.")],
+    manifest: Annotated[Path, typer.Option("--manifest", help="Test films.")],
+    store: Annotated[Path, typer.Option("--store", help="ROI store to write.")],
+    out: Out,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Predict films by the detector's own score, without a bundle."""
+    from data_manifests.tables.manifest import read_manifest
+    from detector.run.device import choose_device
+    from experiments.core.siim_trainings import predict_by_score
+
+    predict_by_score(detector, read_manifest(manifest), store, out, choose_device(device))
+
+
+@app.command()
 def unpack(
-    archive: Annotated[list[Path], typer.Argument(help="Archives that `train` has written.")],
+    results: Annotated[Path, typer.Argument(help="Folder that `train` has written.")],
     work: Annotated[Path, typer.Option("--work", help="The later `--out` of table1.")],
     initial: Initial = None,
 ) -> None:
-    """Write the adapted detectors where `table1 --preset siim` looks for them."""
-    from experiments.core.changed_weights import read_changes
-    from experiments.methods.trained_elsewhere import adapted_detector
+    """Put the adapted detectors and predictions where `table1 --preset siim` looks for them."""
+    from experiments.core.siim_trainings import unpack_results
     from localize.bundle.packaged import FIRST_BUNDLE
 
-    places = lambda source: adapted_detector(work, source)  # noqa: E731
-    for folder in read_changes(archive, initial or FIRST_BUNDLE, places):
+    for folder in unpack_results(results, initial or FIRST_BUNDLE, work):
         typer.echo(str(folder))

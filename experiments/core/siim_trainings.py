@@ -2,32 +2,44 @@
 
 `pack_siim` writes films and mined reports into one small folder. `siim_trainings` finds regions on
 the SIIM films with the detector, labels the films once for each source of boxes, trains all at the
-same time and writes, in groups, what each training changed (`changed_weights`).
+same time, predicts the test films with each, and writes predictions and what each training changed
+(`changed_weights`).
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 import yaml
 
 from data_manifests.support.atomic import write_json
 from data_manifests.tables.join import join_manifests
-from data_manifests.tables.manifest import Manifest, read_manifest, write_manifest
+from data_manifests.tables.manifest import Manifest, ManifestInfo, read_manifest, write_manifest
+from detector.detector import WEIGHTS
+from detector.proposals import ProposalOptions
 from detector.roi_store import RoiStore
-from experiments.core.changed_weights import write_changes
+from experiments.core.changed_weights import read_changes, write_changes
 from experiments.core.gpu_run import start_command, wait_for
 from experiments.core.presets import ManifestPreset, read_preset
 from experiments.data.box_films import MASKED, SIIM
 from experiments.data.film_pack import pack_films, unpack_films
 from experiments.data.manifest_input import ManifestInput
+from experiments.methods.box_prediction import box_prediction
+from experiments.methods.film_rois import read_rois
+from experiments.methods.names import BASELINE
+from experiments.methods.trained_elsewhere import ADAPTED, PREDICTIONS, adapted_detector
 from localize.adaptation.adapt_detector import Source, label_films
-from localize.pipeline.stages import mine_stage
+from localize.pipeline.stages import mine_stage, propose_stage
+from localize.prediction.tables import write_prediction
 
 SOURCES: tuple[Source, ...] = (
     "places",
@@ -40,11 +52,12 @@ SOURCES: tuple[Source, ...] = (
     "none",
     "truth",
 )
-MASKED_FILMS, OLD_VAL_FILMS, NEW_VAL_FILMS = 1200, 100, 100
+MASKED_FILMS, OLD_VAL_FILMS, NEW_VAL_FILMS = 300, 40, 60
 PROPOSING = 6  # processes
-LATE_S = 45.0  # for imports, the last validation and writing
+LATE_S = 45.0  # for imports, the last validation, test films and writing
+PREDICTING_S = 40.0
 GROUPS = 3  # files of weights
-MINED, ROIS = "mined", "rois"
+MINED, ROIS, TEST = "mined", "rois", "test"
 Progress = Callable[[str], None]
 
 
@@ -52,6 +65,23 @@ def pack_siim(films: ManifestInput, out: Path) -> None:
     """Write the films of `siim_input` and their mined reports to `out`."""
     pack_films(join_manifests([_old_films(films.boxed), boxes_alone(films.pairs)]), out)
     mine_stage(films.pairs_folder, out / MINED)
+    _pack_test(films.tests[0].films, out / TEST)
+
+
+def _pack_test(films: Manifest, out: Path) -> None:
+    """The test films as they are."""
+    (out / "images").mkdir(parents=True)
+    for path in films.film_paths():
+        shutil.copy(path, out / "images" / path.name)
+    names = [f"images/{path.name}" for path in films.film_paths()]
+    write_manifest(
+        replace(
+            boxes_alone(films),
+            images=films.images.assign(path=names),
+            info=ManifestInfo(builder="film-pack"),
+        ),
+        out,
+    )
 
 
 @dataclass(frozen=True)
@@ -101,11 +131,36 @@ def siim_trainings(
     minutes = max(0.05, (run.seconds - LATE_S - (time.monotonic() - started)) / 60)
     running = {source: _start(source, minutes, run) for source in sources}
     until = started + run.seconds
-    codes = {source: wait_for(process, until) for source, process in running.items()}
+    codes, predicting = {}, [_predict(BASELINE, run.initial, run)]
+    for source, process in running.items():
+        codes[source] = wait_for(process, until)
+        if (run.work / source / WEIGHTS).exists():
+            predicting.append(_predict(source, run.work / source, run))
     note(f"trainings ended: {codes}")
+    for process in predicting:
+        wait_for(process, time.monotonic() + PREDICTING_S)
+    note("test films predicted")
     write_results(run, sources, codes)
     note("written")
     return codes
+
+
+def _predict(name: str, detector: Path, run: SiimTrainings) -> subprocess.Popen[bytes]:
+    words = ["experiment", "siim", "predict", "--detector", str(detector)]
+    words += ["--manifest", str(run.pack / TEST), "--store", str(run.work / f"{name}.rois")]
+    words += ["--out", str(run.out / PREDICTIONS / name), "--device", run.device]
+    return start_command(words, run.work / f"{name}.predict.log")
+
+
+def predict_by_score(
+    detector: Path, films: Manifest, store: Path, out: Path, device: torch.device
+) -> None:
+    """Write the detector's regions on `films`, ranked by its own score, as a prediction."""
+    propose_stage(detector, films, store, device=device)
+    with closing(RoiStore(store)) as opened:
+        ranked = [film.by_score() for film in read_rois(opened, films)]
+    options = {"rois": ProposalOptions().count}
+    write_prediction(box_prediction(ranked, detector.name, options), out)
 
 
 def training_table(
@@ -128,9 +183,12 @@ def boxes_alone(films: Manifest) -> Manifest:
 def write_results(
     run: SiimTrainings, sources: Sequence[Source], codes: Mapping[Source, int]
 ) -> None:
-    """What each training changed, in GROUPS archives; logs and tables of pseudo-boxes."""
+    """What each training changed, in GROUPS archives; logs; predictions, in one archive."""
+    with tarfile.open(run.out / f"{PREDICTIONS}.tar.gz", "w:gz") as tar:
+        tar.add(run.out / PREDICTIONS, PREDICTIONS)
+    shutil.rmtree(run.out / PREDICTIONS)
     write_changes(
-        {one: run.work / one for one in sources if (run.work / one / "detector.json").exists()},
+        {one: run.work / one for one in sources if (run.work / one / WEIGHTS).exists()},
         run.initial,
         run.out,
         groups=GROUPS,
@@ -147,6 +205,18 @@ def write_results(
             for source in sources
         },
     )
+
+
+def unpack_results(results: Path, initial: Path, work: Path) -> list[Path]:
+    """The detectors and predictions of `results` in the output folder `work` of a table.
+
+    Raises:
+        CheckpointError: `initial` cannot be read.
+    """
+    with tarfile.open(results / f"{PREDICTIONS}.tar.gz") as tar:
+        tar.extractall(work / ADAPTED, filter="data")
+    archives = sorted(results.glob("weights-*.tar"))
+    return read_changes(archives, initial, lambda source: adapted_detector(work, source))
 
 
 def _last_line(path: Path) -> str:

@@ -1,4 +1,7 @@
-"""`TrainedElsewhere`: a detector that another command adapted, ranked by its own score."""
+"""`TrainedElsewhere`: a detector that another command adapted, ranked by its own score.
+
+That command has predicted the test films too, on the machine that trained.
+"""
 
 from __future__ import annotations
 
@@ -8,32 +11,48 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from data_manifests.support.errors import ConfigError
-from experiments.methods.film_rois import FilmRois, rank_test_rois
-from experiments.methods.inputs import ExperimentInput
+from data_manifests.support.errors import ConfigError, DataError
+from experiments.methods.inputs import ExperimentInput, TestSet
 from experiments.methods.method import Method, TrainedMethod
 from localize.adaptation.adapt_detector import Source
+from localize.prediction.tables import Prediction, read_prediction
+
+ADAPTED, PREDICTIONS = "adapted", "predictions"
 
 
 class TrainedElsewhere(Method):
     """The detector of `experiment siim train`; as `ReportAdapted`, but trained on a GPU."""
 
-    trains_detector: ClassVar[bool] = True
     kind: Literal["trained_elsewhere"] = "trained_elsewhere"
+    trains_detector: ClassVar[bool] = True
     source: Source = Field("places", description="where the boxes of the new films come from")
 
     def train(self, inputs: ExperimentInput) -> TrainedMethod:
-        """Finds the detector."""
-        detector = adapted_detector(inputs.out, self.source)
-        if not (detector / "detector.safetensors").exists():
+        """Finds its prediction of the test films."""
+        folder = inputs.out / ADAPTED / PREDICTIONS / self.source
+        if not (folder / "prediction.json").exists():
             raise ConfigError(
-                f"{detector}: expected the detector of source {self.source}, got none; run "
-                "`pneumoloc experiment siim train`, then `siim unpack`"
+                f"{folder}: expected the predictions of {self.source}, got none; run `pneumoloc "
+                "experiment siim train`, then `siim unpack`"
             )
-        rank = partial(rank_test_rois, inputs, rank=FilmRois.by_score, method=self.name)
-        return TrainedMethod(partial(rank, detector=detector))
+        return TrainedMethod(partial(_read, folder))
+
+
+def _read(folder: Path, test: TestSet) -> Prediction:
+    """The prediction of the test films.
+
+    Raises:
+        DataError: it is of other films.
+    """
+    prediction = read_prediction(folder)
+    if list(prediction.images["image_id"]) != list(test.films.images["image_id"]):
+        raise DataError(
+            f"{folder}: expected the {len(test.films.images)} films of {test.name}, got others; "
+            "pack and train again"
+        )
+    return prediction
 
 
 def adapted_detector(out: Path, source: str) -> Path:
     """The folder of one source's detector in a run's output folder."""
-    return out / "adapted" / source / "detector"
+    return out / ADAPTED / source / "detector"
