@@ -1,8 +1,9 @@
 """`adapt_detector`: fine-tune a detector for a new hospital with pseudo-labels from its reports.
 
 After Inoue et al. 2018. Controls show what the text adds: `own` labels films by the detector's
-score, `none` takes as many steps on the old boxes, `regions` chooses regions by the true boxes, and
-`truth` trains on the true boxes themselves.
+score, `none` takes as many steps on the old boxes, `shuffled` and `sides_prior` are `places`
+without the film's own words, `regions` chooses regions by the true boxes, and `truth` trains on the
+true boxes themselves.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ EVIDENCE: dict[Source, Evidence] = {"words": "words", "sides": "sides", "finding
 
 class Adaptation(Frozen):
     """How a detector is fine-tuned. `source` is where the labels of the new hospital come from:
-    reports (`words`, `sides`, `finding`, see `label_by_reports`) or a control."""
+    reports (`words`, `sides`, `finding`, see `label_by_reports`; `places`, see `label_by_places`)
+    or a control."""
 
     source: Source = "words"
     training: DetectorTrainConfig = DetectorTrainConfig(
@@ -127,8 +129,8 @@ def label_films(
     if source == "places" or source in CONTROLS:
         if boxed is None:
             raise ConfigError(f"source {source}: expected the old hospital's boxes, got none")
-        control = CONTROLS.get(source)
-        return label_by_places(films, store, mined, boxed=boxed.split("train"), control=control)
+        control, old = CONTROLS.get(source), boxed.split("train")
+        return label_by_places(films, store, mined, boxed=old, control=control).manifest
     if source == "regions":
         return label_by_oracle(films, store)
     if source == "own":

@@ -26,6 +26,7 @@ from localize.adaptation.pseudo_boxes import (
     vote_box,
     with_pseudo_boxes,
 )
+from localize.adaptation.pseudo_labels import PseudoLabels
 from localize.adaptation.report_words import read_report_words
 
 # Of 0, .3, .5, .7, 1, on SIIM's training films: the highest share of pseudo-boxes on a true box.
@@ -42,7 +43,7 @@ def label_by_places(
     *,
     boxed: Manifest,
     control: Control | None = None,
-) -> Manifest:
+) -> PseudoLabels:
     """Films whose report states or denies an opacity, with a pseudo-box for each stated one.
 
     `mined` is a folder of `pneumoloc attributes mine`; `boxed` are the old hospital's films with
@@ -72,7 +73,13 @@ def label_by_places(
             found = place_boxes(read_film_rois(store, row), places[study], prior)
         is_labelled.append(bool(found) if one else one is False)
         boxes += [PseudoBox(image_id, xyxy) for xyxy in found]
-    return with_pseudo_boxes(films.subset(is_labelled), boxes)
+    boxed_films = len({box.image_id for box in boxes})
+    return PseudoLabels(
+        manifest=with_pseudo_boxes(films.subset(is_labelled), boxes),
+        boxed_films=boxed_films,
+        empty_films=sum(is_labelled) - boxed_films,
+        unlabelled_films=len(is_labelled) - sum(is_labelled),
+    )
 
 
 def place_boxes(rois: FilmRois, places: Sequence[PlaceWords], prior: PlacePrior) -> list[Floats]:
