@@ -9,7 +9,7 @@ from data_manifests.tables.manifest import ManifestInfo, make_manifest
 from detector.roi_store import RoiStore
 from experiments.core.siim_trainings import training_table
 from localize.adaptation.pseudo_boxes import ANNOTATOR
-from tests.localize.models import plant_store
+from tests.localize.models import KEYWORDS, plant_store
 
 
 def old_hospital():
@@ -44,7 +44,19 @@ def old_hospital():
 
 @pytest.fixture
 def planted(tmp_path):
-    return plant_store(tmp_path, films=6, val=2, regions=8)
+    """Six films with reports: two of three state an opacity on the left."""
+    planted = plant_store(tmp_path, films=6, val=2, regions=8)
+    rows = [f"study-{n:03d}" for n in range(6)]
+    states = ["present" if name == "left" else "unmentioned" for name in KEYWORDS]
+    (planted.attributes / "attributes.csv").write_text(
+        "\n".join([",".join(["study_id", *KEYWORDS])] + [",".join([row, *states]) for row in rows])
+    )
+    lines = ["study_id,section,finding,assertion,attributes,sentence,start,end"]
+    for n, row in enumerate(rows):
+        assertion = "absent" if n % 3 == 2 else "present"
+        lines.append(f"{row},findings,opacity,{assertion},left,x,0,1")
+    (planted.attributes / "findings.csv").write_text("\n".join(lines))
+    return planted
 
 
 @pytest.mark.parametrize("source", ["sides", "own", "none", "truth"])
