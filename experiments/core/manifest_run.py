@@ -53,8 +53,10 @@ class ManifestRun:
         progress("attributes and word vectors of the reports")
         attributes = mine_stage(films.pairs_folder, out / "attributes")
         words = self._words()
-        progress("ROIs of the films with reports")
-        rois = propose_stage(detector, films.pairs, out / "rois", device=self.device)
+        rois = out / "rois"
+        if preset.chosen_boxes or any(method.reads_pairs for method in preset.methods):
+            progress("ROIs of the films with reports")
+            propose_stage(detector, films.pairs, rois, device=self.device)
         return ExperimentInput(
             parts=PairParts(
                 detector=detector,

@@ -14,6 +14,7 @@ from pydantic import Field
 from data_manifests.support.errors import ConfigError, DataError
 from experiments.methods.inputs import ExperimentInput, TestSet
 from experiments.methods.method import Method, TrainedMethod
+from experiments.methods.names import BASELINE
 from localize.adaptation.adapt_detector import Source
 from localize.prediction.tables import Prediction, read_prediction
 
@@ -21,18 +22,24 @@ ADAPTED, PREDICTIONS = "adapted", "predictions"
 
 
 class TrainedElsewhere(Method):
-    """The detector of `experiment siim train`; as `ReportAdapted`, but trained on a GPU."""
+    """The detector of `experiment siim train`; as `ReportAdapted`, but trained on a GPU.
+
+    The detector as it was counts among those that reports are compared with.
+    """
 
     kind: Literal["trained_elsewhere"] = "trained_elsewhere"
     trains_detector: ClassVar[bool] = True
-    source: Source = Field("places", description="where the boxes of the new films come from")
+    source: Source | None = Field(
+        description="where the boxes of the new films come from; null: the detector as it was"
+    )
 
     def train(self, inputs: ExperimentInput) -> TrainedMethod:
         """Finds its prediction of the test films."""
-        folder = inputs.out / ADAPTED / PREDICTIONS / self.source
+        name = self.source or BASELINE
+        folder = inputs.out / ADAPTED / PREDICTIONS / name
         if not (folder / "prediction.json").exists():
             raise ConfigError(
-                f"{folder}: expected the predictions of {self.source}, got none; run `pneumoloc "
+                f"{folder}: expected the predictions of {name}, got none; run `pneumoloc "
                 "experiment siim train`, then `siim unpack`"
             )
         return TrainedMethod(partial(_read, folder))
