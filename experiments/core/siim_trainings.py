@@ -47,7 +47,6 @@ SOURCES: tuple[Source, ...] = (
     "sides_prior",
     "sides",
     "finding",
-    "words",
     "own",
     "none",
     "truth",

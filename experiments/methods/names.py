@@ -40,8 +40,6 @@ DESCRIPTIONS = {
     "is used",
     "sides_prior": f"control: {_ADAPTED} on boxes chosen as those of `report_adapted`, but by the "
     "named sides alone; no other word of the film is used",
-    "report_words": f"{_ADAPTED} on pseudo-label boxes from the reports, chosen among its ROIs by "
-    "priors that are learned without boxes",
     "shuffled": f"control: {_ADAPTED} on pseudo-label boxes from the reports of other films",
     "oracle_rois": f"oracle: {_ADAPTED} on the ROIs that overlap the new films' true boxes most",
     "truth": f"oracle: {_ADAPTED} on the new films' true boxes",
