@@ -40,7 +40,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 FAILED, WRONG_INPUT = 1, 2
+MEMORY_FIX = (
+    "try smaller batches (--batch-size, or --set training.batch_size=N), fewer --workers, or a "
+    "machine with more memory"
+)
 SYSTEM_FIXES = {
+    errno.ENOMEM: MEMORY_FIX,
+    errno.EFBIG: "raise the limit of the size of files (`ulimit -f`), or use another disk",
+    errno.EDQUOT: "free some space of your quota, or choose an output on another disk",
     errno.ENOSPC: "free some space, or choose an output on another disk",
     errno.ENOENT: "check the path",
     errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
@@ -249,14 +256,14 @@ def main() -> None:
     except (LocalizeError, FloatingPointError) as error:
         _leave(f"error: {error}", FAILED)
     except MemoryError as error:
-        _leave(f"error: out of memory ({error or 'no detail'}); try smaller batches", FAILED)
+        _leave(f"error: out of memory ({error or 'no detail'}); {MEMORY_FIX}", FAILED)
     except OSError as error:
         _leave(f"error: {_system_error(error)}", FAILED)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         # torch and OpenCV have errors of their own for this.
-        _leave(f"error: {str(error).splitlines()[0][:300]}; try smaller batches", FAILED)
+        _leave(f"error: {str(error).splitlines()[0][:300]}; {MEMORY_FIX}", FAILED)
 
 
 def _system_error(error: OSError) -> str:

@@ -13,6 +13,7 @@ from experiments.cli.benchmark import benchmark
 from experiments.cli.options import Device, Out, Results
 from experiments.cli.phantom import ablation, controlled, corrections, curves, detectors
 from experiments.cli.tables import figures, pages, table1, table2
+from experiments.cli.volumes import volumes
 
 app = typer.Typer(
     help="Tables, figures, ablations and benchmarks, with their controls.", no_args_is_help=True
@@ -35,6 +36,7 @@ for command in (
     corrections,
     benchmark,
     pages,
+    volumes,
 ):
     app.command()(command)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from data_manifests.films.read_film import read_film
 from data_manifests.support.errors import CheckpointError
+from data_manifests.support.temporary import temporary_folder
 from data_manifests.tables.manifest import Manifest
 from detector.detector import load_detector
 from detector.prepare import prepare_film
@@ -98,7 +98,7 @@ def make_bundle(
     parts = _Parts(
         detector_run, localizer_run, words, lexicon, training_data, half_precision, card_notes
     )
-    with tempfile.TemporaryDirectory() as temporary:
+    with temporary_folder("pneumoloc-bundle") as temporary:
         # Everything is fitted with the weights as they are stored.
         draft = load_bundle(_write(Path(temporary) / "draft", parts, Calibration(), None, None))
         seen = validation_regions(draft, validation, device)

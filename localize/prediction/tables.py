@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import pandas as pd
 from data_manifests.support.atomic import write_json
 from data_manifests.support.csv_file import read_text_csv, write_csv
 from data_manifests.support.errors import DataError, Problem
+from data_manifests.support.temporary import temporary_folder
 
 FORMAT_VERSION = 1
 TABLES = ("images.csv", "boxes.csv", "attributes.csv")
@@ -101,7 +101,7 @@ def write_prediction(prediction: Prediction, folder: Path) -> None:
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+    with temporary_folder(folder.name, folder.parent) as name:
         staged = Path(name) / folder.name
         for table, content in written_tables(prediction).items():
             write_csv(staged / table, content)

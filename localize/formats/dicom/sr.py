@@ -15,6 +15,14 @@ import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from data_manifests.films.dicom_header import (
+    dicom_errors,
+    refuse_deflated_bomb,
+    shown,
+    tag_name,
+    text,
+)
+from data_manifests.films.read_film import film_error
 from data_manifests.laterality import sides_of
 from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
@@ -39,6 +47,7 @@ if TYPE_CHECKING:
     import highdicom as hd
 
 SERIES_NUMBER = 9001
+MAX_BYTES = 4 << 20  # of one film: 1,000 boxes
 # A rectangle of a viewer may be this far from upright, in pixels.
 UPRIGHT_PX = 0.5
 
@@ -66,14 +75,14 @@ def read_dicom_sr(path: Path) -> list[ImportedFilm]:
     """
     require_highdicom()
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    films, problems = [], []
+    films: list[ImportedFilm] = []
+    problems: list[Problem] = []
     for file in files:
         try:
-            films.append(_film(file))
-        except BadField as error:
-            problems.append(error.problem(file.name, ""))
-        except (InvalidDicomError, RuntimeError, ValueError, AttributeError, OSError) as error:
-            problems.append(Problem(file.name, "a DICOM structured report", f"{error!r:.200}"))
+            with dicom_errors(file, "a DICOM structured report"):
+                films.append(_checked_film(file))
+        except DataError as error:
+            problems += error.problems
     if problems:
         raise DataError.from_problems(problems)
     if not films:
@@ -195,6 +204,19 @@ def closed_corners(xyxy: list[float]) -> Floats:
     """The five points (5, 2) of a closed rectangle, from the top-left corner clockwise."""
     x1, y1, x2, y2 = xyxy
     return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]], dtype=np.float64)
+
+
+def _checked_film(file: Path) -> ImportedFilm:
+    if file.stat().st_size > MAX_BYTES:
+        raise film_error(file, f"at most {MAX_BYTES >> 20} MiB", "more")
+    refuse_deflated_bomb(file)
+    header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["Modality"])
+    if (modality := text(file, header, "Modality")) != "SR":
+        raise film_error(file, "SR", shown(modality), field=tag_name("Modality"))
+    try:
+        return _film(file)
+    except BadField as error:
+        raise DataError.from_problems([error.problem(file.name, "")]) from error
 
 
 def _film(file: Path) -> ImportedFilm:
