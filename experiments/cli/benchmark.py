@@ -19,7 +19,7 @@ def benchmark(
         list[str] | None,
         typer.Option(
             help="A group: predict, onnx, attention, detector, scaling, rois, evaluate, "
-            "attributes, check, export; default all."
+            "attributes, check, export, volumes; default all."
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Measured runs; medians are reported.")] = 5,

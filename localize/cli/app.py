@@ -11,6 +11,7 @@ from localize.cli.bundle import bundle_app
 from localize.cli.evaluate import evaluate
 from localize.cli.formats import register as register_formats
 from localize.cli.ground import ground
+from localize.cli.lungs import lungs
 from localize.cli.predict import predict
 from localize.cli.severity import severity_app
 from localize.cli.shared import NOTICE
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this package to the root command."""
     app.command()(predict)
     app.command()(ground)
+    app.command()(lungs)
     app.command()(evaluate)
     register_formats(app)
     for command in (gallery, view, drafts):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -12,6 +12,8 @@ import torch
 from data_manifests.films.read_film import Film
 from data_manifests.support.errors import ConfigError, DataError
 from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
+from detector.lungs.packaged import load_segmenter
+from detector.lungs.segment import LungSegmenter
 from detector.network.core import Core, torch_core
 from detector.proposals import best_rois
 from detector.run.device import warn_of_slow_bfloat16
@@ -208,9 +210,7 @@ class Model:
                 yield SkippedFilm(film.image_id, film.path, str(streamed.error))
                 continue
             answer = answer_film(film.image_id, regions, self.bundle, options)
-            yield replace(
-                answer, path=film.path, file=film.file, warning=_warning(streamed, self.bundle)
-            )
+            yield replace(answer, path=film.path, file=film.file, warning=self._warning(streamed))
 
     def _ranked(
         self,
@@ -240,6 +240,23 @@ class Model:
                 partial(self._rank, limit=limit, options=options, config=config), batch
             )
             yield from zip(batch, found, strict=True)
+
+    def _warning(self, film: StreamedFilm) -> str:
+        """What the film guard says of the picture, and the notes on its file.
+
+        Of a picture that the guard flags the lung fields say more: no lungs, or a turned film.
+        """
+        guard, image = self.bundle.guard, film.image
+        if guard is None or image is None:
+            return "; ".join(film.notes)
+        picture = guard.warning(image[0].numpy())
+        lungs = self._segmenter.fields(image[0].numpy()).reason if picture else ""
+        return "; ".join(filter(None, (picture, lungs, *film.notes)))
+
+    @cached_property
+    def _segmenter(self) -> LungSegmenter:
+        """The package's lung network, read when it is first needed."""
+        return load_segmenter(device=self.device)
 
     def _rank(
         self,
@@ -271,13 +288,6 @@ def _core(bundle: Bundle, options: PredictOptions, device: torch.device) -> Core
     if options.precision == "bfloat16":
         warn_of_slow_bfloat16(device)
     return torch_core(bundle.detector, options.precision)
-
-
-def _warning(film: StreamedFilm, bundle: Bundle) -> str:
-    """What the film guard says of the picture, and the notes on its file."""
-    guard, image = bundle.guard, film.image
-    picture = "" if guard is None or image is None else guard.warning(image[0].numpy())
-    return "; ".join(filter(None, (picture, *film.notes)))
 
 
 def _with_path(film: StreamedFilm, sources: Sequence[Path | Film]) -> DataError:

@@ -23,7 +23,7 @@ from data_manifests.films.dicom_header import (
     text,
 )
 from data_manifests.films.read_film import film_error
-from data_manifests.laterality import sides_of
+from data_manifests.laterality import WHOLE_FILM, sides_of
 from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
@@ -205,7 +205,8 @@ def _group(item: DicomTarget, place: int) -> hd.sr.PlanarROIMeasurementsAndQuali
 
 def _side(film: FilmAnnotation, place: int) -> str:
     """The patient's side that a box lies on; "bilateral" for one across the midline."""
-    (side,) = sides_of(film.xyxy[place : place + 1], film.width)
+    borders = WHOLE_FILM if film.prediction is None else film.prediction.borders
+    (side,) = sides_of(film.xyxy[place : place + 1], film.width, borders)
     return "bilateral" if side == "central" else side
 
 
