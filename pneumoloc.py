@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from attributes import structure_report as structure_report
     from data_manifests.boxes import Boxes as Boxes
     from data_manifests.tables.manifest import Manifest
+    from detector.lungs.lung_fields import LungFields as LungFields
     from localize.evaluation.report import Evaluation
     from localize.inference.choices import Device
     from localize.inference.model import Model as Model
+    from localize.inference.pictures import Picture
     from localize.prediction.film_prediction import FilmPrediction as FilmPrediction
     from localize.prediction.film_prediction import SkippedFilm as SkippedFilm
     from localize.prediction.tables import Prediction as Prediction
@@ -56,6 +58,7 @@ SYSTEM_FIXES = {
 _LAZY = {
     "Boxes": "data_manifests.boxes",
     "FilmPrediction": "localize.prediction.film_prediction",
+    "LungFields": "detector.lungs.lung_fields",
     "Model": "localize.inference.model",
     "Prediction": "localize.prediction.tables",
     "SkippedFilm": "localize.prediction.film_prediction",
@@ -65,11 +68,13 @@ _LAZY = {
 __all__ = [
     "Boxes",
     "FilmPrediction",
+    "LungFields",
     "Model",
     "Prediction",
     "SkippedFilm",
     "evaluate",
     "load",
+    "lung_fields",
     "read_prediction",
     "structure_report",
     "to_supervision",
@@ -123,6 +128,32 @@ def load(
     options = PredictOptions(max_boxes=max_boxes, min_score=min_score)
     bundle = load_bundle(PACKAGED_BUNDLE if folder is None else Path(folder))
     return Model(bundle, options, choose_device(device or "auto"))
+
+
+def lung_fields(film: Picture) -> LungFields:
+    """Lungs and heart of one film, as a label map with sides, zones and shares.
+
+    The network is loaded anew by each call, in milliseconds. For many films use
+    `detector.lungs.load_segmenter`.
+
+    Args:
+        film: a path, a PIL image, a numpy array or a torch tensor, as in `Model.predict`.
+
+    Raises:
+        DataError: the file cannot be read, or the picture is not a film.
+
+    Examples:
+        >>> import pneumoloc
+        >>> fields = pneumoloc.lung_fields("localize/examples/c0f74558.jpg")
+        >>> fields.is_complete
+        True
+    """
+    from data_manifests.films.read_film import read_film
+    from detector.lungs.packaged import load_segmenter
+    from localize.inference.pictures import film_of_picture
+
+    found = read_film(Path(film)) if isinstance(film, str | Path) else film_of_picture(film)
+    return load_segmenter().fields(found.pixels)
 
 
 def evaluate(

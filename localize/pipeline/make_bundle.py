@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from jinja2 import Environment, StrictUndefined
 
+from data_manifests.films.other_images import Pixels
 from data_manifests.films.read_film import read_film
 from data_manifests.support.errors import CheckpointError
 from data_manifests.support.temporary import temporary_folder
@@ -28,7 +29,6 @@ from localize.inference.predict_films import predict_films
 from localize.pipeline.calibrate_bundle import validation_regions
 from localize.pipeline.fit_film_guard import fit_guard
 from localize.pipeline.golden import make_golden
-from localize.pipeline.other_images import Pixels
 from localize.severity.fit import fit_severity
 from localize.severity.model import SeverityModel
 
