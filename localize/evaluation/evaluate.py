@@ -11,6 +11,7 @@ from data_manifests.support.arrays import Bools, Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.columns import CORNERS
 from data_manifests.tables.manifest import Manifest
+from localize.evaluation.aligned_prediction import AlignedPrediction, align
 from localize.evaluation.attribute_targets import target_matrix
 from localize.evaluation.average_precision import COCO_THRESHOLDS, average_precision_measure
 from localize.evaluation.bootstrap import bootstrap_values, estimates
@@ -22,7 +23,7 @@ from localize.evaluation.probability import attribute_measure, probability_measu
 from localize.evaluation.report import Evaluation, FilmCounts, MetricRow
 from localize.evaluation.rsna_score import best_score_threshold, rsna_measure
 from localize.evaluation.top_k_recall import box_recall_measure, union_recall_measure
-from localize.prediction.tables import Prediction
+from localize.prediction.prediction_folder import PredictedFilms
 
 IOU_THRESHOLDS: Floats = np.array([0.25, 0.5, 0.75])
 FROC_THRESHOLDS = (0.25, 0.5)
@@ -40,12 +41,12 @@ class EvaluationOptions:
 
 
 def evaluate(
-    prediction: Prediction,
+    prediction: PredictedFilms,
     manifest: Manifest,
     *,
     seed: int = 0,
     replicates: int = 1000,
-    baseline: Prediction | None = None,
+    baseline: PredictedFilms | None = None,
     targets: pd.DataFrame | None = None,
     options: EvaluationOptions | None = None,
 ) -> Evaluation:
@@ -68,12 +69,14 @@ def evaluate(
             no film is left.
     """
     options = options or EvaluationOptions()
-    both = [prediction] if baseline is None else [prediction, baseline]
-    for one in both:
-        _check_films(one, manifest)
-    is_skipped = np.logical_or.reduce([~_is_ok(one, manifest) for one in both])
-    skipped = tuple(manifest.images["image_id"][is_skipped])
-    part = manifest.subset(list(~is_skipped))
+    both = [
+        align(one, manifest, has_attributes=targets is not None)
+        for one in ([prediction] if baseline is None else [prediction, baseline])
+    ]
+    is_ok = np.logical_and.reduce([one.is_ok for one in both])
+    skipped = tuple(manifest.images["image_id"][~is_ok])
+    part = manifest if is_ok.all() else manifest.subset(list(is_ok))
+    both = [one.subset(is_ok) for one in both]
     if part.images.empty:
         raise _problem("at least one film that was not skipped", "none")
     patients = pd.factorize(part.images["patient_id"])[0].astype(np.int64)
@@ -101,7 +104,7 @@ def evaluate(
             measures, patients, replicates=replicates, seed=seed, largest=largest
         )
         results.append(pd.DataFrame(values, columns=[k for m in measures for k in m.keys]))
-    boxes = _film_boxes(prediction, part, target)
+    boxes = _film_boxes(both[0], part, target)
     return Evaluation(
         rows=_rows(results),
         films=FilmCounts(
@@ -121,29 +124,29 @@ def evaluate(
     )
 
 
-def choose_score_threshold(prediction: Prediction, manifest: Manifest) -> float:
+def choose_score_threshold(prediction: PredictedFilms, manifest: Manifest) -> float:
     """The box score threshold with the highest RSNA score; give validation films, never test ones.
 
     Raises:
         DataError: as `evaluate`.
     """
-    _check_films(prediction, manifest)
-    part = manifest.subset(list(_is_ok(prediction, manifest)))
-    return best_score_threshold(_film_boxes(prediction, part, _film_targets(part)))
+    aligned = align(prediction, manifest)
+    part = manifest.subset(list(aligned.is_ok))
+    boxes = _film_boxes(aligned.subset(aligned.is_ok), part, _film_targets(part))
+    return best_score_threshold(boxes)
 
 
-def film_boxes(prediction: Prediction, manifest: Manifest) -> FilmBoxes:
+def film_boxes(prediction: PredictedFilms, manifest: Manifest) -> FilmBoxes:
     """Predicted and true boxes as a `FilmBoxes`, films in the order of the manifest.
 
     Raises:
         DataError: as `evaluate`.
     """
-    _check_films(prediction, manifest)
-    return _film_boxes(prediction, manifest, _film_targets(manifest))
+    return _film_boxes(align(prediction, manifest), manifest, _film_targets(manifest))
 
 
 def _measures(
-    prediction: Prediction,
+    prediction: AlignedPrediction,
     manifest: Manifest,
     target: Floats,
     targets: pd.DataFrame | None,
@@ -164,16 +167,14 @@ def _measures(
         iobb_measure(chosen, find_overlaps(chosen)),
         pointing_measure(boxes),
     ]
-    films = prediction.images.set_index("image_id")
-    p_pneumonia = films["p_pneumonia"].reindex(manifest.images["image_id"]).to_numpy(np.float64)
+    p_pneumonia = prediction.p_pneumonia
     if not np.isnan(p_pneumonia).all():
         _check_probabilities("images.csv", "p_pneumonia", p_pneumonia, target)
         measures.append(probability_measure("film", p_pneumonia, target))
     if targets is not None:
-        keywords = prediction.keywords()
+        keywords = prediction.keywords
         known = target_matrix(targets, manifest, keywords)
-        table = prediction.attributes.set_index("image_id").reindex(manifest.images["image_id"])
-        probabilities = table.to_numpy(np.float64)
+        probabilities = prediction.attributes
         for column, name in enumerate(keywords):
             _check_probabilities("attributes.csv", name, probabilities[:, column], known[:, column])
         if keywords:
@@ -210,23 +211,16 @@ def _rows(results: list[pd.DataFrame]) -> tuple[MetricRow, ...]:
     )
 
 
-def _film_boxes(prediction: Prediction, manifest: Manifest, target: Floats) -> FilmBoxes:
+def _film_boxes(prediction: AlignedPrediction, manifest: Manifest, target: Floats) -> FilmBoxes:
     index = pd.Series(np.arange(len(manifest.images)), index=manifest.images["image_id"])
-    table = prediction.boxes[prediction.boxes["image_id"].isin(index.index)]
-    score = table["score"].to_numpy(np.float64)
-    if not np.isfinite(score).all():
-        rows = table.index[~np.isfinite(score)]
-        raise DataError.from_problems(
-            [Problem("boxes.csv", "a finite score", "none", int(r) + 2, "score") for r in rows]
-        )
     true_film = index[manifest.boxes["image_id"]].to_numpy(np.int64)
     has_boxes = np.bincount(true_film, minlength=len(index)) > 0
     labelled = "pneumonia" in manifest.labels
     is_known: Bools = has_boxes | (target == 0) if labelled else np.ones(len(index), np.bool_)
     return make_film_boxes(
-        table[list(CORNERS)].to_numpy(np.float64),
-        score,
-        index[table["image_id"]].to_numpy(np.int64),
+        prediction.xyxy,
+        prediction.score,
+        prediction.film,
         manifest.boxes[list(CORNERS)].to_numpy(np.float64),
         true_film,
         films=len(index),
@@ -249,52 +243,6 @@ def _film_targets(manifest: Manifest) -> Floats:
         )
     target: Floats = np.where(np.isnan(values) & has_boxes, 1.0, values).astype(np.float64)
     return target
-
-
-def _is_ok(prediction: Prediction, manifest: Manifest) -> Bools:
-    """Which films of the manifest were predicted, not skipped; (I,)."""
-    status = prediction.images.set_index("image_id")["status"]
-    is_ok: Bools = (status.reindex(manifest.images["image_id"]) == "ok").to_numpy(np.bool_)
-    return is_ok
-
-
-def _check_films(prediction: Prediction, manifest: Manifest) -> None:
-    """Raise where the two do not name the same films."""
-    predicted, known = prediction.images["image_id"], manifest.images["image_id"]
-    problems = [
-        Problem("prediction images.csv", "each film once", repr(image_id), field="image_id")
-        for image_id in predicted[predicted.duplicated()].unique()
-    ]
-    for file, other, ids, others, fix in (
-        (
-            "prediction",
-            "manifest",
-            known,
-            predicted,
-            "predict them, or evaluate on a subset of the manifest",
-        ),
-        (
-            "manifest",
-            "prediction",
-            predicted,
-            known,
-            "give the manifest (or its --split) that was predicted",
-        ),
-    ):
-        missing = ids[~ids.isin(set(others))]
-        if len(missing):
-            examples = ", ".join(repr(image_id) for image_id in missing.head(3))
-            problems.append(
-                Problem(
-                    f"{file} images.csv",
-                    f"all {len(ids)} films of the {other}",
-                    f"{len(missing)} missing, such as {examples}",
-                    field="image_id",
-                    fix=fix,
-                )
-            )
-    if problems:
-        raise DataError.from_problems(problems)
 
 
 def _check_probabilities(file: str, field: str, probability: Floats, target: Floats) -> None:

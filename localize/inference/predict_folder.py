@@ -98,7 +98,8 @@ def predict_folder(
             if is_whole and counts["skipped"] == len(films) > 0:
                 first_error = unfinished.discard()
                 raise DataError(f"none of {len(films)} films can be read; the first: {first_error}")
-            unfinished.finish(info if is_whole else {**info, "run": run, "counts": counts})
+            described = info if is_whole else {**info, "run": run, "counts": counts}
+            unfinished.finish(described, is_shard=not is_whole)
         report = PredictReport(**counts, already_done=first)
     if not is_whole:
         join_shards(out, shard.of, size)

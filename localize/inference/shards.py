@@ -13,6 +13,7 @@ from pathlib import Path
 from data_manifests.support.csv_file import csv_writer
 from data_manifests.support.errors import DataError
 from detector.propose import Shard
+from localize.prediction.table_blocks import packed_tables
 from localize.prediction.tables import DESCRIPTION, TABLES, publish_prediction
 
 FOLDER = "shards"
@@ -49,9 +50,8 @@ def join_shards(out: Path, of: int, block: int) -> bool:
         staged = Path(name) / out.name
         staged.mkdir()
         _join_tables(folders, staged, block)
-        publish_prediction(
-            staged, out, {key: value for key, value in infos[0].items() if key not in OF_A_SHARD}
-        )
+        info = {key: value for key, value in infos[0].items() if key not in OF_A_SHARD}
+        publish_prediction(packed_tables(staged), out, info)
     return True
 
 
