@@ -22,6 +22,11 @@ def typed_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     }
 
 
+def typed_boxes(table: pd.DataFrame) -> pd.DataFrame:
+    """`typed_tables` of some rows of the boxes; the index starts anew."""
+    return _fill(table, BOX_COLUMNS, CORNERS)
+
+
 def _fill(table: pd.DataFrame, columns: Sequence[str], numeric: Sequence[str]) -> pd.DataFrame:
     """Known columns first and typed, unknown ones kept; text that is no number becomes NaN."""
     filled: dict[str, pd.Series] = {}

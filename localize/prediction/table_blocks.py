@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import DataError, Problem
-from data_manifests.tables.table_file import PARQUET_ROWS
+from data_manifests.tables.table_file import PARQUET_ROWS, table_file_error, table_parts, table_path
 from data_manifests.tables.typed_tables import as_numbers
 from localize.prediction.columns import (
     BOX_COLUMNS,
@@ -36,28 +36,23 @@ NEEDED = {
 class TableBlock:
     """Some rows of a table: numbers as float64, all else as text; NaN and "" where blank.
 
-    `first` is the number of its first row, from 0; the index of `table` counts on from there.
+    The index of `table` counts the rows of its file from 0.
     """
 
     table: pd.DataFrame
-    first: int
     problems: tuple[Problem, ...]
 
 
 def table_file(folder: Path, name: str) -> Path:
-    """The file of a table, such as `boxes`: `boxes.csv`, or `boxes.parquet` if there is one.
+    """The file of a table, such as `boxes`: `boxes.csv`, or `boxes.parquet` where it is large.
 
     Raises:
         DataError: neither, or both.
     """
-    csv, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
-    if parquet.is_file():
-        if csv.is_file():
-            raise table_error(folder, f"one of {csv.name} and {parquet.name}", "both")
-        return parquet
-    if not csv.is_file():
-        raise table_error(csv, "a table", "no such file")
-    return csv
+    path = table_path(folder, name)
+    if path is None:
+        raise table_file_error(folder / f"{name}.csv", "a table", "no such file")
+    return path
 
 
 def table_blocks(folder: Path, name: str, rows: int | None) -> Iterator[TableBlock]:
@@ -69,15 +64,12 @@ def table_blocks(folder: Path, name: str, rows: int | None) -> Iterator[TableBlo
         DataError: no such file, not a table, or a column is missing.
     """
     path = table_file(folder, name)
-    first = 0
-    for table in _read(path, rows):
+    for table in table_parts(path, rows):
         missing = [column for column in NEEDED[name] if column not in table]
         if missing:
             expected = f"the columns {', '.join(NEEDED[name])}"
-            raise table_error(path, expected, f"no {', '.join(missing)}")
-        table.index = pd.RangeIndex(first, first + len(table))
-        yield _typed(path.name, table, _numbers(name, list(table.columns)), first)
-        first += len(table)
+            raise table_file_error(path, expected, f"no {', '.join(missing)}")
+        yield _typed(path.name, table, _numbers(name, list(table.columns)))
 
 
 def packed_tables(folder: Path) -> Path:
@@ -122,47 +114,6 @@ def _pack(folder: Path, name: str, target: Path) -> None:
             writer.close()  # before the file is renamed
 
 
-def table_error(path: Path, expected: str, got: str) -> DataError:
-    """The error of one file of a prediction."""
-    return DataError.from_problems([Problem(file=str(path), expected=expected, got=got)])
-
-
-def _read(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
-    try:
-        if path.suffix == ".parquet":
-            yield from _read_parquet(path, rows)
-        else:
-            yield from _read_csv(path, rows)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise table_error(path, "a CSV table with a header", str(error).strip()) from error
-    except (pa.ArrowException, OSError) as error:
-        raise table_error(path, "a parquet table", str(error)[:200]) from error
-
-
-def _read_csv(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
-    """As `read_text_csv`, in blocks."""
-    with pd.read_csv(
-        path,
-        dtype="str",
-        keep_default_na=False,
-        na_filter=False,
-        encoding="utf-8-sig",
-        chunksize=rows or 2**31 - 1,
-    ) as reader:
-        yield from reader
-
-
-def _read_parquet(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        if rows is None or file.metadata.num_rows == 0:
-            yield file.read().to_pandas()
-            return
-        for batch in file.iter_batches(rows):
-            yield batch.to_pandas()
-
-
 def _numbers(name: str, columns: Sequence[str]) -> Sequence[str]:
     """The numeric columns of a table: all but the first of the attributes."""
     if name == "attributes":
@@ -170,7 +121,7 @@ def _numbers(name: str, columns: Sequence[str]) -> Sequence[str]:
     return IMAGE_NUMBERS if name == "images" else BOX_NUMBERS
 
 
-def _typed(file: str, table: pd.DataFrame, numbers: Sequence[str], first: int) -> TableBlock:
+def _typed(file: str, table: pd.DataFrame, numbers: Sequence[str]) -> TableBlock:
     """Numeric columns parsed, with a problem for each field that is no finite number."""
     problems: list[Problem] = []
     for name in table.columns:
@@ -185,7 +136,7 @@ def _typed(file: str, table: pd.DataFrame, numbers: Sequence[str], first: int) -
         problems += [
             Problem(
                 file=file,
-                row=first + int(row) + 2,
+                row=int(table.index[int(row)]) + 2,
                 field=str(name),
                 expected="a finite number",
                 got=repr(text.iloc[row]),
@@ -193,4 +144,4 @@ def _typed(file: str, table: pd.DataFrame, numbers: Sequence[str], first: int) -
             for row in np.flatnonzero(bad)[:MAX_PROBLEMS]
         ]
         table[name] = parsed
-    return TableBlock(table, first, tuple(problems))
+    return TableBlock(table, tuple(problems))

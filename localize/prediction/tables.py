@@ -15,12 +15,13 @@ import pandas as pd
 from data_manifests.support.atomic import write_json
 from data_manifests.support.csv_file import write_csv
 from data_manifests.support.errors import DataError, Problem
+from data_manifests.tables.table_file import table_file_error
 from localize.prediction.columns import BOX_COLUMNS as BOX_COLUMNS
 from localize.prediction.columns import IMAGE_COLUMNS as IMAGE_COLUMNS
 from localize.prediction.columns import OPTIONAL_COLUMNS
 from localize.prediction.columns import TABLES as TABLES
 from localize.prediction.film_parts import film_parts
-from localize.prediction.table_blocks import packed_tables, table_error
+from localize.prediction.table_blocks import packed_tables
 
 FORMAT_VERSION = 1
 DESCRIPTION = "prediction.json"
@@ -137,10 +138,12 @@ def read_info(folder: Path) -> dict[str, Any]:
         info = json.loads((folder / DESCRIPTION).read_text("utf-8"))
     except FileNotFoundError as error:
         got = f"no {DESCRIPTION}" if folder.is_dir() else "no such folder"
-        raise table_error(folder, "a finished prediction", got) from error
+        raise table_file_error(folder, "a finished prediction", got) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise table_error(folder / DESCRIPTION, "JSON", str(error)) from error
+        raise table_file_error(folder / DESCRIPTION, "JSON", str(error)) from error
     version = info.pop("format_version", None) if isinstance(info, dict) else None
     if version != FORMAT_VERSION:
-        raise table_error(folder / DESCRIPTION, f"format_version {FORMAT_VERSION}", str(version))
+        raise table_file_error(
+            folder / DESCRIPTION, f"format_version {FORMAT_VERSION}", str(version)
+        )
     return dict(info)
