@@ -28,7 +28,7 @@ from localize.prediction.table_blocks import (
 )
 
 PART_FILMS = 10_000
-BLOCK_ROWS = 50_000  # of boxes and attributes
+BLOCK_ROWS = 20_000  # of boxes and attributes
 OF_FILMS = ("boxes", "attributes")
 
 
@@ -45,8 +45,8 @@ class NotInFilmOrder(Exception):
     """Rows of boxes or attributes do not follow the films of the images."""
 
 
-def film_parts(folder: Path, films: int | None = PART_FILMS) -> Iterator[TablesPart]:
-    """The tables in parts of `films` films; one part of all films, in any order, where None.
+def film_parts(folder: Path, *, is_whole: bool = False) -> Iterator[TablesPart]:
+    """The tables in parts of some thousand films, or as one part whose rows have any order.
 
     Films without boxes or attributes are legal.
 
@@ -55,9 +55,9 @@ def film_parts(folder: Path, films: int | None = PART_FILMS) -> Iterator[TablesP
             box is flipped, or one has an unknown film: all of these together, after the last
             part without a problem. An id that comes twice in different parts is not seen here
             but by `survey`.
-        NotInFilmOrder: a film of boxes or attributes has no place; only where `films` is given.
+        NotInFilmOrder: a film of boxes or attributes has no place; not where the part is whole.
     """
-    rows = None if films is None else BLOCK_ROWS
+    films, rows = (None, None) if is_whole else (PART_FILMS, BLOCK_ROWS)
     boxes, attributes = (_RowsOfFilms(table_blocks(folder, name, rows)) for name in OF_FILMS)
     ids = pd.Index([], dtype="str")
     problems: list[Problem] = []
@@ -79,7 +79,7 @@ def film_parts(folder: Path, films: int | None = PART_FILMS) -> Iterator[TablesP
         left = rest.left()
         if left is None:
             continue
-        if films is not None:
+        if not is_whole:
             raise NotInFilmOrder
         unknown = left[~left["image_id"].isin(set(ids))]
         problems += [_unknown_film(name, row, got) for row, got in unknown["image_id"].items()]
@@ -119,62 +119,74 @@ def sort_tables(folder: Path, target: Path) -> None:
     """Write the tables of `folder` into the folder `target` in film order, sorted on disk.
 
     Raises:
-        DataError: a box or row of attributes has an unknown film; see also `table_blocks`.
+        DataError: an unknown film, or one that comes twice; see also `table_blocks`.
     """
     images = table_file(folder, "images")
     (target / images.name).symlink_to(images.resolve())
     with closing(sqlite3.connect(target / "order.sqlite", isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode = OFF")  # nothing of it needs to survive a kill
-        database.execute("CREATE TABLE films (film TEXT PRIMARY KEY, place INTEGER)")
+        database.execute("CREATE TABLE images (film TEXT, place INTEGER)")
         for block in table_blocks(folder, "images", BLOCK_ROWS):
-            database.execute("BEGIN")
             places = zip(block.table["image_id"], block.table.index.tolist(), strict=True)
-            database.executemany("INSERT OR IGNORE INTO films VALUES (?, ?)", places)
-            database.execute("COMMIT")
+            _insert(database, "INSERT INTO images VALUES (?, ?)", places)
+        database.execute("CREATE INDEX films ON images (film)")
+        problems = [_twice_problem(images.name, *row) for row in database.execute(TWICE_IN_IMAGES)]
         for name in OF_FILMS:
-            _sort(database, folder, name, target)
+            problems += _sort(database, folder, name, target)
+    if problems:
+        raise DataError.from_problems(problems[:MAX_PROBLEMS])
     (target / "order.sqlite").unlink()
 
 
-def _sort(database: sqlite3.Connection, folder: Path, name: str, target: Path) -> None:
+TWICE_IN_IMAGES = (
+    "SELECT place, film FROM images WHERE place NOT IN "
+    "(SELECT MIN(place) FROM images GROUP BY film) ORDER BY place"
+)
+TWICE_IN_ROWS = (
+    "SELECT place, film FROM rows WHERE place NOT IN "
+    "(SELECT MIN(place) FROM rows GROUP BY film) ORDER BY place"
+)
+UNKNOWN = "SELECT place, film FROM rows WHERE film NOT IN (SELECT film FROM images) ORDER BY place"
+
+
+def _insert(database: sqlite3.Connection, command: str, rows: Iterable[tuple[object, ...]]) -> None:
+    database.execute("BEGIN")
+    database.executemany(command, rows)
+    database.execute("COMMIT")
+
+
+def _sort(database: sqlite3.Connection, folder: Path, name: str, target: Path) -> list[Problem]:
     """Write the sorted `name`.csv; rows of one film keep their order."""
     database.execute("CREATE TABLE rows (film TEXT, place INTEGER, cells TEXT)")
+    problems: list[Problem] = []
     header: list[str] = []
     for block in table_blocks(folder, name, BLOCK_ROWS):
-        if block.problems:
-            raise DataError.from_problems(block.problems)
+        problems += block.problems
         header = [str(column) for column in block.table.columns]
         numbers = block.table.select_dtypes("number").columns
         cells = block.table.astype(dict.fromkeys(numbers, "object")).where(block.table.notna(), "")
-        database.execute("BEGIN")
-        database.executemany(
+        rows = zip(*(cells[column].tolist() for column in header), strict=True)
+        _insert(
+            database,
             "INSERT INTO rows VALUES (?, ?, ?)",
             (
-                (row[0], place, json.dumps(row[1:]))
-                for place, row in zip(
-                    block.table.index.tolist(),
-                    zip(*(cells[column].tolist() for column in header), strict=True),
-                    strict=True,
-                )
+                (cells[header.index("image_id")], place, json.dumps(cells))
+                for place, cells in zip(block.table.index.tolist(), rows, strict=True)
             ),
         )
-        database.execute("COMMIT")
-    unknown = database.execute(
-        "SELECT place, film FROM rows WHERE film NOT IN (SELECT film FROM films) "
-        "ORDER BY place LIMIT ?",
-        (MAX_PROBLEMS,),
-    ).fetchall()
-    if unknown:
-        file = table_file(folder, name).name
-        raise DataError.from_problems([_unknown_film(file, place, film) for place, film in unknown])
+    file = table_file(folder, name).name
+    problems += [_unknown_film(file, *row) for row in database.execute(UNKNOWN)]
+    if name == "attributes":
+        problems += [_twice_problem(file, *row) for row in database.execute(TWICE_IN_ROWS)]
     ordered = database.execute(
-        "SELECT film, cells FROM rows JOIN films USING (film) ORDER BY films.place, rows.place"
+        "SELECT cells FROM rows JOIN images USING (film) ORDER BY images.place, rows.place"
     )
     with (target / f"{name}.csv").open("w", encoding="utf-8", newline="") as handle:
         writer = csv_writer(handle)
         writer.writerow(header)
-        writer.writerows([film, *json.loads(cells)] for film, cells in ordered)
+        writer.writerows(json.loads(cells) for (cells,) in ordered)
     database.execute("DROP TABLE rows")
+    return problems
 
 
 class _RowsOfFilms:

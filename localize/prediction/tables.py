@@ -124,7 +124,7 @@ def read_prediction(folder: Path) -> Prediction:
     """
     folder = Path(folder)
     info = read_info(folder)
-    (part,) = film_parts(folder, None)
+    (part,) = film_parts(folder, is_whole=True)
     return Prediction(part.images, part.boxes, part.attributes, info)
 
 
