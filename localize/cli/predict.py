@@ -114,6 +114,7 @@ def predict(
             "skipped": report.skipped,
             "boxes": report.boxes,
             "already_done": report.already_done,
+            "missing_shards": [f"{index}/{share.of}" for index in report.missing_shards],
         }
         typer.echo(json.dumps({"out": str(out), **counts}))
     else:
@@ -122,6 +123,9 @@ def predict(
             f"{report.predicted} films predicted{earlier}, {report.skipped} skipped, "
             f"{report.boxes} boxes: {out}"
         )
+        if report.missing_shards:
+            listed_shards = ", ".join(f"{index}/{share.of}" for index in report.missing_shards)
+            typer.echo(f"joined once these shards are finished, too: {listed_shards}")
         least = loaded.bundle.calibration.operating_point
         if least is not None and ranking != "detector":
             typer.echo(

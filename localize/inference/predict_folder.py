@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,13 @@ FilmSource = Callable[[Sequence[FilmToPredict]], Iterator[FilmPrediction | Skipp
 @dataclass(frozen=True)
 class PredictReport:
     """Films `predicted` and `skipped` by this process and its earlier runs, and their `boxes`;
-    `already_done` films come from earlier runs."""
+    `already_done` films come from earlier runs. `missing_shards` are not finished yet."""
 
     predicted: int
     skipped: int
     boxes: int
     already_done: int
+    missing_shards: tuple[int, ...] = ()
 
 
 def predict_folder(
@@ -102,7 +103,7 @@ def predict_folder(
             unfinished.finish(described, is_shard=not is_whole)
         report = PredictReport(**counts, already_done=first)
     if not is_whole:
-        join_shards(out, shard.of, size)
+        report = replace(report, missing_shards=join_shards(out, shard.of, size))
     return report
 
 

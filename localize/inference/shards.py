@@ -26,18 +26,19 @@ def shard_folder(out: Path, shard: Shard) -> Path:
     return out if shard.of == 1 else out / FOLDER / f"{shard.index}-of-{shard.of}"
 
 
-def join_shards(out: Path, of: int, block: int) -> bool:
+def join_shards(out: Path, of: int, block: int) -> tuple[int, ...]:
     """Write the tables of all shards into `out`, blocks of `block` films in turn.
 
-    Returns False, and does nothing, while a shard is missing. Two processes that end together may
-    both join: they write the same.
+    Returns the numbers of missing shards, and does nothing while there are some. Two processes that
+    end together may both join: they write the same.
 
     Raises:
         DataError: the shards are of different films, bundles or options.
     """
     folders = [shard_folder(out, Shard(index, of)) for index in range(of)]
-    if not all((folder / DESCRIPTION).is_file() for folder in folders):
-        return False
+    missing = [k for k, folder in enumerate(folders) if not (folder / DESCRIPTION).is_file()]
+    if missing:
+        return tuple(missing)
     infos = [json.loads((folder / DESCRIPTION).read_text("utf-8")) for folder in folders]
     runs = [{**info["run"], "shard": ""} for info in infos]
     for folder, run in zip(folders, runs, strict=True):
@@ -52,7 +53,7 @@ def join_shards(out: Path, of: int, block: int) -> bool:
         _join_tables(folders, staged, block)
         info = {key: value for key, value in infos[0].items() if key not in OF_A_SHARD}
         publish_prediction(packed_tables(staged), out, info)
-    return True
+    return ()
 
 
 def _join_tables(folders: list[Path], staged: Path, block: int) -> None:

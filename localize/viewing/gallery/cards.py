@@ -103,7 +103,9 @@ def film_cards(prediction: PredictedFilms, manifest: Manifest | None, *, limit: 
     shown = list(islice((film for film in films if isinstance(film, FilmPrediction)), limit))
     true: Mapping[str, Floats] = {}
     if manifest is not None:
-        part = manifest.subset(is_member(manifest.images["image_id"], [f.image_id for f in shown]))
+        part = manifest.subset(
+            list(is_member(manifest.images["image_id"], [f.image_id for f in shown]))
+        )
         boxes = part.boxes_by_image()
         true = {name: boxes.get(name, NO_BOXES) for name in part.images["image_id"]}
     cards = [film_card(f, keywords, true.get(f.image_id), unproven=unproven) for f in shown]
