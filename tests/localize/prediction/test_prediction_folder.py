@@ -9,9 +9,11 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from data_manifests.support.csv_file import read_text_csv, write_csv
 from data_manifests.support.errors import DataError
+from data_manifests.tables.manifest import write_manifest
 from experiments.benchmark.tables import write_random_prediction
 from localize.formats.export import export
 from localize.formats.hub.from_tables import Selection, annotations_from_prediction
@@ -19,7 +21,8 @@ from localize.prediction import film_parts, table_blocks
 from localize.prediction.film_tables import films_of_prediction
 from localize.prediction.prediction_folder import open_prediction
 from localize.prediction.tables import read_prediction, write_prediction
-from tests.localize.predictions import make_prediction
+from pneumoloc import command_line
+from tests.localize.predictions import make_prediction, make_truth
 
 ODD_IDS = ['quo"te', "comma, id", "line\nfeed", "return\rhere", "né", "007"]
 
@@ -181,6 +184,24 @@ def test_a_damaged_parquet_table_is_named(folder):
     (folder / "boxes.parquet").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(DataError, match=r"boxes\.parquet.*expected a parquet table"):
         open_prediction(folder)
+
+
+def test_a_manifest_in_parquet_is_exported_as_one_in_csv(tmp_path):
+    """Its images.csv told a manifest from a prediction; a large one has none."""
+    manifest = make_truth(["a", "b"], [("a", 1, 2, 30, 40)])
+    for kind in ("csv", "parquet"):
+        write_manifest(manifest, tmp_path / kind)
+    for name in ("images", "boxes"):
+        (tmp_path / "parquet" / f"{name}.csv").unlink()
+        getattr(manifest, name).to_parquet(tmp_path / "parquet" / f"{name}.parquet", index=False)
+    for kind in ("csv", "parquet"):
+        arguments = ["export", str(tmp_path / kind), "--format", "coco"]
+        ran = CliRunner().invoke(
+            command_line(), [*arguments, "--out", str(tmp_path / kind) + ".json"]
+        )
+        assert ran.exit_code == 0
+        assert "1 boxes of 2 films" in ran.stdout
+    assert (tmp_path / "csv.json").read_bytes() == (tmp_path / "parquet.json").read_bytes()
 
 
 PEAK = """
