@@ -23,7 +23,11 @@ def read_source_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if path.suffix == ".parquet" and path.is_file():
         stored = next(table_parts(path, None))
         require_columns(path, stored.columns, columns)
-        return stored.apply(lambda column: column.astype("str").where(column.notna(), ""))
+        texts = {
+            str(name): stored[name].astype("str").where(stored[name].notna(), "")
+            for name in stored.columns
+        }
+        return pd.DataFrame(texts, dtype="str")
     try:
         table = pd.read_csv(
             path, dtype="str", keep_default_na=False, na_filter=False, encoding="utf-8-sig"

@@ -84,7 +84,7 @@ def predict_folder(
     target = shard_folder(out, shard)
     is_whole = shard.of == 1
     if not is_whole and (done := _finished(target, run)) is not None:
-        report = PredictReport(**done, already_done=len(mine))
+        report = PredictReport(**done, already_done=len(mine), missing_shards=())
     else:
         with UnfinishedPrediction(target, run) as unfinished:
             first = unfinished.films
@@ -101,7 +101,7 @@ def predict_folder(
                 raise DataError(f"none of {len(films)} films can be read; the first: {first_error}")
             described = info if is_whole else {**info, "run": run, "counts": counts}
             unfinished.finish(described, is_shard=not is_whole)
-        report = PredictReport(**counts, already_done=first)
+        report = PredictReport(**counts, already_done=first, missing_shards=())
     if not is_whole:
         report = replace(report, missing_shards=join_shards(out, shard.of, size))
     return report
