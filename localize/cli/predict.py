@@ -108,14 +108,16 @@ def predict(
         source=source,
         report_skipped=partial(typer.echo, err=True),
     )
+    missing = [f"{index}/{share.of}" for index in report.missing_shards]
     if as_json:
-        counts = {
+        counts: dict[str, int | list[str]] = {
             "predicted": report.predicted,
             "skipped": report.skipped,
             "boxes": report.boxes,
             "already_done": report.already_done,
-            "missing_shards": [f"{index}/{share.of}" for index in report.missing_shards],
         }
+        if missing:
+            counts["missing_shards"] = missing
         typer.echo(json.dumps({"out": str(out), **counts}))
     else:
         earlier = f" ({report.already_done} by an earlier run)" if report.already_done else ""
@@ -123,9 +125,8 @@ def predict(
             f"{report.predicted} films predicted{earlier}, {report.skipped} skipped, "
             f"{report.boxes} boxes: {out}"
         )
-        if report.missing_shards:
-            listed_shards = ", ".join(f"{index}/{share.of}" for index in report.missing_shards)
-            typer.echo(f"joined once these shards are finished, too: {listed_shards}")
+        if missing:
+            typer.echo(f"joined once these shards are finished, too: {', '.join(missing)}")
         least = loaded.bundle.calibration.operating_point
         if least is not None and ranking != "detector":
             typer.echo(
