@@ -12,7 +12,7 @@ import pandas as pd
 from data_manifests.films.checks import film_problems
 from data_manifests.films.duplicates import duplicate_contents
 from data_manifests.support.errors import DataError, Problem
-from data_manifests.support.membership import is_member, places
+from data_manifests.support.membership import Lookup, is_member
 from data_manifests.tables.columns import BOX_COLUMNS
 from data_manifests.tables.leaks import (
     overlap_inside,
@@ -25,7 +25,7 @@ from data_manifests.tables.row_checks import BoxPart, table_problems
 from data_manifests.tables.table_file import table_parts, table_path
 from data_manifests.tables.typed_tables import typed_boxes, typed_tables
 
-PART_ROWS = 200_000  # of boxes
+PART_ROWS = 50_000  # of boxes
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class _Boxes:
 
     def __init__(self, folder: Path, images: pd.DataFrame) -> None:
         self._path = table_path(folder, "boxes")
-        self._ids = images["image_id"]
+        self._films = Lookup(images["image_id"])
         self._has_box = np.zeros(len(images), np.bool_)
         self._unknown: set[str] = set()
         self.count = 0
@@ -141,7 +141,7 @@ class _Boxes:
             return
         for raw in table_parts(self._path, PART_ROWS):
             typed = typed_boxes(raw)
-            film = places(typed["image_id"], self._ids)
+            film = self._films.places(typed["image_id"])
             first, self.count = self.count, self.count + len(raw)
             self._has_box[film[film >= 0]] = True
             self._unknown.update(typed["image_id"][film < 0])
@@ -167,6 +167,8 @@ def _counts(tables: Mapping[str, pd.DataFrame], boxes: _Boxes) -> dict[str, int]
 
 
 def _reports_without_films(reports: pd.DataFrame, images: pd.DataFrame) -> list[Problem]:
+    if reports.empty:
+        return []
     first = reports.drop_duplicates("study_id")
     orphan = first[~is_member(first["study_id"], images["study_id"])]
     if orphan.empty:

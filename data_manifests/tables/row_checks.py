@@ -11,7 +11,7 @@ import pandas as pd
 from data_manifests.boxes import valid_boxes
 from data_manifests.support.arrays import Floats, Ints
 from data_manifests.support.errors import Problem
-from data_manifests.support.membership import is_member, places
+from data_manifests.support.membership import is_member, may_repeat, places
 from data_manifests.tables.columns import (
     BOX_COLUMNS,
     CORNERS,
@@ -67,6 +67,7 @@ def table_problems(
     if box_parts is None:
         box_parts = [BoxPart(raw["boxes"], boxes, places(boxes["image_id"], images["image_id"]))]
     sizes = images[["width", "height"]].to_numpy(np.float64)
+    sizes = np.append(sizes, [[np.nan, np.nan]], axis=0)
     unknown: list[Problem] = []
     bad: dict[str, list[Problem]] = {}
     for part in box_parts:
@@ -145,6 +146,8 @@ def _blank(table: pd.DataFrame, name: str, fields: tuple[str, ...]) -> list[Prob
 
 
 def _duplicate_ids(images: pd.DataFrame) -> list[Problem]:
+    if not may_repeat(images["image_id"]):
+        return []  # as nearly always; a fifth of the memory
     duplicate = images["image_id"].duplicated().to_numpy(bool)
     return _flag(images, "images", "image_id", duplicate, "an id that no earlier row has")
 
@@ -186,12 +189,17 @@ def _as_read(value: object) -> str:
 def _unknown_reference(
     table: pd.DataFrame, name: str, field: str, known: pd.Series
 ) -> list[Problem]:
+    if table.empty:
+        return []
     unknown = ~is_member(table[field], known)
     return _flag(table, name, field, unknown, IN_IMAGES)
 
 
 def _bad_boxes(part: BoxPart, sizes: Floats) -> dict[str, list[Problem]]:
-    """By kind, so that those of several parts can be listed kind by kind; `sizes` of all images."""
+    """By kind, so that those of several parts can be listed kind by kind.
+
+    `sizes` are those of all images, and NaN as the last row, for boxes of unknown films.
+    """
     boxes, raw = part.typed, part.raw
     if boxes.empty:
         return {}
@@ -216,7 +224,7 @@ def _bad_boxes(part: BoxPart, sizes: Floats) -> dict[str, list[Problem]]:
             )
             for row in np.flatnonzero(flipped)[:MAX_PROBLEMS]
         ]
-    of_film = np.append(sizes, [[np.nan, np.nan]], axis=0)[part.film]
+    of_film = sizes[part.film]
     # A film of unknown size bounds its boxes only from below.
     width, height = np.where(np.isfinite(of_film), of_film, np.inf).T
     outside = is_number.all(axis=1) & ~valid_boxes(xyxy, width, height)
@@ -241,6 +249,8 @@ def _binary_text(reports: pd.DataFrame) -> list[Problem]:
 
 
 def _two_patients_in_a_study(images: pd.DataFrame) -> list[Problem]:
+    if not may_repeat(images["study_id"]):
+        return []
     pairs = images[["study_id", "patient_id"]].drop_duplicates()
     if not pairs["study_id"].duplicated().any():
         return []  # as nearly always; a fifth of the memory

@@ -79,10 +79,13 @@ def _csv(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
 
 
 def _read_parquet(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     if rows is None:
-        yield pd.read_parquet(path)
+        table = pd.read_parquet(path)
+        pa.default_memory_pool().release_unused()  # pages of the file: half as much again
+        yield table
         return
     with pq.ParquetFile(path) as file:
         if file.metadata.num_rows == 0:

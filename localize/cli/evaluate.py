@@ -50,11 +50,11 @@ def evaluate(
     from localize.evaluation.evaluate import evaluate as evaluate_prediction
     from localize.prediction.prediction_folder import open_prediction
 
-    truth = read_manifest(manifest)
+    truth = read_manifest(manifest, tables=("images", "boxes", "labels"))
     if split:
         truth = truth.split(split)
     if trained_on is not None:
-        training = read_manifest(trained_on).split("train")
+        training = read_manifest(trained_on, tables=("images",)).split("train")
         refuse_overlap_leaks(training, truth, allow=allow_leak or ())
     result = evaluate_prediction(
         open_prediction(prediction),

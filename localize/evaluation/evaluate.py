@@ -9,13 +9,14 @@ import pandas as pd
 
 from data_manifests.support.arrays import Bools, Floats
 from data_manifests.support.errors import DataError, Problem
+from data_manifests.support.membership import is_member, places
 from data_manifests.tables.columns import CORNERS
 from data_manifests.tables.manifest import Manifest
 from localize.evaluation.aligned_prediction import AlignedPrediction, align
 from localize.evaluation.attribute_targets import target_matrix
 from localize.evaluation.average_precision import COCO_THRESHOLDS, average_precision_measure
 from localize.evaluation.bootstrap import bootstrap_values, estimates
-from localize.evaluation.film_boxes import FilmBoxes, find_overlaps, make_film_boxes
+from localize.evaluation.film_boxes import FilmBoxes, Overlaps, find_overlaps, make_film_boxes
 from localize.evaluation.froc import froc_measure
 from localize.evaluation.hits import iobb_measure, pointing_measure
 from localize.evaluation.measure import Measure
@@ -99,20 +100,23 @@ def evaluate(
     thresholds = (options.score_threshold, options.baseline_score_threshold)
     results = []
     for one, threshold in zip(both, thresholds, strict=False):
-        measures, largest = _measures(one, part, target, targets, threshold)
+        boxes = _film_boxes(one, part, target)
+        with_boxes = int((boxes.true_counts() > 0).sum())
+        true_boxes, boxes_unknown = len(boxes.true_xyxy), int((~boxes.is_known).sum())
+        measures, largest = _measures(one, boxes, part, target, targets, threshold)
+        del boxes
         values = bootstrap_values(
             measures, patients, replicates=replicates, seed=seed, largest=largest
         )
         results.append(pd.DataFrame(values, columns=[k for m in measures for k in m.keys]))
-    boxes = _film_boxes(both[0], part, target)
     return Evaluation(
         rows=_rows(results),
         films=FilmCounts(
             evaluated=len(part.images),
             patients=len(np.unique(patients)),
-            with_boxes=int((boxes.true_counts() > 0).sum()),
-            true_boxes=len(boxes.true_xyxy),
-            boxes_unknown=int((~boxes.is_known).sum()),
+            with_boxes=with_boxes,
+            true_boxes=true_boxes,
+            boxes_unknown=boxes_unknown,
             pneumonia=int((target == 1).sum()),
             no_pneumonia=int((target == 0).sum()),
             skipped=skipped,
@@ -147,13 +151,13 @@ def film_boxes(prediction: PredictedFilms, manifest: Manifest) -> FilmBoxes:
 
 def _measures(
     prediction: AlignedPrediction,
+    boxes: FilmBoxes,
     manifest: Manifest,
     target: Floats,
     targets: pd.DataFrame | None,
     score_threshold: float,
 ) -> tuple[list[Measure], int]:
     """All metrics of one prediction, and the longest array they work on."""
-    boxes = _film_boxes(prediction, manifest, target)
     overlaps = find_overlaps(boxes)
     top_k, chosen = boxes.first(boxes.true_counts()), boxes.above(score_threshold)
     measures = [
@@ -161,10 +165,10 @@ def _measures(
         union_recall_measure("union_iou", boxes.first(1), IOU_THRESHOLDS),
         box_recall_measure("best_iou", boxes, IOU_THRESHOLDS),
         union_recall_measure("best_union_iou", boxes, IOU_THRESHOLDS),
-        _coco_measure(boxes),
+        _coco_measure(boxes, overlaps),
         rsna_measure(boxes, score_threshold),
         *(froc_measure(boxes, overlaps, threshold) for threshold in FROC_THRESHOLDS),
-        iobb_measure(chosen, find_overlaps(chosen)),
+        iobb_measure(chosen, overlaps if chosen is boxes else find_overlaps(chosen)),
         pointing_measure(boxes),
     ]
     p_pneumonia = prediction.p_pneumonia
@@ -182,10 +186,10 @@ def _measures(
     return measures, max(len(boxes.pred_xyxy), len(manifest.images))
 
 
-def _coco_measure(boxes: FilmBoxes) -> Measure:
+def _coco_measure(boxes: FilmBoxes, overlaps: Overlaps) -> Measure:
     """AP at IOU_THRESHOLDS and its mean over .5:.05:.95, from one matching."""
     ap = average_precision_measure(
-        boxes, find_overlaps(boxes), np.concatenate([IOU_THRESHOLDS, COCO_THRESHOLDS])
+        boxes, overlaps, np.concatenate([IOU_THRESHOLDS, COCO_THRESHOLDS])
     )
     count = len(IOU_THRESHOLDS)
 
@@ -212,25 +216,25 @@ def _rows(results: list[pd.DataFrame]) -> tuple[MetricRow, ...]:
 
 
 def _film_boxes(prediction: AlignedPrediction, manifest: Manifest, target: Floats) -> FilmBoxes:
-    index = pd.Series(np.arange(len(manifest.images)), index=manifest.images["image_id"])
-    true_film = index[manifest.boxes["image_id"]].to_numpy(np.int64)
-    has_boxes = np.bincount(true_film, minlength=len(index)) > 0
+    films = len(manifest.images)
+    true_film = places(manifest.boxes["image_id"], manifest.images["image_id"])
+    has_boxes = np.bincount(true_film, minlength=films) > 0
     labelled = "pneumonia" in manifest.labels
-    is_known: Bools = has_boxes | (target == 0) if labelled else np.ones(len(index), np.bool_)
+    is_known: Bools = has_boxes | (target == 0) if labelled else np.ones(films, np.bool_)
     return make_film_boxes(
         prediction.xyxy,
         prediction.score,
         prediction.film,
         manifest.boxes[list(CORNERS)].to_numpy(np.float64),
         true_film,
-        films=len(index),
+        films=films,
         is_known=is_known,
     )
 
 
 def _film_targets(manifest: Manifest) -> Floats:
     """1 pneumonia, 0 none, NaN unknown; (I,). `labels.pneumonia` if there is one, else boxes."""
-    has_boxes = manifest.images["image_id"].isin(set(manifest.boxes["image_id"])).to_numpy()
+    has_boxes = is_member(manifest.images["image_id"], manifest.boxes["image_id"])
     if "pneumonia" not in manifest.labels:
         return has_boxes.astype(np.float64)
     labels = manifest.labels.drop_duplicates("image_id").set_index("image_id")["pneumonia"]
