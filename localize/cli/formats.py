@@ -37,7 +37,9 @@ def register(app: typer.Typer) -> None:
 
 
 def export_command(
-    folder: Annotated[Path, typer.Argument(help="A prediction, or a manifest (its true boxes).")],
+    folder: Annotated[
+        Path, typer.Argument(help="A prediction, groundings, or a manifest (its true boxes).")
+    ],
     format_name: Annotated[
         ExportFormat, typer.Option("--format", help="The format to write: docs/formats.md.")
     ],
@@ -94,7 +96,15 @@ def export_command(
     from localize.inference.film_list import is_manifest
 
     labels = _label_map(label)
-    if not is_manifest(folder):
+    if (folder / "grounding.json").is_file():
+        from localize.formats.hub.from_groundings import annotations_from_groundings
+
+        annotations = annotations_from_groundings(
+            folder,
+            Selection(min_score, max_boxes, labels),
+            image_root="" if image_root is None else str(image_root),
+        )
+    elif not is_manifest(folder):
         from localize.prediction.prediction_folder import open_prediction
 
         predicted = open_prediction(folder)

@@ -16,6 +16,7 @@ from localize.prediction.film_parts import (
     sort_tables,
     survey,
 )
+from localize.prediction.lung_borders import read_borders
 from localize.prediction.tables import Prediction, read_info
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class PredictionFolder:
 
     Args:
         folder: where the tables are, in film order.
-        empty: the prediction without rows: its description and columns.
+        empty: the prediction without rows: its description, columns and lung borders.
         films: number of films, skipped ones included.
         sorted_copy: the folder of tables that had to be sorted; deleted with this object.
     """
@@ -48,7 +49,9 @@ class PredictionFolder:
     def parts(self) -> Iterator[Prediction]:
         """All films in order, some thousands at a time, with all their rows."""
         for part in film_parts(self.folder):
-            yield Prediction(part.images, part.boxes, part.attributes, self.info)
+            yield Prediction(
+                part.images, part.boxes, part.attributes, self.info, self.empty.borders
+            )
 
     def keywords(self) -> tuple[str, ...]:
         """The attribute names, in the order of the lexicon."""
@@ -77,7 +80,13 @@ def open_prediction(folder: Path) -> PredictionFolder:
     folder = Path(folder)
     info = read_info(folder)
     first = first_rows(folder)
-    empty = Prediction(first.images.iloc[:0], first.boxes.iloc[:0], first.attributes.iloc[:0], info)
+    empty = Prediction(
+        first.images.iloc[:0],
+        first.boxes.iloc[:0],
+        first.attributes.iloc[:0],
+        info,
+        read_borders(folder),
+    )
     try:
         return PredictionFolder(folder, empty, survey(folder))
     except NotInFilmOrder:

@@ -30,6 +30,7 @@ NEEDED = {
     "boxes": BOX_COLUMNS,
     "attributes": ("image_id",),
 }
+_NUMBERS = {"images": IMAGE_NUMBERS, "boxes": BOX_NUMBERS, "attributes": None}
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,23 @@ def table_blocks(folder: Path, name: str, rows: int | None) -> Iterator[TableBlo
     Raises:
         DataError: no such file, not a table, or a column is missing.
     """
-    path = table_file(folder, name)
+    yield from typed_parts(table_file(folder, name), rows, NEEDED[name], _NUMBERS[name])
+
+
+def typed_parts(
+    path: Path, rows: int | None, needed: Sequence[str], numbers: Sequence[str] | None
+) -> Iterator[TableBlock]:
+    """A file in blocks of rows; `numbers` are its numeric columns, None all but the first.
+
+    Raises:
+        DataError: not a table, or one of the `needed` columns is missing.
+    """
     for table in table_parts(path, rows):
-        missing = [column for column in NEEDED[name] if column not in table]
+        missing = [column for column in needed if column not in table]
         if missing:
-            expected = f"the columns {', '.join(NEEDED[name])}"
+            expected = f"the columns {', '.join(needed)}"
             raise table_file_error(path, expected, f"no {', '.join(missing)}")
-        yield _typed(path.name, table, _numbers(name, list(table.columns)))
+        yield _typed(path.name, table, list(table.columns[1:]) if numbers is None else numbers)
 
 
 def packed_tables(folder: Path) -> Path:
@@ -112,13 +123,6 @@ def _pack(folder: Path, name: str, target: Path) -> None:
             writer.write_table(part)
         if writer is not None:
             writer.close()  # before the file is renamed
-
-
-def _numbers(name: str, columns: Sequence[str]) -> Sequence[str]:
-    """The numeric columns of a table: all but the first of the attributes."""
-    if name == "attributes":
-        return list(columns[1:])
-    return IMAGE_NUMBERS if name == "images" else BOX_NUMBERS
 
 
 def _typed(file: str, table: pd.DataFrame, numbers: Sequence[str]) -> TableBlock:

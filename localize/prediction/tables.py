@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from data_manifests.laterality import LungBorders
 from data_manifests.support.atomic import write_json
 from data_manifests.support.csv_file import write_csv
 from data_manifests.support.errors import DataError, Problem
+from data_manifests.support.temporary import temporary_folder
 from data_manifests.tables.table_file import table_file_error
 from localize.prediction.columns import BOX_COLUMNS as BOX_COLUMNS
 from localize.prediction.columns import IMAGE_COLUMNS as IMAGE_COLUMNS
 from localize.prediction.columns import OPTIONAL_COLUMNS
 from localize.prediction.columns import TABLES as TABLES
 from localize.prediction.film_parts import film_parts
+from localize.prediction.lung_borders import ZONES_TABLE, read_borders
 from localize.prediction.table_blocks import packed_tables
 
 FORMAT_VERSION = 1
@@ -38,12 +40,14 @@ class Prediction:
         boxes: one row a box in film pixels, by film and falling score.
         attributes: one row a film, one probability for each keyword.
         info: the content of `prediction.json`: bundle and checksums, options, versions, time.
+        borders: image_id -> sides and zones of the film's own lungs, where `zones.csv` has them.
     """
 
     images: pd.DataFrame
     boxes: pd.DataFrame
     attributes: pd.DataFrame
     info: Mapping[str, Any]  # Any: whatever JSON can hold
+    borders: Mapping[str, LungBorders] = field(default_factory=dict)
 
     def parts(self) -> Iterator[Prediction]:
         """The whole as one part; a `PredictionFolder` has more."""
@@ -83,7 +87,7 @@ def write_prediction(prediction: Prediction, folder: Path) -> None:
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+    with temporary_folder(folder.name, folder.parent) as name:
         staged = Path(name) / folder.name
         for table, content in written_tables(prediction).items():
             write_csv(staged / table, content)
@@ -107,6 +111,7 @@ def publish_prediction(staged: Path, folder: Path, info: Mapping[str, Any]) -> N
         return
     # Without its last file, a mixture of old and new tables counts as unfinished.
     (folder / DESCRIPTION).unlink(missing_ok=True)
+    (folder / ZONES_TABLE).unlink(missing_ok=True)
     for name in TABLES:
         packed = Path(name).with_suffix(".parquet").name
         new, old = (packed, name) if (staged / packed).exists() else (name, packed)
@@ -125,7 +130,8 @@ def read_prediction(folder: Path) -> Prediction:
     folder = Path(folder)
     info = read_info(folder)
     (part,) = film_parts(folder, is_whole=True)
-    return Prediction(part.images, part.boxes, part.attributes, info)
+    borders = read_borders(folder)
+    return Prediction(part.images, part.boxes, part.attributes, info, borders)
 
 
 def read_info(folder: Path) -> dict[str, Any]:

@@ -29,6 +29,7 @@ COLUMNS = (
     "p_pneumonia",
     "severity",
     "model",
+    "sentence",
 )
 
 
@@ -55,14 +56,14 @@ class SidecarWriter:
         head = [film.name, film.image_id, film.width, film.height]
         tail = [_cell(film.p_pneumonia), _cell(film.severity), self._model]
         if not len(film):
-            self._rows.writerow([*head, *[""] * 10, film.annotator, *tail])
+            self._rows.writerow([*head, *[""] * 10, film.annotator, *tail, ""])
         alphas = np.full(len(film), np.nan) if film.prediction is None else film.prediction.alphas
         detector = alphas if film.prediction is None else film.prediction.detector_scores
         for place, corners in enumerate(film.xyxy.tolist()):
             numbers = [_cell(float(column[place])) for column in (film.scores, alphas, detector)]
             words = ";".join(film.keywords[place])
             row = [place + 1, *corners, film.labels[place], *numbers, words]
-            self._rows.writerow([*head, *row, film.annotators[place], *tail])
+            self._rows.writerow([*head, *row, film.annotators[place], *tail, film.sentences[place]])
 
 
 def _cell(value: float | None) -> float | str:

@@ -80,7 +80,7 @@ def write_v7_coco(annotations: Annotations, target: Path, options: FormatOptions
 
 
 _PLAIN = ("id", "file_name", "width", "height")
-_EXTRA = ("score", "attributes", "annotator")
+_EXTRA = ("score", "attributes", "annotator", "sentence")
 
 
 def write_coco_results(annotations: Annotations, target: Path, options: FormatOptions) -> None:
@@ -170,6 +170,7 @@ def _parsed_box(row: Row, names: dict[object, str]) -> ImportedBox:
         score,
         tuple(str(word) for word, is_set in words if is_set is True),
         str(row.get("annotator") or ""),
+        str(row.get("sentence") or ""),
     )
 
 
@@ -280,6 +281,8 @@ def _box_rows(
             row["attributes"] = dict.fromkeys(film.keywords[place], True)
         if film.annotators[place]:
             row["annotator"] = film.annotators[place]
+        if film.sentences[place]:
+            row["sentence"] = film.sentences[place]
         yield row
 
 
