@@ -96,7 +96,7 @@ def annotations_from_prediction(
         model if isinstance(model, str) else "pneumoloc",
         films,
         count,
-        names,
+        names=names,
     )
 
 
