@@ -40,7 +40,9 @@ class PhantomSize:
     precision: Precision = "auto"
 
 
-def hospital_a_stage(folder: Path, *, seed: int, size: PhantomSize) -> Path:
+def hospital_a_stage(
+    folder: Path, *, seed: int, size: PhantomSize, device: torch.device = CPU
+) -> Path:
     """Hospital A in `folder/hospital_a`, and a detector trained on its boxes: `folder/detector`.
 
     It is fine-tuned from the package's detector, which knows real chest films: from random weights
@@ -62,7 +64,7 @@ def hospital_a_stage(folder: Path, *, seed: int, size: PhantomSize) -> Path:
         config=shipped.model_copy(update={"image_size": size.model_px}),
         training=_fine_tuning(size, seed),
         initial=FIRST_BUNDLE,
-        device=CPU,
+        device=device,
     )
 
 
