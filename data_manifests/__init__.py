@@ -12,7 +12,7 @@ from data_manifests.support.lazy_names import lazy_names
 if TYPE_CHECKING:
     from data_manifests.boxes import Boxes
     from data_manifests.films.read_film import Film, read_film
-    from data_manifests.laterality import LungFields, Place, places_of
+    from data_manifests.laterality import LungBorders, Place, places_of
     from data_manifests.tables.check import check_manifest
     from data_manifests.tables.manifest import (
         Manifest,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = (
     "Boxes",
     "Film",
-    "LungFields",
+    "LungBorders",
     "Manifest",
     "Place",
     "check_manifest",
@@ -41,7 +41,7 @@ __getattr__ = lazy_names(
     {
         "boxes": ("Boxes",),
         "films.read_film": ("Film", "read_film"),
-        "laterality": ("LungFields", "Place", "places_of"),
+        "laterality": ("LungBorders", "Place", "places_of"),
         "tables.check": ("check_manifest",),
         "tables.manifest": ("Manifest", "make_manifest", "read_manifest", "write_manifest"),
         "tables.split": ("split_manifest",),

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from data_manifests.support.choices import DeviceName
 from experiments.cli.options import (
+    Device,
     Out,
     Processes,
     Results,
@@ -59,6 +61,34 @@ def controlled(
     run = chosen.run(out)
     quality = pseudo_label_quality([run.inputs(number) for number in chosen.seeds])
     typer.echo(write_table1(replace(table, pseudo_labels=quality), results or out, stem))
+
+
+def detectors(
+    out: Out,
+    preset: Annotated[
+        ControlledPreset, typer.Option("--preset", help="The preset of `controlled`.")
+    ] = ControlledPreset.finished,
+    seed: Seeds = None,
+    set_: Set = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="End each training after so long; default: by epochs."),
+    ] = None,
+    device: Device = DeviceName.AUTO,
+) -> None:
+    """Train the phantom detectors of a preset one after another, for example on a GPU."""
+    from detector.run.device import choose_device
+    from experiments.core.phantom_detectors import train_phantom_detectors
+
+    chosen = phantom_preset(f"controlled-{preset}", seed, set_)
+    train_phantom_detectors(
+        out,
+        chosen.seeds,
+        chosen.size,
+        minutes=minutes,
+        device=choose_device(device),
+        tell=show_progress,
+    )
 
 
 def ablation(

@@ -58,7 +58,7 @@ def zone_rows(prediction: Prediction, manifest: Manifest, *, seed: int) -> list[
 def zone_extents(prediction: Prediction) -> Floats:
     """Share of the film that the boxes cover in each zone, each box times its score; (I, 6).
 
-    The zones are those of `LungFields.zone_rectangles`.
+    The zones are those of `LungBorders.zone_rectangles`.
     """
     images = prediction.images
     sizes = images[["width", "height"]].to_numpy(np.float64)

@@ -11,7 +11,7 @@ from attributes.vectors.word_vectors import VectorOptions
 from data_manifests.phantom.case import PhantomOptions
 from data_manifests.phantom.generate import SplitShares, build_phantom
 from data_manifests.tables.manifest import Manifest
-from detector.config import DetectorTrainConfig, Precision
+from detector.config import DetectorConfig, DetectorTrainConfig, Precision
 from detector.detector import read_detector_config
 from localize.bundle.packaged import FIRST_BUNDLE
 from localize.pipeline.stages import (
@@ -51,24 +51,38 @@ def hospital_a_stage(
     Raises:
         ConfigError: the folder was made with another seed or size.
     """
-    films = build_phantom(
-        folder / "hospital_a",
-        PhantomOptions(size=size.film_px, domain="A", seed=seed),
-        films=size.films_a,
-        shares=SplitShares(val=min(0.25, VALIDATION_FILMS / size.films_a), test=0.0),
-    )
-    shipped = read_detector_config(FIRST_BUNDLE)
+    films = hospital_a_films(folder, seed=seed, size=size)
     return train_detector_stage(
         films,
         folder / "detector",
-        config=shipped.model_copy(update={"image_size": size.model_px}),
-        training=_fine_tuning(size, seed),
+        config=phantom_detector_config(size),
+        training=phantom_fine_tuning(size, seed),
         initial=FIRST_BUNDLE,
         device=device,
     )
 
 
-def _fine_tuning(size: PhantomSize, seed: int) -> DetectorTrainConfig:
+def hospital_a_films(folder: Path, *, seed: int, size: PhantomSize) -> Manifest:
+    """Films of hospital A with boxes in `folder/hospital_a`; splits train and val.
+
+    Raises:
+        ConfigError: the folder was made with another seed or size.
+    """
+    return build_phantom(
+        folder / "hospital_a",
+        PhantomOptions(size=size.film_px, domain="A", seed=seed),
+        films=size.films_a,
+        shares=SplitShares(val=min(0.25, VALIDATION_FILMS / size.films_a), test=0.0),
+    )
+
+
+def phantom_detector_config(size: PhantomSize) -> DetectorConfig:
+    """The package's first detector at the phantom's image size."""
+    return read_detector_config(FIRST_BUNDLE).model_copy(update={"image_size": size.model_px})
+
+
+def phantom_fine_tuning(size: PhantomSize, seed: int) -> DetectorTrainConfig:
+    """Settings of the training on hospital A's boxes."""
     lr = 7e-4 * (size.detector_batch / 8) ** 0.5
     return DetectorTrainConfig(
         seed=seed,

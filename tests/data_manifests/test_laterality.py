@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from data_manifests.laterality import (
     SIDES_ACROSS_FILM,
     WHOLE_FILM,
-    LungFields,
+    LungBorders,
     is_on_side,
     places_of,
     sides_of,
@@ -116,7 +116,7 @@ def test_the_six_zones_tile_the_film_from_the_right_upper_to_the_left_lower():
 
 
 def test_given_lung_fields_move_the_borders():
-    fields = LungFields(midline=0.3, middle_starts=0.1, lower_starts=0.2)
+    fields = LungBorders(midline=0.3, middle_starts=0.1, lower_starts=0.2)
     box = [(350, 200, 450, 260)]
     assert places_of(box, WIDTH, HEIGHT)[0].words() == "right upper zone"
     assert places_of(box, WIDTH, HEIGHT, fields)[0].words() == "left lower zone"
@@ -125,4 +125,4 @@ def test_given_lung_fields_move_the_borders():
 @pytest.mark.parametrize("fields", [(0.0, 0.3, 0.5), (0.5, 0.5, 0.3), (0.5, 0.3, float("nan"))])
 def test_impossible_lung_fields_are_refused(fields):
     with pytest.raises(ValueError, match="must"):
-        LungFields(*fields)
+        LungBorders(*fields)
