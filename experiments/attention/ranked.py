@@ -48,7 +48,7 @@ def rank_candidates(films: FilmMaps, logits: Floats32) -> RankedBoxes:
     keep = torch.from_numpy((films.logits > NO_REGION).reshape(-1))
     rows = torch.nonzero(keep).flatten()
     boxes = torch.from_numpy(films.boxes.reshape(-1, 4).copy())[rows]
-    values = torch.from_numpy(logits.reshape(-1))[rows]
+    values = torch.from_numpy(logits.reshape(-1).copy())[rows]
     film = torch.arange(count).repeat_interleave(width)[rows]
     parts = []
     for first in range(0, count, 64):  # torchvision compares all boxes of a call

@@ -7,6 +7,7 @@ beside them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,15 +18,14 @@ import torch
 from attributes.vectors.word_vectors import read_word_vectors
 from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import read_manifest
-from detector.detector import load_detector
 from experiments.attention.gates import SeedFilms, method_logits
-from experiments.attention.hospital_b import draw_part, test_part, train_parts
+from experiments.attention.hospital_b import FILMS, Part, draw_part, test_part, train_parts
 from experiments.attention.pair_films import PairFilms, join_pairs, read_boxed, read_pairs, read_test
 from experiments.attention.preset import AttentionPreset
 from experiments.attention.ranked import rank_candidates, write_ranked
 from experiments.core.processes import Job, run_jobs
 from experiments.methods.inputs import Progress
-from localize.pipeline.phantom_stages import hospital_a_stage
+from localize.pipeline.phantom_stages import hospital_a_films, hospital_a_stage
 
 PREDICTIONS = "predictions"
 TRUTH = "truth.npz"
@@ -33,12 +33,28 @@ TRUTH = "truth.npz"
 
 @dataclass(frozen=True)
 class AttentionRun:
-    """A run: `out` gets a folder for each seed, `words` holds word vectors, `device` is a name."""
+    """A run: `out` gets a folder for each seed, `words` holds word vectors, `device` is a name.
+
+    `detectors` holds `seed_N/detector` or `seed_N` with trained detectors, as `experiment
+    detectors` leaves them; None trains them here.
+    """
 
     preset: AttentionPreset
     out: Path
     words: Path
     device: str = "cpu"
+    detectors: Path | None = None
+
+    def detector(self, seed: int) -> Path:
+        """Folder of a seed's detector; hospital A's films are drawn if they are not there."""
+        base, size = self.out / f"seed_{seed}", self.preset.size
+        if self.detectors is None:
+            hospital_a_stage(base, seed=seed, size=size)
+            return base / "detector"
+        if not (base / "hospital_a" / "images.csv").exists():
+            hospital_a_films(base, seed=seed, size=size)
+        given = self.detectors / f"seed_{seed}"
+        return given / "detector" if (given / "detector").is_dir() else given
 
 
 def run_attention(run: AttentionRun, *, processes: int, progress: Progress) -> None:
@@ -79,11 +95,11 @@ def _base(run: AttentionRun, seed: int) -> Path:
     return run.out / f"seed_{seed}"
 
 
-def _test(run: AttentionRun, seed: int):  # type: ignore[no-untyped-def]
+def _test(run: AttentionRun, seed: int) -> Part:
     return test_part(_base(run, seed), seed, run.preset.film_px, run.preset.films_test)
 
 
-def _parts(run: AttentionRun, seed: int, count: int):  # type: ignore[no-untyped-def]
+def _parts(run: AttentionRun, seed: int, count: int) -> list[Part]:
     most = max(run.preset.methods)
     first = train_parts(_base(run, seed), seed, run.preset.film_px, most)
     return [part for part in first if part.start < count]
@@ -92,8 +108,7 @@ def _parts(run: AttentionRun, seed: int, count: int):  # type: ignore[no-untyped
 def run_seed(run: AttentionRun, seed: int) -> None:
     """Detector, film maps and every method of one seed; what is there is not done again."""
     device, base = torch.device(run.device), _base(run, seed)
-    hospital_a_stage(base, seed=seed, size=run.preset.size, device=device)
-    detector = base / "detector"
+    detector = run.detector(seed)
     boxed = read_manifest(base / "hospital_a")
     test = _test(run, seed)
     draw_part(test)
@@ -108,7 +123,8 @@ def run_seed(run: AttentionRun, seed: int) -> None:
     films = replace(films, boxed=replace(films.boxed, maps=films.boxed.maps.held(device)))
     folder = run.out / PREDICTIONS / f"seed_{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    write_truth(films.test.true_boxes, read_manifest(test.folder / "films").images, folder / TRUTH)
+    patients = read_manifest(test.folder / FILMS).images["patient_id"].tolist()
+    write_truth(films.test.true_boxes, patients, folder / TRUTH)
     done: dict[str, PairFilms] = {}
     for count, methods in sorted(run.preset.methods.items()):
         pairs = _joined(run, seed, count, detector, device, done)
@@ -145,17 +161,12 @@ def _joined(
     return replace(joined, maps=joined.maps.held(device))
 
 
-def write_truth(true_boxes: tuple[Floats, ...], images: object, path: Path) -> None:
+def write_truth(true_boxes: Sequence[Floats], patients: Sequence[str], path: Path) -> None:
     """The true boxes and the patients of the test films."""
     counts = [len(boxes) for boxes in true_boxes]
     np.savez_compressed(
         path,
         boxes=np.concatenate([np.zeros((0, 4)), *true_boxes]).astype(np.float32),
         counts=np.array(counts, np.int64),
-        patients=np.array(images["patient_id"].tolist()),  # type: ignore[index]
+        patients=np.unique(patients, return_inverse=True)[1].astype(np.int64),
     )
-
-
-def detector_sha256(folder: Path) -> str:
-    """Checksum of a seed's detector."""
-    return load_detector(folder).sha256

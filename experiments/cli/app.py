@@ -11,7 +11,7 @@ from data_manifests.support.choices import DeviceName
 from experiments.cli import boxes
 from experiments.cli.benchmark import benchmark
 from experiments.cli.options import Device, Out, Results
-from experiments.cli.phantom import ablation, controlled, corrections, curves, detectors
+from experiments.cli.phantom import ablation, attention, controlled, corrections, curves, detectors
 from experiments.cli.tables import figures, pages, table1, table2
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ def _experiment() -> None:
 for command in (
     table1,
     table2,
+    attention,
     controlled,
     detectors,
     ablation,

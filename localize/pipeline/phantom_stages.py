@@ -40,9 +40,7 @@ class PhantomSize:
     precision: Precision = "auto"
 
 
-def hospital_a_stage(
-    folder: Path, *, seed: int, size: PhantomSize, device: torch.device = CPU
-) -> Path:
+def hospital_a_stage(folder: Path, *, seed: int, size: PhantomSize) -> Path:
     """Hospital A in `folder/hospital_a`, and a detector trained on its boxes: `folder/detector`.
 
     It is fine-tuned from the package's detector, which knows real chest films: from random weights
@@ -58,7 +56,7 @@ def hospital_a_stage(
         config=phantom_detector_config(size),
         training=phantom_fine_tuning(size, seed),
         initial=FIRST_BUNDLE,
-        device=device,
+        device=CPU,
     )
 
 
