@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 from torchvision.models.detection import RetinaNet
+from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import clip_boxes_to_image
 
 from data_manifests.support.arrays import Floats32, Ints
@@ -26,12 +28,15 @@ from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.manifest import Manifest
 from detector.detector import Detector
 from detector.film_stream import batches_of_one_size, stream_films
-from detector.network.core import torch_core
+from detector.network.core import Core, torch_core
 
 FORMAT_VERSION = 1
 HEADER = "film_maps.json"
 ARRAYS = ("maps", "anchors", "boxes", "logits", "lowest_anchors", "lowest_boxes", "sizes")
-CANDIDATES = 256  # anchors of highest score, before any suppression: their oracle finds .97 of boxes
+CANDIDATES = (
+    256  # anchors of highest score, before any suppression: their oracle finds .97 of boxes
+)
+PAD_TO = 32  # torchvision pads films to a multiple of it
 LOWEST = 64  # the paper's I_n, from the low end
 MIN_SIDE_PX = 1.0
 NO_REGION = -30.0  # logit of a candidate without area
@@ -44,7 +49,7 @@ class FilmMaps:
     `maps` (F, cells, D) float16 and `level_shapes`, the (rows, columns) of each pyramid level in
     it; `anchors` (F, C) indices over all levels; `boxes` (F, C, 4) film pixels; `logits` (F, C) of
     the detector, highest first, `NO_REGION` where the box has no area; `lowest_anchors` (F, L) and
-    `lowest_boxes` (F, L, 4) the lowest-scoring anchors; `sizes` (F, 2) width and height of the film.
+    `lowest_boxes` (F, L, 4) the lowest-scoring anchors; `sizes` (F, 2) width and height of films.
     """
 
     image_ids: tuple[str, ...]
@@ -107,11 +112,10 @@ def write_film_maps(
 ) -> FilmMaps:
     """Compute and store the maps of a manifest's films in the folder `out`.
 
-    All films of one store must come out of the model's frame with one size.
+    Every film is padded to the model's square frame, so that all have the same cells.
 
     Raises:
         DataError: a film that cannot be read.
-        CheckpointError: films of several sizes.
     """
     image_ids = films.images["image_id"].tolist()
     model = detector.model.eval().to(device)
@@ -125,6 +129,7 @@ def write_film_maps(
         checksums=(),
     )
     out.mkdir(parents=True, exist_ok=True)
+    side = -(-detector.config.image_size // PAD_TO) * PAD_TO
     arrays: dict[str, NDArray[Any]] = {}
     shapes: tuple[tuple[int, int], ...] = ()
     bar = progress_bar(total=len(image_ids), desc="film maps", unit="film")
@@ -132,9 +137,7 @@ def write_film_maps(
         if batch[0].error is not None:
             raise batch[0].error
         images = [film.image.to(device) for film in batch if film.image is not None]
-        found, level_shapes = _candidates(model, core, images, candidates)
-        if shapes and level_shapes != shapes:
-            raise CheckpointError(f"{out}: expected films of one shape, got {batch[0].row} of another")
+        found, level_shapes = _candidates(model, core, images, candidates, side)
         shapes = level_shapes
         scale = np.array([(film.scale_x, film.scale_y) * 2 for film in batch], np.float32)
         found["boxes"] /= scale[:, None, :]
@@ -173,10 +176,7 @@ def read_film_maps(folder: Path) -> FilmMaps:
         header = json.loads((folder / HEADER).read_text("utf-8"))
         if header["format_version"] != FORMAT_VERSION:
             raise ValueError(f"format_version {header['format_version']}")
-        arrays = {
-            name: np.load(folder / f"{name}.npy", mmap_mode="r")
-            for name in ARRAYS
-        }
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         shapes = tuple((int(height), int(width)) for height, width in header["level_shapes"])
         return FilmMaps(tuple(header["image_ids"]), shapes, header["detector_sha256"], **arrays)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -188,10 +188,13 @@ def read_film_maps(folder: Path) -> FilmMaps:
 
 @torch.inference_mode()
 def _candidates(
-    model: RetinaNet, core: Any, images: Sequence[Tensor], count: int
+    model: RetinaNet, core: Core, images: Sequence[Tensor], count: int, side: int
 ) -> tuple[dict[str, NDArray[Any]], tuple[tuple[int, int], ...]]:
-    image_list, _ = model.transform(list(images))
-    maps = core(image_list.tensors)
+    transformed, _ = model.transform(list(images))
+    height, width = transformed.tensors.shape[2:]
+    padded = functional.pad(transformed.tensors, (0, side - width, 0, side - height))
+    image_list = ImageList(padded, transformed.image_sizes)
+    maps = core(padded)
     films = len(images)
     per_cell = int(model.anchor_generator.num_anchors_per_location()[0])
     flat = torch.cat([level.permute(0, 2, 3, 1).flatten(1, 2) for level in maps.pyramid], dim=1)

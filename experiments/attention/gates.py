@@ -1,9 +1,8 @@
-"""`method_logits`: the logits of the test candidates by each method of the controlled experiment."""
+"""`method_logits`: the logits of the test candidates by each method of the experiment."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,12 @@ from experiments.attention.pair_films import PairFilms, TestFilms
 from experiments.attention.preset import AttentionPreset
 from experiments.attention.printed import printed_logits
 from experiments.attention.size_prior import size_prior_logits
-from localize.adaptation.report_teacher import OVERLAP
 from localize.network.config import LocalizerConfig, LocalizeTrainConfig
 from localize.network.gate import Gate
 from localize.network.localizer import build_localizer
 from localize.training.objective import AttributeBce, LowestTriplet, Objective, PairLoss
 from localize.training.pair_similarity import PairSimilarity
 from localize.training.train_gate import (
-    GateTargets,
     GateTraining,
     PrintedLosses,
     gate_logits,
@@ -34,11 +31,10 @@ from localize.training.train_gate import (
 
 SOURCES = {
     "proposed": "words",
-    "no_rounds": "words",
-    "hard_boxes": "words",
-    "no_triplet": "words",
-    "no_bce": "words",
-    "matching_only": "words",
+    "two_rounds": "words",
+    "soft_targets": "words",
+    "with_triplet": "words",
+    "with_bce": "words",
     "own": "own",
     "shuffled": "shuffled",
     "finding": "finding",
@@ -82,16 +78,12 @@ def method_logits(
     if method == "proposed_printed":
         return printed_logits(start, pairs, test, words, device, seed=films.seed)
     if method == "more_steps":
-        targets = label_by_truth(films.boxed.maps, films.boxed.true_boxes)
+        boxed = films.boxed
+        targets = label_by_truth(boxed.maps, boxed.true_boxes, preset.teacher.levels)
         steps = training.steps(sum(one.has_opacity is not None for one in pairs.reports))
-        longer = training.model_copy(
-            update={
-                "epochs": steps * training.batch_size / len(targets),
-                "triplet_weight": 0.0,
-                "bce_weight": 0.0,
-            }
-        )
-        gate = train_gate(start, films.boxed.maps, targets, longer, device)
+        epochs = steps * training.batch_size / len(targets)
+        longer = training.model_copy(update={"epochs": epochs})
+        gate = train_gate(start, boxed.maps, targets, longer, device)
         return gate_logits(gate, test, rows, device)
     gate = _taught_gate(method, start, pairs, training, preset, words, device)
     return gate_logits(gate, test, rows, device)
@@ -106,36 +98,22 @@ def _taught_gate(
     words: WordVectors,
     device: torch.device,
 ) -> Gate:
-    """The gate of the last round; each round's targets come from the scores of the one before."""
-    source = SOURCES[method]
-    off = {
-        "no_triplet": ("triplet_weight",),
-        "no_bce": ("bce_weight",),
-        "matching_only": ("triplet_weight", "bce_weight"),
-        "truth": ("triplet_weight", "bce_weight"),
-    }.get(method, ())
-    training = training.model_copy(update=dict.fromkeys(off, 0.0))
-    rounds = 1 if method in ("no_rounds", "truth") else preset.rounds
-    label = partial(
-        label_candidates,
-        source,
-        pairs,
-        teacher=preset.teacher,
-        seed=training.seed,
-        device=device,
-    )
+    """The gate of the last round; a second round's targets come from the gate of the first."""
+    teacher = preset.teacher
+    if method == "soft_targets":
+        teacher = teacher.model_copy(update={"labels": "soft"})
+    weight = {"with_triplet": "triplet_weight", "with_bce": "bce_weight"}.get(method)
+    if weight is not None:
+        training = training.model_copy(update={weight: preset.printed_weight})
     scores, gate = pairs.maps.logits, start
-    for number in range(rounds):
-        targets = label(scores)
-        if method == "hard_boxes":
-            targets = _hard(targets)
-        is_last = number == rounds - 1
-        printed = None
-        if is_last and (training.triplet_weight > 0 or training.bce_weight > 0):
-            printed = printed_losses(pairs, training, words, device)
-        gate = train_gate(start, pairs.maps, targets, training, device, printed)
-        if not is_last:
+    for number in range(2 if method == "two_rounds" else 1):
+        if number > 0:
             scores = gate_logits(gate, pairs.maps, np.arange(len(pairs.reports)), device)
+        targets = label_candidates(
+            SOURCES[method], pairs, scores, teacher=teacher, seed=training.seed, device=device
+        )
+        printed = None if weight is None else printed_losses(pairs, training, words, device)
+        gate = train_gate(start, pairs.maps, targets, training, device, printed)
     return gate
 
 
@@ -143,7 +121,7 @@ def printed_losses(
     pairs: PairFilms, training: GateTraining, words: WordVectors, device: torch.device
 ) -> PrintedLosses:
     """The paper's triplet and attribute losses with gates as alpha."""
-    config = LocalizerConfig(alpha="gate", film_evidence=False)
+    config = LocalizerConfig(film_evidence=False)
     with torch.random.fork_rng():
         torch.manual_seed(training.seed)
         localizer = build_localizer(
@@ -152,8 +130,12 @@ def printed_losses(
             word_width=words.vectors.shape[1],
             keywords=len(pairs.keywords),
         )
+    localizer.roi_weights = None  # alpha are the gates
     similarity = PairSimilarity(
-        torch.from_numpy(words.vectors).to(device), config.lambda_a, config.lambda_b, config.softmax_axis
+        torch.from_numpy(words.vectors).to(device),
+        config.lambda_a,
+        config.lambda_b,
+        config.softmax_axis,
     )
     index = torch.from_numpy(words.negatives).to(device)
     losses: dict[str, PairLoss] = {}
@@ -166,11 +148,6 @@ def printed_losses(
     weights = {"triplet": training.triplet_weight, "bce": training.bce_weight}
     objective = Objective(losses, {name: weights[name] for name in losses}, similarity)
     return PrintedLosses(localizer, objective, pairs.words)
-
-
-def _hard(targets: GateTargets) -> GateTargets:
-    """Each target as 0 or 1."""
-    return replace(targets, values=(targets.values >= OVERLAP).astype(np.float32))
 
 
 def _oracle_logits(test: TestFilms) -> Floats32:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,7 +12,6 @@ from detector.film_maps import NO_REGION, FilmMaps
 from experiments.attention.pair_films import PairFilms
 from localize.adaptation.opacity_words import FilmWords, OpacityWords
 from localize.adaptation.report_teacher import (
-    OVERLAP,
     Teacher,
     pairwise_iou,
     shuffle_reports,
@@ -32,9 +30,9 @@ def label_candidates(
     seed: int,
     device: torch.device,
 ) -> GateTargets:
-    """Targets of a source: words, sides, finding, shuffled, own or truth; `scores` (F, C) logits."""
+    """Targets of a source: words, sides, finding, shuffled, own, truth; `scores` (F, C) logits."""
     if source == "truth":
-        return label_by_truth(pairs.maps, pairs.true_boxes)
+        return label_by_truth(pairs.maps, pairs.true_boxes, teacher.levels)
     reports = {
         "words": lambda: pairs.reports,
         "sides": lambda: pairs.reports,
@@ -48,18 +46,21 @@ def label_candidates(
         reports,
         pairs.keywords,
         scores,
-        teacher=teacher if uses_words else replace(teacher, word_weight=0.0),
+        teacher=teacher if uses_words else teacher.model_copy(update={"word_weight": 0.0}),
         priors=None,
         device=device,
     )
 
 
-def label_by_truth(films: FilmMaps, true_boxes: Sequence[Floats]) -> GateTargets:
-    """The ceiling: 1 for candidates with an IoU of .5 or more with a true box."""
+def label_by_truth(
+    films: FilmMaps, true_boxes: Sequence[Floats], levels: Sequence[float]
+) -> GateTargets:
+    """The ceiling: the share of the `levels` that a candidate's IoU with a true box reaches."""
     values = np.zeros(films.logits.shape, np.float32)
     for row, boxes in enumerate(true_boxes):
         if len(boxes):
-            values[row] = (best_overlap(films.boxes[row], boxes) >= OVERLAP).astype(np.float32)
+            overlap = best_overlap(films.boxes[row], boxes)
+            values[row] = np.mean([overlap >= level for level in levels], axis=0)
     return targets_of(films, np.arange(len(values)), values)
 
 
@@ -70,9 +71,7 @@ def best_overlap(boxes: Floats, others: Floats) -> Floats:
     return found
 
 
-def own_reports(
-    films: FilmMaps, reports: Sequence[FilmWords], scores: Floats32
-) -> list[FilmWords]:
+def own_reports(films: FilmMaps, reports: Sequence[FilmWords], scores: Floats32) -> list[FilmWords]:
     """No text, the same shares: of the labelled films as many count as boxed as reports state an
     opacity, those with the highest score; as many of these on both sides as reports name both.
 

@@ -21,18 +21,17 @@ HEADS = ("IoU@.25", "IoU@.5", "IoU@.75", "AP@.5", "film AUC")
 MEANINGS = {
     "retinanet": "the frozen detector, candidates ranked by its own score",
     "proposed": "gates taught by the words of the reports",
-    "own": "no text: the gates' own best candidates, on as many films and lungs as the reports name",
+    "own": "no text: the detector's best candidates, on as many films and lungs as reports name",
     "shuffled": "the same reports, shuffled among the films whose report states an opacity",
     "finding": "whether there is an opacity, no word of place or size",
     "sides": "the sides that a report names, no other word",
     "truth": "the ceiling: gates taught by hospital B's true boxes",
     "more_steps": "no film of hospital B: as many steps on hospital A's boxes",
     "size_prior": "the detector's logit + c log(area), c chosen on hospital A's validation films",
-    "no_rounds": "`proposed` after its first round",
-    "hard_boxes": "`proposed` with targets rounded to 0 or 1",
-    "matching_only": "`proposed` without the triplet and the attribute loss",
-    "no_triplet": "`proposed` without the triplet loss",
-    "no_bce": "`proposed` without the attribute loss",
+    "two_rounds": "`proposed`, then again with the scores of the first gate in the teacher",
+    "soft_targets": "`proposed` with probabilities as targets instead of the teacher's best box",
+    "with_triplet": "`proposed` with the triplet loss, the gates as alpha",
+    "with_bce": "`proposed` with the attribute loss, the gates as alpha",
     "proposed_printed": "the paper's attention, taken literally",
     "best_available": "oracle: the candidates that overlap the true boxes most",
 }
@@ -79,13 +78,13 @@ def attention_page(content: Content) -> str:
         "",
         f"`{content['command']}`",
         "",
-        f"Simulated films and reports of seeds {seeds[0]} to {seeds[-1]}, each with its own detector. "
-        "The detector and its boxes are frozen; a gate on its frozen maps ranks the candidates from "
-        "the film alone. Settings were fixed before these seeds were run, once.",
+        f"Simulated films and reports of seeds {seeds[0]} to {seeds[-1]}, each with its own "
+        "detector. The detector and its boxes are frozen; a gate on its frozen maps ranks the "
+        "candidates from the film alone. Settings were fixed before these seeds were run, once.",
         "",
-        "Every number is the mean over the seeds of the metric of a seed. Brackets are 95 % intervals "
-        "of paired differences: over the patients of each seed, then over the seeds (Student's t). The film "
-        "AUC is that of the film's highest gate, for all methods.",
+        "Every number is the mean over the seeds of the metric of a seed. Brackets are 95 % "
+        "intervals of paired differences: over the patients of each seed, then over the seeds "
+        "(Student's t). The film AUC is that of the film's highest gate, for all methods.",
         "",
         *_rows_table(rows),
         "**Methods**",
@@ -136,9 +135,7 @@ def _difference_table(found: Sequence[Difference]) -> list[str]:
                 if (one.pairs, one.a, one.b, one.metric) == (pairs, a, b, metric)
             }
             patients, seeds = both["patients"], both["seeds"]
-            cells.append(
-                f"{patients.mean:+.3f} {_interval(patients)} {_interval(seeds)}"
-            )
+            cells.append(f"{patients.mean:+.3f} {_interval(patients)} {_interval(seeds)}")
         lines.append(f"| {pairs:,} | {a} | {b} | {' | '.join(cells)} |")
     return [*lines, ""]
 

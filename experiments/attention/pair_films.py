@@ -12,9 +12,10 @@ from attributes.targets.training_targets import pneumonia_like_findings, read_ta
 from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import Manifest, read_manifest
 from detector.detector import load_detector
-from detector.film_maps import FilmMaps, write_film_maps
+from detector.film_maps import FilmMaps, read_film_maps, write_film_maps
 from experiments.attention.hospital_b import FILMS, MINED, Part
 from localize.adaptation.opacity_words import FilmWords, read_film_words
+from localize.pipeline.cached import cached
 from localize.training.train_gate import GatePairs
 
 
@@ -61,8 +62,7 @@ def read_test(part: Part, detector: Path, device: torch.device) -> TestFilms:
 
 def read_boxed(films: Manifest, detector: Path, folder: Path, device: torch.device) -> TestFilms:
     """Hospital A's films, their maps in `folder`."""
-    maps = write_film_maps(load_detector(detector), films, folder, device=device)
-    return TestFilms(maps, _true_boxes(films))
+    return TestFilms(stored_maps(films, detector, folder, device), _true_boxes(films))
 
 
 def read_pairs(part: Part, detector: Path, device: torch.device) -> PairFilms:
@@ -112,8 +112,19 @@ def join_pairs(parts: list[PairFilms]) -> PairFilms:
     )
 
 
+def stored_maps(films: Manifest, detector: Path, folder: Path, device: torch.device) -> FilmMaps:
+    """The maps of films in `folder`, computed once for a detector."""
+    loaded = load_detector(detector)
+    cached(
+        folder,
+        {"detector_sha256": loaded.sha256, "films": len(films.images)},
+        lambda out: write_film_maps(loaded, films, out, device=device),
+    )
+    return read_film_maps(folder)
+
+
 def _maps(films: Manifest, part: Part, detector: Path, device: torch.device) -> FilmMaps:
-    return write_film_maps(load_detector(detector), films, part.folder / "maps", device=device)
+    return stored_maps(films, detector, part.folder / "maps", device)
 
 
 def _true_boxes(films: Manifest) -> tuple[Floats, ...]:

@@ -23,11 +23,10 @@ GateMethod = Literal[
     "sides",
     "more_steps",
     "truth",
-    "no_rounds",
-    "hard_boxes",
-    "no_triplet",
-    "no_bce",
-    "matching_only",
+    "two_rounds",
+    "soft_targets",
+    "with_triplet",
+    "with_bce",
     "proposed_printed",
     "best_available",
 ]
@@ -45,7 +44,7 @@ class AttentionPreset(Frozen):
     detector_batch: int = Field(16, ge=1)
     gate: GateTraining = GateTraining()
     teacher: Teacher = Teacher()
-    rounds: int = Field(2, ge=1, description="gates trained: the first ones scores teach the next")
+    printed_weight: float = Field(0.05, gt=0, description="of a printed loss, where it is added")
     methods: dict[int, tuple[GateMethod, ...]]
 
     @property

@@ -117,9 +117,7 @@ def _batch(
 
 
 @torch.no_grad()
-def _log_alpha(
-    model: Localizer, frozen: Gate, films: FilmMaps, device: torch.device
-) -> Floats32:
+def _log_alpha(model: Localizer, frozen: Gate, films: FilmMaps, device: torch.device) -> Floats32:
     found = np.full(films.logits.shape, NO_REGION, np.float32)
     for first in range(0, len(found), 128):
         rows = np.arange(first, min(first + 128, len(found)))

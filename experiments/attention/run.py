@@ -20,7 +20,13 @@ from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import read_manifest
 from experiments.attention.gates import SeedFilms, method_logits
 from experiments.attention.hospital_b import FILMS, Part, draw_part, test_part, train_parts
-from experiments.attention.pair_films import PairFilms, join_pairs, read_boxed, read_pairs, read_test
+from experiments.attention.pair_films import (
+    PairFilms,
+    join_pairs,
+    read_boxed,
+    read_pairs,
+    read_test,
+)
 from experiments.attention.preset import AttentionPreset
 from experiments.attention.ranked import rank_candidates, write_ranked
 from experiments.core.processes import Job, run_jobs
@@ -82,7 +88,8 @@ def _film_jobs(run: AttentionRun) -> list[Job]:
         for seed in run.preset.seeds:
             for part in _parts(run, seed, count):
                 jobs.setdefault(
-                    str(part.folder), Job(f"{part.folder.name}, seed {seed}", partial(draw_part, part))
+                    str(part.folder),
+                    Job(f"{part.folder.name}, seed {seed}", partial(draw_part, part)),
                 )
     return [Job(job.name, partial(_ignore_result, job.call)) for job in jobs.values()]
 

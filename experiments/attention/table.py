@@ -1,4 +1,4 @@
-"""`attention_table`: the rows and differences of the controlled experiment on gates, with intervals.
+"""`read_scores` and `differences`: rows of the controlled experiment on gates, with intervals.
 
 Every metric is the mean over the seeds of the metric of each seed. An interval over patients
 resamples the patients of each seed; one over seeds is Student's t on the seeds' own values.
@@ -57,7 +57,9 @@ class Difference:
     over: str
 
 
-def read_scores(out: Path, seeds: Sequence[int], *, replicates: int = REPLICATES) -> list[MethodScores]:
+def read_scores(
+    out: Path, seeds: Sequence[int], *, replicates: int = REPLICATES
+) -> list[MethodScores]:
     """All predictions of a run, evaluated; methods without pairs have `pairs` 0."""
     found = []
     for seed in seeds:

@@ -16,7 +16,7 @@ import numpy as np
 from data_manifests.laterality import LungSide
 from data_manifests.support.arrays import Bools
 from data_manifests.tables.manifest import Manifest
-from localize.adaptation.report_words import ReportTable, ReportWords, read_report_words
+from localize.adaptation.report_words import ReportWords, read_report_words
 
 PLACE_WORDS = frozenset(
     ("upper", "middle", "lower", "basal", "apical", "lingular", "perihilar", "retrocardiac")

@@ -5,22 +5,27 @@ its place is a distribution over the C candidates i of the film,
 
     q_i ~ exp(sharpness * score_i) * P(words | box_i) ** word_weight    on the side it names,
 
-with the word priors of `word_priors`: how much each word attends to a box of this place and size. A
-candidate's target is the probability that it lies on one of these opacities: that its IoU with a
-box drawn from q is .5 or more. Many candidates that agree thus outweigh a single one, and a film
-may have several opacities.
+with the word priors of `word_priors`: how much each word attends to a box of this place and size.
+The teacher's box is the candidate that most of q agrees with: the sum of q over candidates with an
+IoU of .5 or more is the highest. Many candidates that agree thus outweigh a single one. A
+candidate's target is the share of `Teacher.levels` that its IoU with a teacher's box reaches, so
+that the better of two overlapping boxes has the higher one. With `soft` labels it is the
+probability that the candidate lies on a box drawn from q. A film may have several opacities.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from data_manifests.support.arrays import Bools, Floats, Floats32, Ints
+from detector.config import Fraction, Frozen
 from detector.film_maps import NO_REGION, FilmMaps
 from localize.adaptation.opacity_words import FilmWords
 from localize.adaptation.word_priors import WordPriors, box_features, fit_word_priors
@@ -31,13 +36,14 @@ CHUNK = 32  # films at a time: C x C overlaps of each
 EXCLUDED = -1e9
 
 
-@dataclass(frozen=True)
-class Teacher:
+class Teacher(Frozen):
     """Constants of the teacher. They were chosen on development phantoms: docs/method.md."""
 
-    sharpness: float = 1.0
-    word_weight: float = 0.6
-    rounds: int = 3  # of refitting the priors on the boxes that they choose
+    sharpness: float = Field(1.0, gt=0)
+    word_weight: float = Field(0.6, ge=0, description="below 1 since words repeat each other")
+    labels: Literal["soft", "mode"] = "mode"
+    levels: tuple[Fraction, ...] = Field((0.5, 0.6, 0.7, 0.8), min_length=1)
+    rounds: int = Field(3, ge=1, description="of refitting the priors on the boxes they choose")
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,9 @@ def _attend(
     left = (films.boxes[..., 0] + films.boxes[..., 2]) > films.sizes[:, :1]
     for part in _chunks(opacities.film):
         film = opacities.film[part]
-        logits = np.where(films.logits[film] > NO_REGION, teacher.sharpness * scores[film], EXCLUDED)
+        logits = np.where(
+            films.logits[film] > NO_REGION, teacher.sharpness * scores[film], EXCLUDED
+        )
         side = opacities.side[part]
         is_there = (side[:, None] < 0) | (left[film] == (side[:, None] == 1))
         is_there |= ~(is_there & (logits > EXCLUDED)).any(axis=1, keepdims=True)
@@ -149,8 +157,14 @@ def _attend(
             chosen[part] = q.argmax(dim=1).cpu().numpy()
             continue
         boxes = torch.from_numpy(films.boxes[film]).to(device)
-        agree = (pairwise_iou(boxes) >= OVERLAP).double()
-        on_it = torch.einsum("ncd,nd->nc", agree, q.softmax(dim=1)).clamp(0, 1).cpu().numpy()
+        overlap = pairwise_iou(boxes)
+        agree = (overlap >= OVERLAP).double()
+        on_it = torch.einsum("ncd,nd->nc", agree, q.softmax(dim=1)).clamp(0, 1)
+        if teacher.labels == "mode":
+            centre = on_it.argmax(dim=1)
+            near = overlap[torch.arange(len(centre)), centre]
+            on_it = torch.stack([near >= level for level in teacher.levels]).double().mean(dim=0)
+        on_it = on_it.cpu().numpy()
         for row, one in zip(film, on_it, strict=True):
             values[row] = 1 - (1 - values[row]) * (1 - one)
     return chosen if best else values

@@ -10,7 +10,7 @@ from attributes.targets.policies import DEFAULT_POLICY
 from detector.config import Fraction, Frozen
 
 SoftmaxAxis = Literal["scan", "paper"]
-AlphaKind = Literal["free", "anchored", "gate"]
+AlphaKind = Literal["free", "anchored"]
 Pooling = Literal["features", "probabilities"]
 RankBy = Literal["alpha", "alpha_score"]
 Negatives = Literal["lowest", "batch"]
@@ -35,8 +35,7 @@ class LocalizerConfig(Frozen):
     alpha: AlphaKind = Field(
         "anchored",
         description="free: softmax of an MLP, as printed; anchored: the MLP starts at zero and is "
-        "added to the detector's logit, so that training starts from the detector's ranking; gate: "
-        "a sigmoid of each region by a copy of the detector's classification tower",
+        "added to the detector's logit, so that training starts from the detector's ranking",
     )
     sharpness: float = Field(
         3.0,

@@ -1,8 +1,8 @@
 """`Gate`: from a film's frozen pyramid to how much each ROI counts; no text, no other film.
 
-A copy of the detector's classification tower. It starts with the detector's weights, so an untrained
-gate is the detector's score; training moves the copy, and the detector stays as it is. Boxes are
-those of the detector.
+A copy of the detector's classification tower. It starts with the detector's weights, so an
+untrained gate is the detector's score; training moves the copy, and the detector stays as it is.
+Boxes are those of the detector.
 """
 
 from __future__ import annotations

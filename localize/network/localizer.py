@@ -71,8 +71,9 @@ class Localizer(nn.Module):
     """The trained part of the method, from finished parts. Words are in the losses only.
 
     `fusion` maps regions to phi (B, R, W). `roi_weights(phi, score_logits)` gives the logits of
-    alpha (B, R); None takes the gates of the regions. `attribute_head` maps phi (..., W) to K logits. `film_head` adds the evidence of
-    the whole film; None leaves it out. With `uses_logit` the fusion sees logits of the scores.
+    alpha (B, R); None takes the gates of the regions. `attribute_head` maps phi (..., W) to K
+    logits. `film_head` adds the evidence of the whole film; None leaves it out. With `uses_logit`
+    the fusion sees logits of the scores.
     The buffer `is_place` (K,) bool marks keywords that the place of a box decides (left, basal).
     """
 
@@ -172,9 +173,7 @@ def build_localizer(
             out_width=word_width,
             dropout=config.dropout,
         ),
-        None
-        if config.alpha == "gate"
-        else RoiWeights(
+        RoiWeights(
             width=word_width,
             hidden=config.hidden,
             sharpness=config.sharpness if config.alpha == "anchored" else None,

@@ -32,7 +32,8 @@ def test_the_detectors_own_tower_on_the_maps_gives_the_stored_logits(stored):
     anchors = torch.from_numpy(maps.anchors.astype(np.int64))
     has_area = maps.logits > NO_REGION
     # The maps were rounded to float16.
-    np.testing.assert_allclose(found.gather(1, anchors).numpy()[has_area], maps.logits[has_area], atol=0.02)
+    logits = found.gather(1, anchors).numpy()
+    np.testing.assert_allclose(logits[has_area], maps.logits[has_area], atol=0.02)
     assert (np.diff(maps.logits[0][has_area[0]]) <= 0).all()
 
 

@@ -16,9 +16,7 @@ def _film(present: set[str], *mentions: set[str], stated: bool | None = True) ->
 
 
 def _named(film: FilmWords) -> set[tuple[str | None, frozenset[str]]]:
-    return {
-        (one.side, frozenset(np.array(KEYWORDS)[one.words].tolist())) for one in film.opacities
-    }
+    return {(one.side, frozenset(np.array(KEYWORDS)[one.words].tolist())) for one in film.opacities}
 
 
 def test_each_mention_keeps_its_own_place_and_shares_the_words_of_the_film() -> None:

@@ -16,7 +16,7 @@ from localize.adaptation.report_teacher import (
 
 CPU = torch.device("cpu")
 KEYWORDS = ("upper", "lower")
-SIDES_ONLY = Teacher(word_weight=0.0)
+SIDES_ONLY = Teacher(word_weight=0.0, labels="soft")
 
 
 def _films(boxes, logits):
@@ -83,7 +83,7 @@ def test_words_of_place_move_targets_to_boxes_of_that_place():
     boxes += [[up, down], [up, down]]
     logits += [[0.0, 0.0], [0.0, 0.0]]
     reports += [FilmWords(True, (_said("left", word),)) for word in KEYWORDS]
-    values = _teach(_films(boxes, logits), reports, Teacher(word_weight=1.0)).values
+    values = _teach(_films(boxes, logits), reports, Teacher(word_weight=1.0, labels="soft")).values
     assert values[-2, 0] > 0.8 > 0.2 > values[-2, 1]
     assert values[-1, 1] > 0.8 > 0.2 > values[-1, 0]
 
