@@ -82,7 +82,7 @@ def method_logits(
         targets = label_by_truth(boxed.maps, boxed.true_boxes, preset.teacher.levels)
         steps = training.steps(sum(one.has_opacity is not None for one in pairs.reports))
         epochs = steps * training.batch_size / len(targets)
-        longer = training.model_copy(update={"epochs": epochs})
+        longer = training.model_copy(update={"epochs": epochs, "min_steps": 1, "max_steps": None})
         gate = train_gate(start, boxed.maps, targets, longer, device)
         return gate_logits(gate, test, rows, device)
     gate = _taught_gate(method, start, pairs, training, preset, words, device)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from attributes.vectors.negatives import cosine_matrix
 from attributes.vectors.word_vectors import WordVectors
@@ -20,6 +23,7 @@ from localize.training.train_gate import GatePairs, corners_over_size, gate_maps
 
 STEPS = 1500  # at most; the paper trained for 185 epochs
 REGIONS = 100  # the paper's N
+FILMS_TOGETHER = 128
 
 
 def printed_logits(
@@ -61,8 +65,12 @@ def printed_logits(
         similarity,
     )
     rows = np.flatnonzero(pairs.words.words.any(axis=1))  # findings with an attribute only
-    first = frozen_regions(frozen, pairs.maps, rows[:256], device)
-    features = first.features[first.mask]
+    parts = [
+        _batch(frozen, pairs.maps, pairs.words, some, device)
+        for some in np.array_split(rows, -(-len(rows) // FILMS_TOGETHER))
+    ]
+    everything = _joined(parts)
+    features = everything.regions.features[everything.regions.mask]
     model.fusion.feature_mean.copy_(features.mean(dim=0))
     model.fusion.feature_std.copy_(features.std(dim=0).clamp(min=1e-3))
     optimizer = torch.optim.Adam(model.parameters(), lr=training.lr)
@@ -70,8 +78,8 @@ def printed_logits(
     order = np.random.default_rng(seed)
     model.train()
     for _ in range(steps):
-        some = order.choice(rows, min(training.batch_size, len(rows)), replace=False)
-        batch = _batch(frozen, pairs.maps, pairs.words, some, device)
+        some = order.choice(len(rows), min(training.batch_size, len(rows)), replace=False)
+        batch = _taken(everything, torch.from_numpy(some).to(device))
         loss = objective.total(objective.parts(model, batch)).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -113,6 +121,46 @@ def _batch(
         targets=torch.from_numpy(words.targets[rows]).to(device),
         target_mask=torch.ones(words.mask[rows].shape, device=device),
         words=torch.from_numpy(words.words[rows]).to(device),
+    )
+
+
+def _joined(parts: Sequence[PairBatch]) -> PairBatch:
+    """All films in one batch: nothing frozen is computed twice."""
+
+    def regions(name: str) -> Regions:
+        return Regions(
+            *(
+                torch.cat([getattr(getattr(part, name), field) for part in parts])
+                for field in ("features", "geometry", "scores", "mask")
+            )
+        )
+
+    return PairBatch(
+        tuple(name for part in parts for name in part.image_ids),
+        regions("regions"),
+        regions("lowest"),
+        *(
+            torch.cat([getattr(part, field) for part in parts])
+            for field in ("targets", "target_mask", "words")
+        ),
+    )
+
+
+def _taken(batch: PairBatch, rows: Tensor) -> PairBatch:
+    """Some films of a batch."""
+
+    def taken(regions: Regions) -> Regions:
+        return Regions(
+            regions.features[rows], regions.geometry[rows], regions.scores[rows], regions.mask[rows]
+        )
+
+    return PairBatch(
+        tuple(batch.image_ids[k] for k in rows.tolist()),
+        taken(batch.regions),
+        taken(batch.lowest),
+        batch.targets[rows],
+        batch.target_mask[rows],
+        batch.words[rows],
     )
 
 

@@ -36,7 +36,8 @@ class GateTraining(Frozen):
 
     seed: int = Field(0, ge=0)
     epochs: float = Field(4.0, gt=0)
-    max_steps: int | None = Field(None, ge=1, description="ends earlier than `epochs` asks for")
+    min_steps: int = Field(1, ge=1, description="more epochs than `epochs` where films are few")
+    max_steps: int | None = Field(None, ge=1, description="fewer where there are many")
     batch_size: int = Field(32, ge=1)
     lr: float = Field(3e-4, gt=0, description="AdamW, cosine to zero")
     weight_decay: float = Field(1e-4, ge=0)
@@ -47,7 +48,7 @@ class GateTraining(Frozen):
 
     def steps(self, films: int) -> int:
         """Number of steps on so many films."""
-        steps = max(1, round(self.epochs * films / self.batch_size))
+        steps = max(self.min_steps, round(self.epochs * films / self.batch_size))
         return steps if self.max_steps is None else min(steps, self.max_steps)
 
 
