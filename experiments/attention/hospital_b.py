@@ -35,7 +35,7 @@ class Part:
 
 
 def train_parts(folder: Path, seed: int, film_px: int, pairs: int) -> list[Part]:
-    """The parts that hold the first `pairs` films of a seed; the last one may hold fewer."""
+    """The parts of `pairs` films of a seed; the last one may hold fewer than the others."""
     return [
         Part(folder / f"part_{start:06d}", seed, film_px, start, min(PART, pairs - start))
         for start in range(0, pairs, PART)

@@ -38,6 +38,7 @@ class AttentionPreset(Frozen):
 
     seeds: tuple[int, ...] = (5, 6, 7, 8, 9)
     films_a: int = Field(600, ge=10)
+    films_b: int = Field(11308, ge=1, description="pairs drawn at most, the paper's number")
     films_test: int = Field(1104, ge=6, description="of hospital B, half with an opacity")
     film_px: int = Field(128, ge=64)
     detector_epochs: int = Field(25, ge=1)

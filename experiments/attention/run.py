@@ -107,8 +107,7 @@ def _test(run: AttentionRun, seed: int) -> Part:
 
 
 def _parts(run: AttentionRun, seed: int, count: int) -> list[Part]:
-    most = max(run.preset.methods)
-    first = train_parts(_base(run, seed), seed, run.preset.film_px, most)
+    first = train_parts(_base(run, seed), seed, run.preset.film_px, run.preset.films_b)
     return [part for part in first if part.start < count]
 
 
