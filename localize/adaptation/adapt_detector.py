@@ -1,8 +1,8 @@
 """`adapt_detector`: fine-tune a detector for a new hospital with pseudo-labels from its reports.
 
-After Inoue et al. 2018. Controls show what the text adds: `own` labels films by the detector's
-score, `none` takes as many steps on the old boxes, `regions` chooses regions by the true boxes, and
-`truth` trains on the true boxes themselves.
+After Inoue et al. 2018. Controls show what the text adds: `shuffled` gives films the reports of
+others, `own` labels films by the detector's score, `none` takes as many steps on the old boxes,
+`regions` chooses regions by the true boxes, and `truth` trains on the true boxes themselves.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from detector.train_from_config import train_from_config
 from localize.adaptation.controls import label_by_oracle, label_by_score
 from localize.adaptation.pseudo_labels import Evidence, label_by_reports
 
-Source = Literal["words", "sides", "finding", "own", "none", "regions", "truth"]
+Source = Literal["words", "shuffled", "sides", "finding", "own", "none", "regions", "truth"]
+SHUFFLE_SEED = 0
 EVIDENCE: dict[Source, Evidence] = {"words": "words", "sides": "sides", "finding": "finding"}
 
 
@@ -102,6 +103,8 @@ def label_films(source: Source, films: Manifest, store: RoiStore, mined: Path) -
     Raises:
         DataError: tables missing or damaged, a film that is not in the store, no film labelled.
     """
+    if source == "shuffled":
+        return label_by_reports(films, store, mined, shuffle_seed=SHUFFLE_SEED).manifest
     if source in EVIDENCE:
         return label_by_reports(films, store, mined, evidence=EVIDENCE[source]).manifest
     if source == "regions":

@@ -49,6 +49,16 @@ def read_report_words(films: Manifest, mined: Path) -> ReportTable:
     return ReportTable(targets.keywords, reports)
 
 
+def shuffled_reports(table: ReportTable, seed: int) -> ReportTable:
+    """The control: films keep whether they have an opacity, and get the words of another one."""
+    positive = [k for k, report in enumerate(table.reports) if report.has_opacity]
+    order = np.random.default_rng(seed).permutation(len(positive))
+    reports = list(table.reports)
+    for k, other in zip(positive, order, strict=True):
+        reports[k] = table.reports[positive[other]]
+    return ReportTable(table.keywords, tuple(reports))
+
+
 def _report_words(
     targets: Targets, row: int | None, is_stated: bool, is_hedged: bool
 ) -> ReportWords:
