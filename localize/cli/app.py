@@ -15,6 +15,7 @@ from localize.cli.severity import severity_app
 from localize.cli.shared import NOTICE
 from localize.cli.train import localize_app
 from localize.cli.viewing import drafts, gallery, view
+from localize.cli.volumes import volumes_app
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(severity_app, name="severity")
     app.add_typer(localize_app, name="localize")
     app.add_typer(bundle_app, name="bundle")
+    app.add_typer(volumes_app, name="volumes")
     app.command()(demo)
     app.command()(quickstart)
 

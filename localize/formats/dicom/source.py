@@ -6,7 +6,7 @@ Needs the `dicom` extra (highdicom).
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,12 @@ class DicomTarget:
 
     def part_uid(self, part: str) -> str:
         """A UID for a part of the object, the same in each export."""
-        return str(generate_uid(entropy_srcs=[self.instance_uid, part]))
+        return part_uid(self.instance_uid, part)
+
+
+def part_uid(instance_uid: str, part: str) -> str:
+    """A UID for a part of an object, the same in each export."""
+    return str(generate_uid(entropy_srcs=[instance_uid, part]))
 
 
 def dicom_targets(
@@ -120,14 +125,21 @@ def source_header(film: FilmAnnotation, options: FormatOptions) -> pydicom.Datas
     size = (whole.get("Columns"), whole.get("Rows"))
     if size != (film.width, film.height):
         raise _error(film, f"{film.width} x {film.height} px as predicted", f"{size}", "")
+    return reduced_header(whole, KEPT, keep_patient=options.keep_patient)
+
+
+def reduced_header(
+    whole: pydicom.Dataset, kept: Sequence[str], *, keep_patient: bool
+) -> pydicom.Dataset:
+    """The attributes `kept` of a header; those of the patient are empty unless `keep_patient`."""
     header = pydicom.Dataset()
     header.file_meta = whole.file_meta
-    for name in KEPT:
+    for name in kept:
         if name in whole:
             header[name] = whole[name]
     for name in PATIENT:
         # As text: a name keeps the bytes of its own character set otherwise.
-        setattr(header, name, str(whole.get(name) or "") if options.keep_patient else "")
+        setattr(header, name, str(whole.get(name) or "") if keep_patient else "")
     if not header.PatientName:
         header.PatientName = NO_NAME
     return header
@@ -147,12 +159,22 @@ def require_highdicom() -> None:
 
 def save(dataset: pydicom.Dataset, item: DicomTarget, path: Path) -> None:
     """Finish a DICOM object and write it into a folder that is renamed as a whole later."""
-    dataset.SeriesDescription = SERIES_DESCRIPTION
-    character_set = _character_set(dataset, item.header)
+    save_object(dataset, item.header, path, SERIES_DESCRIPTION)
+
+
+def save_object(
+    dataset: pydicom.Dataset, header: pydicom.Dataset, path: Path, series_description: str
+) -> None:
+    """Write an object about a source `header`, with a character set that holds its text.
+
+    UIDs that highdicom draws at random are derived from the object's own.
+    """
+    dataset.SeriesDescription = series_description
+    character_set = _character_set(dataset, header)
     if character_set:
         dataset.SpecificCharacterSet = character_set
     for holder in _holders_of_dimensions(dataset):
-        holder.DimensionOrganizationUID = item.part_uid("dimensions")
+        holder.DimensionOrganizationUID = part_uid(str(dataset.SOPInstanceUID), "dimensions")
     path.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_as(path, enforce_file_format=True)
 

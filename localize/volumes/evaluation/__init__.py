@@ -1,0 +1,1 @@
+"""Scores of a trained grounding network on marked anomalies."""

@@ -1,0 +1,1 @@
+"""Grounding of a report in a volume with a trained network."""

@@ -1,0 +1,1 @@
+"""The grounding network: text encoder, aggregator, image encoder, source-target attention."""

@@ -1,0 +1,1 @@
+"""Training of the grounding network: its data, its text encoder, its loop."""
