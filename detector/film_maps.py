@@ -69,11 +69,12 @@ class FilmMaps:
             flat = self.maps[torch.from_numpy(rows).to(self.maps.device)].to(device)
         else:
             flat = torch.from_numpy(self.maps[rows]).to(device)
-        levels = flat.split([height * width for height, width in self.level_shapes], dim=1)
-        return [
-            level.unflatten(1, shape).permute(0, 3, 1, 2)
-            for level, shape in zip(levels, self.level_shapes, strict=True)
-        ]
+        levels, first = [], 0
+        for height, width in self.level_shapes:
+            level = flat[:, first : first + height * width]
+            levels.append(level.reshape(len(level), height, width, -1).permute(0, 3, 1, 2))
+            first += height * width
+        return levels
 
     def held(self, device: torch.device) -> FilmMaps:
         """The same with the maps in the memory of a GPU; on the CPU they stay mapped."""
@@ -201,7 +202,7 @@ def _candidates(
     logits = torch.cat([level.permute(0, 2, 3, 1).flatten(1) for level in maps.logits], dim=1)
     deltas = torch.cat(
         [
-            level.unflatten(1, (per_cell, 4)).permute(0, 3, 4, 1, 2).flatten(1, 3)
+            level.reshape(films, per_cell, 4, *level.shape[2:]).permute(0, 3, 4, 1, 2).flatten(1, 3)
             for level in maps.deltas
         ],
         dim=1,
@@ -213,7 +214,8 @@ def _candidates(
         boxes = model.box_coder.decode_single(
             deltas.gather(1, corners).flatten(0, 1), anchors.gather(1, corners).flatten(0, 1)
         )
-        return clip_boxes_to_image(boxes, image_list.image_sizes[0]).unflatten(0, (films, -1))
+        clipped: Tensor = clip_boxes_to_image(boxes, image_list.image_sizes[0])
+        return clipped.reshape(films, -1, 4)
 
     top = logits.topk(min(count, logits.shape[1]), dim=1).indices
     low = logits.topk(min(LOWEST, logits.shape[1]), dim=1, largest=False).indices

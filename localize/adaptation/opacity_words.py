@@ -88,7 +88,7 @@ def film_words(
 def _sides(words: frozenset[str]) -> tuple[LungSide, ...]:
     if "bilateral" in words or {"left", "right"} <= words:
         return ("left", "right")
-    return tuple(side for side in ("left", "right") if side in words)  # type: ignore[misc]
+    return tuple(side for side in ("left", "right") if side in words)
 
 
 def _read_mentions(mined: Path, likes: Sequence[str]) -> dict[str, list[frozenset[str]]]:
