@@ -42,6 +42,37 @@ MIN_SIDE_PX = 1.0
 NO_REGION = -30.0  # logit of a candidate without area
 
 
+class StackedMaps:
+    """Mapped arrays (F, cells, D) one after the other, read as one; nothing is copied before."""
+
+    def __init__(self, parts: Sequence[NDArray[np.float16]], rows: Ints) -> None:
+        self._parts = parts
+        self._starts = np.cumsum([0, *(len(part) for part in parts)])
+        self._rows = rows
+        self.shape = (len(rows), *parts[0].shape[1:])
+
+    @classmethod
+    def of(cls, parts: Sequence[NDArray[np.float16]]) -> StackedMaps:
+        """All films of the parts."""
+        return cls(parts, np.arange(sum(len(part) for part in parts)))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: Any) -> Any:  # Any: as of an array
+        if isinstance(rows, slice):
+            return StackedMaps(self._parts, self._rows[rows])
+        wanted = self._rows[rows]
+        found = np.empty((len(wanted), *self.shape[1:]), self._parts[0].dtype)
+        of = np.searchsorted(self._starts, wanted, side="right") - 1
+        for k in np.unique(of):
+            found[of == k] = self._parts[k][wanted[of == k] - self._starts[k]]
+        return found
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
+        return np.asarray(self[np.arange(len(self))], dtype)
+
+
 @dataclass(frozen=True)
 class FilmMaps:
     """F films with C candidates each, in the order of `image_ids`.
@@ -55,7 +86,7 @@ class FilmMaps:
     image_ids: tuple[str, ...]
     level_shapes: tuple[tuple[int, int], ...]
     detector_sha256: str
-    maps: NDArray[np.float16] | Tensor
+    maps: NDArray[np.float16] | StackedMaps | Tensor
     anchors: NDArray[np.int32]
     boxes: Floats32
     logits: Floats32

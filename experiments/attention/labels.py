@@ -33,13 +33,7 @@ def label_candidates(
     """Targets of a source: words, sides, finding, shuffled, own, truth; `scores` (F, C) logits."""
     if source == "truth":
         return label_by_truth(pairs.maps, pairs.true_boxes, teacher.levels)
-    reports = {
-        "words": lambda: pairs.reports,
-        "sides": lambda: pairs.reports,
-        "finding": lambda: [_finding_only(one) for one in pairs.reports],
-        "shuffled": lambda: shuffle_reports(pairs.reports, seed),
-        "own": lambda: own_reports(pairs.maps, pairs.reports, scores),
-    }[source]()
+    reports = _reports(source, pairs, scores, seed)
     uses_words = source in ("words", "shuffled")
     return teach_by_reports(
         pairs.maps,
@@ -50,6 +44,16 @@ def label_candidates(
         priors=None,
         device=device,
     )
+
+
+def _reports(source: str, pairs: PairFilms, scores: Floats32, seed: int) -> Sequence[FilmWords]:
+    if source == "finding":
+        return [_finding_only(one) for one in pairs.reports]
+    if source == "shuffled":
+        return shuffle_reports(pairs.reports, seed)
+    if source == "own":
+        return own_reports(pairs.maps, pairs.reports, scores)
+    return pairs.reports
 
 
 def label_by_truth(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from attributes.targets.training_targets import pneumonia_like_findings, read_targets
-from data_manifests.support.arrays import Floats, Ints
+from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import Manifest, read_manifest
 from detector.detector import load_detector
-from detector.film_maps import FilmMaps, read_film_maps, write_film_maps
+from detector.film_maps import FilmMaps, StackedMaps, read_film_maps, write_film_maps
 from experiments.attention.hospital_b import FILMS, MINED, Part
 from localize.adaptation.opacity_words import FilmWords, read_film_words
 from localize.pipeline.cached import cached
@@ -82,37 +80,6 @@ def read_pairs(part: Part, detector: Path, device: torch.device) -> PairFilms:
     )
 
 
-class StackedMaps:
-    """Mapped arrays (F, cells, D) one after the other, read as one; nothing is copied before."""
-
-    def __init__(self, parts: Sequence[np.ndarray], rows: Ints) -> None:
-        self._parts = parts
-        self._starts = np.cumsum([0, *(len(part) for part in parts)])
-        self._rows = rows
-        self.shape = (len(rows), *parts[0].shape[1:])
-
-    @classmethod
-    def of(cls, parts: Sequence[Any]) -> StackedMaps:
-        """All films of the parts."""
-        return cls(parts, np.arange(sum(len(part) for part in parts)))
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, rows: Any) -> Any:
-        if isinstance(rows, slice):
-            return StackedMaps(self._parts, self._rows[rows])
-        wanted = self._rows[rows]
-        found = np.empty((len(wanted), *self.shape[1:]), self._parts[0].dtype)
-        of = np.searchsorted(self._starts, wanted, side="right") - 1
-        for k in np.unique(of):
-            found[of == k] = self._parts[k][wanted[of == k] - self._starts[k]]
-        return found
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        return np.asarray(self[np.arange(len(self))], dtype)
-
-
 def join_pairs(parts: list[PairFilms]) -> PairFilms:
     """The films of all parts, in their order."""
     first = parts[0]
@@ -125,7 +92,7 @@ def join_pairs(parts: list[PairFilms]) -> PairFilms:
             image_ids=tuple(one for part in parts for one in part.maps.image_ids),
             level_shapes=first.maps.level_shapes,
             detector_sha256=first.maps.detector_sha256,
-            maps=StackedMaps.of([part.maps.maps for part in parts]),
+            maps=StackedMaps.of([np.asarray(part.maps.maps) for part in parts]),
             anchors=joined("anchors"),
             boxes=joined("boxes"),
             logits=joined("logits"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
 from typing import Literal
 
@@ -60,7 +61,7 @@ class AttentionPreset(Frozen):
         )
 
 
-def read_attention_preset(overrides: tuple[str, ...] = ()) -> AttentionPreset:
+def read_attention_preset(overrides: Sequence[str] = ()) -> AttentionPreset:
     """The preset of the package, with `--set` overrides.
 
     Raises:

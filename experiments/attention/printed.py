@@ -82,7 +82,7 @@ def printed_logits(
         batch = _taken(everything, torch.from_numpy(some).to(device))
         loss = objective.total(objective.parts(model, batch)).mean()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(model.parameters(), training.clip_norm)
         optimizer.step()
     model.eval()

@@ -83,19 +83,19 @@ def _film_jobs(run: AttentionRun) -> list[Job]:
     jobs: dict[str, Job] = {}
     for seed in run.preset.seeds:
         test = _test(run, seed)
-        jobs[str(test.folder)] = Job(f"test films of seed {seed}", partial(draw_part, test))
+        jobs[str(test.folder)] = Job(f"test films of seed {seed}", partial(_draw, test))
     for count in counts:
         for seed in run.preset.seeds:
             for part in _parts(run, seed, count):
                 jobs.setdefault(
                     str(part.folder),
-                    Job(f"{part.folder.name}, seed {seed}", partial(draw_part, part)),
+                    Job(f"{part.folder.name}, seed {seed}", partial(_draw, part)),
                 )
-    return [Job(job.name, partial(_ignore_result, job.call)) for job in jobs.values()]
+    return list(jobs.values())
 
 
-def _ignore_result(call: partial[object]) -> None:
-    call()
+def _draw(part: Part) -> None:
+    draw_part(part)
 
 
 def _base(run: AttentionRun, seed: int) -> Path:

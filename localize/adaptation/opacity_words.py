@@ -7,7 +7,7 @@ place and side belong to one opacity, all others (mild, hazy, multifocal) to the
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class FilmWords:
     opacities: tuple[OpacityWords, ...]
 
 
-def read_film_words(films: Manifest, mined: Path, likes: Sequence[str]) -> list[FilmWords]:
+def read_film_words(films: Manifest, mined: Path, likes: Collection[str]) -> list[FilmWords]:
     """The opacities that the reports of films name, in the order of the manifest.
 
     `mined` is a folder of `attributes mine`; `likes` names the pneumonia-like findings.
@@ -91,7 +91,7 @@ def _sides(words: frozenset[str]) -> tuple[LungSide, ...]:
     return tuple(side for side in ("left", "right") if side in words)
 
 
-def _read_mentions(mined: Path, likes: Sequence[str]) -> dict[str, list[frozenset[str]]]:
+def _read_mentions(mined: Path, likes: Collection[str]) -> dict[str, list[frozenset[str]]]:
     """The words of each stated or hedged mention of an opacity, by study."""
     found: dict[str, list[frozenset[str]]] = {}
     with (mined / "findings.csv").open(encoding="utf-8", newline="") as handle:

@@ -164,8 +164,7 @@ def _attend(
             centre = on_it.argmax(dim=1)
             near = overlap[torch.arange(len(centre)), centre]
             on_it = torch.stack([near >= level for level in teacher.levels]).double().mean(dim=0)
-        on_it = on_it.cpu().numpy()
-        for row, one in zip(film, on_it, strict=True):
+        for row, one in zip(film, on_it.cpu().numpy(), strict=True):
             values[row] = 1 - (1 - values[row]) * (1 - one)
     return chosen if best else values
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
@@ -172,15 +173,15 @@ def _batches(count: int, steps: int, training: GateTraining) -> list[Ints]:
     return list(order.reshape(steps, training.batch_size))
 
 
-def _anchors(anchors: Ints, rows: Ints, device: torch.device) -> Tensor:
+def _anchors(anchors: NDArray[np.int32], rows: Ints, device: torch.device) -> Tensor:
     return torch.from_numpy(anchors[rows].astype(np.int64)).to(device)
 
 
 @torch.no_grad()
 def _average(averaged: Gate, gate: Gate, decay: float, step: int) -> None:
     weight = 1 - min(decay, (step + 1) / (step + 10))
-    ours, new = list(averaged.parameters()), list(gate.parameters())
-    torch._foreach_lerp_(ours, new, weight)
+    for ours, new in zip(averaged.parameters(), gate.parameters(), strict=True):
+        ours.lerp_(new, weight)
 
 
 def gate_regions(maps: GateMaps, films: FilmMaps, rows: Ints, device: torch.device) -> Regions:

@@ -10,7 +10,13 @@ import torch
 
 from data_manifests.support.errors import CheckpointError
 from detector.detector import Detector
-from detector.film_maps import HEADER, NO_REGION, read_film_maps, write_film_maps
+from detector.film_maps import (
+    HEADER,
+    NO_REGION,
+    StackedMaps,
+    read_film_maps,
+    write_film_maps,
+)
 from tests.detector.films import make_detector, make_films, tiny_config
 
 CPU = torch.device("cpu")
@@ -54,3 +60,13 @@ def test_maps_of_another_version_are_refused(stored):
     (other / HEADER).write_text(json.dumps({**header, "format_version": 99}))
     with pytest.raises(CheckpointError, match="format_version 99"):
         read_film_maps(other)
+
+
+def test_rows_of_stacked_maps_are_those_of_the_joined_array():
+    parts = [np.random.default_rng(k).normal(size=(n, 2, 3)) for k, n in enumerate((4, 1, 5))]
+    joined, stacked = np.concatenate(parts), StackedMaps.of(parts)
+    rows = np.array([9, 0, 4, 3, 4])
+    np.testing.assert_array_equal(stacked[rows], joined[rows])
+    np.testing.assert_array_equal(stacked[2:8][np.array([0, 5])], joined[[2, 7]])
+    np.testing.assert_array_equal(np.asarray(stacked), joined)
+    assert stacked.shape == joined.shape

@@ -10,14 +10,16 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
 from attributes.lexicon.load import load_lexicon
 from attributes.mine import mine_reports
-from data_manifests.support.errors import DataError
+from data_manifests.support.errors import ConfigError, DataError
 from data_manifests.tables.manifest import make_manifest, write_manifest
 from detector.detector import load_detector
 from detector.run.run_state import write_network
 from localize.adaptation.gate_detector import gate_detector, gate_settings
+from localize.cli.train import localize_app
 from tests.detector.films import make_detector, make_films, tiny_config
 
 CPU = torch.device("cpu")
@@ -76,6 +78,19 @@ def test_true_boxes_are_not_read(hospital, tmp_path):
     second = _train(hospital, tmp_path / "second", replace(films, boxes=moved))
     one, other = (load_file(done.folder / "detector.safetensors") for done in (first, second))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_command_teaches_the_films_of_the_split_train_and_says_how_many(hospital, tmp_path):
+    folder = hospital[1]
+    arguments = ["gate", "--detector", folder, "--manifest", folder / "pairs"]
+    arguments += ["--attributes", folder / "mined", "--out", tmp_path / "gated", "--device", "cpu"]
+    arguments += [part for setting in SHORT for part in ("--set", setting)]
+    done = CliRunner().invoke(localize_app, [str(one) for one in arguments])
+    assert done.exit_code == 0, done.output
+    assert "4 films with an opacity, 4 without, 0 left out" in done.output
+    assert load_detector(tmp_path / "gated").config == load_detector(folder).config
+    again = CliRunner().invoke(localize_app, [str(one) for one in arguments])
+    assert isinstance(again.exception, ConfigError)
 
 
 def test_reports_without_an_opacity_are_refused(hospital, tmp_path):
