@@ -32,10 +32,8 @@ FORMAT_TESTS = tests/localize/formats/test_other_libraries.py \
   tests/localize/viewing/live/test_label_studio_sdk.py
 
 FUZZ ?= 3000
-FUZZERS = tests/data_manifests/films/test_hostile_dicom.py \
-  tests/localize/formats/test_hostile_annotations.py
 
-.PHONY: help demo quickstart test test-formats fuzz lint format types docs install dev clean
+.PHONY: help demo quickstart test test-formats fuzz reliability lint format types docs install dev clean
 
 help:
 	@grep -E '^# make|^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/'
@@ -73,7 +71,10 @@ test-formats: ## the formats with the readers of others (skips where they cannot
 	fi
 
 fuzz: dev ## long runs of the fuzzers, of which the tests run a few seeds: FUZZ=3000 changes each
-	PNEUMOLOC_FUZZ=$(FUZZ) OMP_NUM_THREADS=1 $(BIN)/pytest -m faults --timeout 7200 $(FUZZERS)
+	PNEUMOLOC_FUZZ=$(FUZZ) OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.matrix F6 F23
+
+reliability: dev ## every row of the fault matrix; writes docs/reliability.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults.matrix
 
 format: dev ## put the code into shape
 	$(BIN)/ruff check --fix .

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from attributes import structure_report as structure_report
     from data_manifests.boxes import Boxes as Boxes
     from data_manifests.tables.manifest import Manifest
+    from detector.lungs.lung_fields import LungFields as LungFields
     from localize.evaluation.report import Evaluation
     from localize.inference.choices import Device
     from localize.inference.model import Model as Model
+    from localize.inference.pictures import Picture
     from localize.prediction.film_prediction import FilmPrediction as FilmPrediction
     from localize.prediction.film_prediction import SkippedFilm as SkippedFilm
     from localize.prediction.tables import Prediction as Prediction
@@ -40,7 +42,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 FAILED, WRONG_INPUT = 1, 2
+MEMORY_FIX = (
+    "try smaller batches (--batch-size, or --set training.batch_size=N), fewer --workers, or a "
+    "machine with more memory"
+)
 SYSTEM_FIXES = {
+    errno.ENOMEM: MEMORY_FIX,
+    errno.EFBIG: "raise the limit of the size of files (`ulimit -f`), or use another disk",
+    errno.EDQUOT: "free some space of your quota, or choose an output on another disk",
     errno.ENOSPC: "free some space, or choose an output on another disk",
     errno.ENOENT: "check the path",
     errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
@@ -49,6 +58,7 @@ SYSTEM_FIXES = {
 _LAZY = {
     "Boxes": "data_manifests.boxes",
     "FilmPrediction": "localize.prediction.film_prediction",
+    "LungFields": "detector.lungs.lung_fields",
     "Model": "localize.inference.model",
     "Prediction": "localize.prediction.tables",
     "SkippedFilm": "localize.prediction.film_prediction",
@@ -58,11 +68,13 @@ _LAZY = {
 __all__ = [
     "Boxes",
     "FilmPrediction",
+    "LungFields",
     "Model",
     "Prediction",
     "SkippedFilm",
     "evaluate",
     "load",
+    "lung_fields",
     "read_prediction",
     "structure_report",
     "to_supervision",
@@ -116,6 +128,32 @@ def load(
     options = PredictOptions(max_boxes=max_boxes, min_score=min_score)
     bundle = load_bundle(PACKAGED_BUNDLE if folder is None else Path(folder))
     return Model(bundle, options, choose_device(device or "auto"))
+
+
+def lung_fields(film: Picture) -> LungFields:
+    """Lungs and heart of one film, as a label map with sides, zones and shares.
+
+    The network is loaded anew by each call, in milliseconds. For many films use
+    `detector.lungs.load_segmenter`.
+
+    Args:
+        film: a path, a PIL image, a numpy array or a torch tensor, as in `Model.predict`.
+
+    Raises:
+        DataError: the file cannot be read, or the picture is not a film.
+
+    Examples:
+        >>> import pneumoloc
+        >>> fields = pneumoloc.lung_fields("localize/examples/c0f74558.jpg")
+        >>> fields.is_complete
+        True
+    """
+    from data_manifests.films.read_film import read_film
+    from detector.lungs.packaged import load_segmenter
+    from localize.inference.pictures import film_of_picture
+
+    found = read_film(Path(film)) if isinstance(film, str | Path) else film_of_picture(film)
+    return load_segmenter().fields(found.pixels)
 
 
 def evaluate(
@@ -249,14 +287,14 @@ def main() -> None:
     except (LocalizeError, FloatingPointError) as error:
         _leave(f"error: {error}", FAILED)
     except MemoryError as error:
-        _leave(f"error: out of memory ({error or 'no detail'}); try smaller batches", FAILED)
+        _leave(f"error: out of memory ({error or 'no detail'}); {MEMORY_FIX}", FAILED)
     except OSError as error:
         _leave(f"error: {_system_error(error)}", FAILED)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
         # torch and OpenCV have errors of their own for this.
-        _leave(f"error: {str(error).splitlines()[0][:300]}; try smaller batches", FAILED)
+        _leave(f"error: {str(error).splitlines()[0][:300]}; {MEMORY_FIX}", FAILED)
 
 
 def _system_error(error: OSError) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -22,6 +22,7 @@ from attributes.targets.chexpert import CHEXPERT_LABELS
 from data_manifests.support.atomic import atomic_path, file_sha256, write_json
 from data_manifests.support.errors import ConfigError
 from data_manifests.support.progress_bar import progress_bar
+from data_manifests.support.worker_pool import worker_pool
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ def mine_reports(
     Raises:
         DataError: unreadable input, with every bad row.
         ConfigError: workers below one.
+        WorkerDied: a worker process was killed; nothing is written.
     """
     if workers < 1:
         raise ConfigError(f"workers: expected 1 or more, got {workers}")
@@ -151,9 +153,7 @@ def _mined_chunks(
         for chunk in chunks:
             yield mine_chunk(chunk, structurer, options)
         return
-    # spawn: forking a process that has threads (torch, BLAS) is not safe.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (str(lexicon.source),)) as pool:
+    with worker_pool(workers, partial(_start_worker, str(lexicon.source))) as pool:
         waiting: deque[Future[MinedChunk]] = deque()
         for source in (first, chunks):
             for chunk in source:

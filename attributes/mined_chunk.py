@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from attributes.lexicon.tokens import CONTROL_AS_BLANK
 from attributes.reports import Report
-from attributes.structure import SentenceFindings, Structurer
+from attributes.structure import Finding, SentenceFindings, Structurer
 from attributes.targets.chexpert import UNCERTAIN_VALUES, chexpert_row
 from attributes.targets.keyword_states import UNREAD, keyword_states
 from data_manifests.support.errors import ConfigError
@@ -27,6 +28,8 @@ FINDING_COLUMNS = (
     "rule",
     "is_likely",
 )
+
+PLAIN_FIELD = re.compile(r"[\w.-]+")  # in CSV as it is
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,7 @@ def mine_chunk(
 ) -> MinedChunk:
     """Structure some reports with a structurer of all findings; see `MinedChunk`."""
     findings_text, attributes_text, chexpert_text = io.StringIO(), io.StringIO(), io.StringIO()
-    write_finding = csv.writer(findings_text, lineterminator="\n").writerow
-    write_states = csv.writer(attributes_text, lineterminator="\n").writerow
+    write_findings = csv.writer(findings_text, lineterminator="\n").writerows
     write_labels = csv.writer(chexpert_text, lineterminator="\n").writerow
     counts: Counter[tuple[str, str]] = Counter()
     options = options or TableOptions()
@@ -80,35 +82,38 @@ def mine_chunk(
         if options.impression_wins:
             found, dropped = without_overruled(found)
             overruled += dropped
-        flat = []
+        flat: list[Finding] = []
+        rows = []
         for sentence in found:
             text = sentence.sentence
             if not text.isprintable():
                 text = text.translate(CONTROL_AS_BLANK)
-            for item in sentence.findings:
-                flat.append(item)
-                if item.finding in extended:
-                    continue
-                counts[item.finding, item.assertion] += 1
-                write_finding(
-                    (
-                        report.study_id,
-                        sentence.section,
-                        item.finding,
-                        item.assertion,
-                        ";".join(item.attributes),
-                        text,
-                        sentence.start + item.start,
-                        sentence.start + item.end,
-                        item.rule,
-                        int(item.is_likely),
-                    )
+            at = sentence.start
+            flat += sentence.findings
+            rows += [
+                (
+                    report.study_id,
+                    sentence.section,
+                    item.finding,
+                    item.assertion,
+                    ";".join(item.attributes),
+                    text,
+                    at + item.start,
+                    at + item.end,
+                    item.rule,
+                    int(item.is_likely),
                 )
+                for item in sentence.findings
+                if item.finding not in extended
+            ]
+        counts.update([row[2:4] for row in rows])
+        write_findings(rows)
         reason = "" if flat else structurer.why_unread(report.sections)
         if reason:
             unread.append((report.study_id, reason))
         states = UNREAD * len(lexicon.keywords) if reason else keyword_states(flat, lexicon)
-        write_states((report.study_id, *states))
+        # Only the identifier can need quotes; a CSV writer looks at every state.
+        attributes_text.write(f"{_csv_field(report.study_id)},{','.join(states)}\n")
         if options.chexpert:
             labels = chexpert_row(flat, options.chexpert, is_read=not reason)
             write_labels((report.study_id, *labels))
@@ -121,6 +126,14 @@ def mine_chunk(
         unread,
         overruled,
     )
+
+
+def _csv_field(text: str) -> str:
+    if PLAIN_FIELD.fullmatch(text):
+        return text
+    row = io.StringIO()
+    csv.writer(row, lineterminator="").writerow((text, ""))
+    return row.getvalue()[:-1]
 
 
 def without_overruled(found: Sequence[SentenceFindings]) -> tuple[list[SentenceFindings], int]:

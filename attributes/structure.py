@@ -11,7 +11,7 @@ from attributes.grammar.assertion import Decision, decide_assertions
 from attributes.grammar.binding import Bound, bind_modifiers, is_placed, share_place
 from attributes.grammar.clauses import split_clauses
 from attributes.grammar.context import read_in_context
-from attributes.grammar.enumeration import enumerated_sides
+from attributes.grammar.enumeration import enumerated_sides, paired_answers
 from attributes.grammar.sections import section_splitter
 from attributes.grammar.sentences import SentenceSplitter
 from attributes.grammar.units import MAX_SENTENCE_WORDS, Grammar, Role, Unit
@@ -22,10 +22,16 @@ from data_manifests.support.report_sections import ReportPart
 CACHED_SENTENCES = 50_000
 # Longer sentences are not cached, so that the cache stays small whatever the text.
 MAX_CACHED_CHARACTERS = 400
+# Short texts repeat as a whole ("No acute cardiopulmonary abnormality.").
+CACHED_TEXTS = 10_000
+MAX_TEXT_CHARACTERS = 200
 # A report without findings is unread if fewer of its words than this are in the lexicon.
 MIN_KNOWN_SHARE = 0.12
 STATES_SOMETHING = frozenset({Role.FINDING, Role.OTHER, Role.MODIFIER, Role.PARTITIVE})
 MAX_LOOKED_AT = 20_000  # characters of a part in which known words are looked for
+# The opening of a part is enough where this share of its words is known.
+OPENING = 200
+MIN_KNOWN_OF_OPENING = 0.5
 
 
 class AttributeWord(NamedTuple):
@@ -38,20 +44,19 @@ class AttributeWord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One mention of a finding; all offsets count characters of its sentence."""
+    """One mention of a finding; all offsets count characters of its sentence.
+
+    `attributes` are the names of `words`, in the order of the lexicon.
+    """
 
     finding: str
     assertion: str
     words: tuple[AttributeWord, ...]
+    attributes: tuple[str, ...]
     start: int
     end: int
     rule: str = ""
     is_likely: bool = False
-
-    @property
-    def attributes(self) -> tuple[str, ...]:
-        """The names of the attributes, in the order of the lexicon."""
-        return tuple([word.name for word in self.words])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ class Structurer:
         self.sentences = SentenceSplitter(lexicon)
         self._cached_sentences = cached_sentences
         self._cache: OrderedDict[str, tuple[Finding, ...]] = OrderedDict()
+        self._cached_texts = CACHED_TEXTS if cached_sentences else 0
+        self._texts: OrderedDict[tuple[str, str], list[SentenceFindings]] = OrderedDict()
 
     def structure_sections(self, sections: Iterable[tuple[str, str]]) -> list[SentenceFindings]:
         """The sentences with findings of a report given as (heading, text) pairs."""
@@ -96,25 +103,39 @@ class Structurer:
         `section` is the heading of the text, if it has one. Headings inside the text are found;
         sections such as history and comparison are skipped.
         """
+        if section and self.sections.is_skipped(section):
+            return []
+        if len(text) > MAX_TEXT_CHARACTERS or not self._cached_texts:
+            return self._structure(text, section)
+        key = (section, text)
+        known = self._texts.get(key)
+        if known is None:
+            if len(self._texts) >= self._cached_texts:
+                self._texts.popitem(last=False)
+            known = self._texts[key] = self._structure(text, section)
+        return known.copy()
+
+    def _structure(self, text: str, section: str) -> list[SentenceFindings]:
         result: list[SentenceFindings] = []
-        for part in self.read_parts(text, section):
-            result += self._structure_part(part)
+        for part in self.sections.split(text, section):
+            if part.is_read:
+                self._structure_part(part, result)
         return result
 
     def read_parts(self, text: str, section: str = "") -> list[ReportPart]:
         """The parts of a report, or of one section of it, that describe the film."""
         return [part for part in self.sections.split(text, section) if part.is_read]
 
-    def _structure_part(self, part: ReportPart) -> list[SentenceFindings]:
-        result: list[SentenceFindings] = []
-        text = part.text
+    def _structure_part(self, part: ReportPart, result: list[SentenceFindings]) -> None:
+        text, cached = part.text, self._cache.get
         for start, end in self.sentences.spans(text):
             sentence = text[start:end]
-            found = self.structure_sentence(sentence)
+            found = cached(sentence)
+            if found is None:
+                found = self.structure_sentence(sentence)
             if found:
                 at = part.start + start
                 result.append(SentenceFindings(part.name, sentence, at, found, part.is_impression))
-        return result
 
     def why_unread(self, sections: Iterable[tuple[str, str]]) -> str:
         """Why nothing was read of a report without findings; empty where it was read.
@@ -128,17 +149,24 @@ class Structurer:
         parts = [part for name, text in texts for part in self.read_parts(text, name)]
         if not parts:
             return "with skipped sections only"
+        is_known = self._is_known(parts, OPENING, MIN_KNOWN_OF_OPENING) or self._is_known(
+            parts, MAX_LOOKED_AT, MIN_KNOWN_SHARE
+        )
+        return "" if is_known else "without known words"
+
+    def _is_known(self, parts: Iterable[ReportPart], characters: int, min_share: float) -> bool:
+        """Whether the beginnings of the parts name something and hold this share of known words."""
         known = unknown = 0
         has_noun = False
         for part in parts:
-            for unit in self.grammar.units(part.text[:MAX_LOOKED_AT]):
-                if unit.role == Role.WORD:
+            for unit in self.grammar.units(part.text[:characters]):
+                role = unit.role
+                if role == Role.WORD:
                     unknown += 1
-                elif unit.role not in (Role.COMMA, Role.BREAK):
+                elif role != Role.COMMA and role != Role.BREAK:
                     known += 1
-                    has_noun = has_noun or unit.role in STATES_SOMETHING
-        is_known = has_noun and known >= MIN_KNOWN_SHARE * (known + unknown)
-        return "" if is_known else "without known words"
+                    has_noun = has_noun or role in STATES_SOMETHING
+        return has_noun and known >= min_share * (known + unknown)
 
     def structure_sentence(self, sentence: str) -> tuple[Finding, ...]:
         """The findings of one sentence."""
@@ -158,11 +186,12 @@ class Structurer:
         if not units:
             return ()
         units = read_in_context(units, self.grammar)
-        if not any(unit.role == Role.FINDING for unit in units):
+        if not any([unit.role == Role.FINDING for unit in units]):
             return ()
         found: list[Finding] = []
-        for start in range(0, len(units), MAX_SENTENCE_WORDS):
-            found += structure_units(units[start : start + MAX_SENTENCE_WORDS], self.grammar)
+        for row in paired_answers(units):
+            for start in range(0, len(row), MAX_SENTENCE_WORDS):
+                found += structure_units(row[start : start + MAX_SENTENCE_WORDS], self.grammar)
         return tuple([item for item in found if item.finding not in self._left_out])
 
 
@@ -173,7 +202,7 @@ def structure_units(units: Sequence[Unit], grammar: Grammar) -> list[Finding]:
     for clause in split_clauses(units):
         bound |= bind_modifiers(units, clause, grammar)
         decisions |= decide_assertions(units, clause)
-    _share_with_explanations(bound, decisions, grammar)
+    _share_with_explanations(units, bound, decisions, grammar)
     findings = []
     for index, decision in decisions.items():
         unit = units[index]
@@ -181,18 +210,22 @@ def structure_units(units: Sequence[Unit], grammar: Grammar) -> list[Finding]:
         if decision.means:
             named = [*named, *decision.means]
         rule = decision.rule
-        for part in enumerated_sides(units, index, named) if named else [named]:
-            findings.append(
-                Finding(
-                    unit.term.finding,
-                    decision.assertion,
-                    _attribute_words(units, part, decision, grammar),
-                    unit.start,
-                    unit.end,
-                    decision.rule_id,
-                    rule is not None and rule.likely,
+        for part in enumerated_sides(units, index, named) if len(named) > 1 else [named]:
+            words = _attribute_words(units, part, decision, grammar)
+            names = tuple([word.name for word in words])
+            for finding in (unit.term.finding, *unit.term.also):
+                findings.append(
+                    Finding(
+                        finding,
+                        decision.assertion,
+                        words,
+                        names,
+                        unit.start,
+                        unit.end,
+                        decision.rule_id,
+                        rule is not None and rule.likely,
+                    )
                 )
-            )
     return findings
 
 
@@ -206,16 +239,18 @@ def _attribute_words(
     for name, place in named:
         if name not in places or place < places[name]:
             places[name] = place
-    is_condition = decision.rule is not None and decision.rule.reach == "comma"
-    if is_condition or decision.assertion in ("absent", "resolved"):
-        for name in grammar.change:
-            places.pop(name, None)  # what is not there, or only supposed, does not change
-    return tuple(
-        [
-            AttributeWord(name, units[places[name]].start, units[places[name]].end)
-            for name in sorted(places, key=grammar.rank_of.__getitem__)
-        ]
-    )
+    rule = decision.rule
+    if rule is not None:
+        is_condition = rule.reach == "comma"
+        if is_condition or decision.assertion == "absent" or decision.assertion == "resolved":
+            for name in grammar.change:
+                places.pop(name, None)  # what is not there, or only supposed, does not change
+    names = sorted(places, key=grammar.rank_of.__getitem__) if len(places) > 1 else places
+    words = []
+    for name in names:
+        unit = units[places[name]]
+        words.append(AttributeWord(name, unit.start, unit.end))
+    return tuple(words)
 
 
 def _may_explain(place: int, source: Decision | None, target: Decision) -> bool:
@@ -226,12 +261,13 @@ def _may_explain(place: int, source: Decision | None, target: Decision) -> bool:
 
 
 def _share_with_explanations(
-    bound: Bound, decisions: dict[int, Decision], grammar: Grammar
+    units: Sequence[Unit], bound: Bound, decisions: dict[int, Decision], grammar: Grammar
 ) -> None:
     """ "Left basal opacity may represent pneumonia": the pneumonia is in the left base too.
 
     A finding decided by a linking rule, and without a place of its own, takes the place of the last
-    finding before it that the same rule did not decide.
+    finding before it that the same rule did not decide; a finding of the lung takes none of one
+    outside it ("left effusion, ?pneumonia").
     """
     for index, decision in decisions.items():
         if decision.link_unit < 0:
@@ -243,5 +279,6 @@ def _share_with_explanations(
             and _may_explain(other, decisions.get(other), decision)
             and (other in decisions or is_placed(bound[other], grammar))
         ]
-        if sources:
+        is_in_lung = units[index].term.finding in grammar.pneumonia_like
+        if sources and not (is_in_lung and units[sources[-1]].term.finding in grammar.outside_lung):
             share_place(bound, sources[-1], index, grammar)

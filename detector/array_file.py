@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_manifests.support.arrays import Ints
-from data_manifests.support.errors import CheckpointError, DataError
+from data_manifests.support.errors import CheckpointError, DataError, raise_if_out_of_memory
 
 
 class ArrayFile:
@@ -28,6 +28,7 @@ class ArrayFile:
         try:
             array = np.lib.format.open_memmap(path, mode="r")  # refuses objects: no pickles
         except (OSError, ValueError) as error:
+            raise_if_out_of_memory(error)
             raise CheckpointError(
                 f"{path}: expected an array of a ROI store, got {error}"
             ) from error
@@ -39,7 +40,7 @@ class ArrayFile:
         self.dtype, self.row_shape, self.rows = array.dtype, array.shape[1:], array.shape[0]
         self._offset: int = array.offset
         self._row_bytes = int(np.prod(self.row_shape, dtype=np.int64)) * self.dtype.itemsize
-        self._file = os.open(path, mode)
+        self._path, self._file = path, os.open(path, mode)
 
     def read(self, rows: Ints) -> NDArray[Any]:
         """These rows, in the order given."""
@@ -66,14 +67,21 @@ class ArrayFile:
             raise DataError(f"ROI store: row {row} is cut short; write the store again")
 
     def write(self, row: int, values: NDArray[Any]) -> None:
-        """Write the first entries of a row; the rest of the row stays as it is (zero)."""
+        """Write the first entries of a row; the rest of the row stays as it is (zero).
+
+        Raises:
+            OSError: the disk is full; it names the file.
+        """
         data = memoryview(np.ascontiguousarray(values, self.dtype).tobytes())
         if len(data) > self._row_bytes or not 0 <= row < self.rows:
             raise ValueError(f"{len(data)} bytes for row {row} of {self.rows} x {self._row_bytes}")
         start = self._offset + row * self._row_bytes
-        while data:  # a disk that is nearly full takes a part without an error
-            written = os.pwrite(self._file, data, start)
-            data, start = data[written:], start + written
+        try:
+            while data:  # a disk that is nearly full takes a part without an error
+                written = os.pwrite(self._file, data, start)
+                data, start = data[written:], start + written
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
     def sync(self) -> None:
         """Flush to the disk."""

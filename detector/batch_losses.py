@@ -12,9 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
-from torchvision.models.detection import RetinaNet
-from torchvision.models.detection.image_list import ImageList
-from torchvision.ops import box_iou, generalized_box_iou_loss, sigmoid_focal_loss
+
+from detector.network.torchvision_parts import (
+    ImageList,
+    RetinaNet,
+    box_iou,
+    generalized_box_iou_loss,
+    sigmoid_focal_loss,
+)
 
 BEST = 16  # anchors: about those that one opacity matches
 

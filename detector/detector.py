@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from torch import Tensor
-from torchvision.models.detection import RetinaNet
 
 from data_manifests.support.errors import CheckpointError
 from detector.config import DetectorConfig
 from detector.network.model import build_detector
+from detector.network.torchvision_parts import RetinaNet
 from detector.network.weights import check_tensors, read_tensors, weights_sha256
 
 WEIGHTS = "detector.safetensors"

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection import RetinaNet
 
 from detector.batch_losses import FilmBatch
 from detector.config import DetectorTrainConfig
 from detector.dataset import TrainingFilm
+from detector.network.torchvision_parts import RetinaNet
 from detector.run.device import has_bfloat16
 
 

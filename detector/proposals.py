@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.models.detection import RetinaNet
-from torchvision.ops import clip_boxes_to_image, nms, roi_align
 
 from data_manifests.support.errors import ConfigError
 from detector.feature_kind import FeatureKind
 from detector.network.core import Core, run_detector
+from detector.network.torchvision_parts import RetinaNet, clip_boxes_to_image, nms, roi_align
 
 MIN_SIDE_PX = 1.0  # thinner boxes, cut to nothing at the film's border, are no regions
 # More of the lowest anchors than `count`, since many lie outside the film and are cut away.

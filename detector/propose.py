@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from data_manifests.support.errors import ConfigError, DataError, Problem
 from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.manifest import Manifest
 from detector.detector import Detector
 from detector.film_stream import batches_of_one_size, stream_films
-from detector.network.core import torch_core
-from detector.proposals import ProposalOptions, propose_rois
+from detector.network.core import Core, torch_core
+from detector.network.torchvision_parts import RetinaNet
+from detector.proposals import FilmRois, ProposalOptions, propose_rois
 from detector.roi_store import DONE, RoiStore, StoreHeader, create_store
+from detector.run.memory import in_halves
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,8 @@ def propose_store(
                 store.skip(batch[0].row)
                 continue
             images = [film.image.to(device) for film in batch if film.image is not None]
-            for film, rois in zip(batch, propose_rois(model, images, options, core), strict=True):
+            found = in_halves(partial(_proposed, model, options, core), images)
+            for film, rois in zip(batch, found, strict=True):
                 store.write(film.row, rois, film.width, film.height, (film.scale_x, film.scale_y))
             written += len(batch)
         bar.close()
@@ -125,3 +131,9 @@ def propose_store(
     if written == 0 and skipped and len(skipped) == len(mine):
         raise DataError.from_problems(skipped)
     return ProposeReport(written, len(mine) - len(todo), tuple(skipped))
+
+
+def _proposed(
+    model: RetinaNet, options: ProposalOptions, core: Core, images: Sequence[Tensor]
+) -> list[FilmRois]:
+    return propose_rois(model, list(images), options, core)

@@ -8,9 +8,7 @@ from the same numbers; grey levels differ by the rounding to 8 bits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 import torch
@@ -18,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from data_manifests.support.arrays import Bools, Bytes, Floats
+from data_manifests.support.worker_pool import worker_pool
 from data_manifests.tables.manifest import Manifest
 from detector.augment import Augmentation, draw_augmentation, kept_boxes, moved_boxes
 from detector.batch_losses import FilmBatch
@@ -124,7 +123,7 @@ def _read_all(dataset: FilmDataset, processes: int) -> Iterator[list[tuple[Bytes
     if processes == 0:
         yield from map(partial(_read, dataset), starts)
         return
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with worker_pool(processes) as pool:
         yield from pool.map(partial(_read, dataset), starts)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from data_manifests.support.arrays import Bools, Bytes, Floats32, Ints
 from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import CheckpointError, ConfigError, DataError, Problem
+from data_manifests.support.temporary import temporary_folder
 from detector.array_file import ArrayFile
 from detector.proposals import FilmRois, ProposalOptions
 
@@ -191,28 +191,35 @@ def create_store(folder: Path, image_ids: list[str], header: StoreHeader) -> Non
 
     Raises:
         CheckpointError: there is a store of other films, another detector or other options.
+        OSError: the disk is full; it names `folder`.
     """
     if (folder / HEADER).exists():
         _check_same(folder, image_ids, header)
         return
-    building = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    building.mkdir(parents=True)
-    try:
-        encoded = np.array([image_id.encode("utf-8") for image_id in image_ids], dtype="S")
-        np.save(building / "image_ids.npy", encoded, allow_pickle=False)
-        for name, (shape, dtype) in _array_shapes(header).items():
-            array = np.lib.format.open_memmap(
-                building / f"{name}.npy", mode="w+", dtype=dtype, shape=shape
-            )
-            del array  # a sparse file of zeros
-        write_json(building / HEADER, {"format_version": FORMAT_VERSION, **asdict(header)})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(folder.name, folder.parent) as temporary:
+        building = Path(temporary) / folder.name
+        try:
+            _write_empty(building, image_ids, header)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
         try:
             os.rename(building, folder)
         except OSError:
             # Another worker was first, or the folder holds something else.
             _check_same(folder, image_ids, header)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+
+
+def _write_empty(folder: Path, image_ids: list[str], header: StoreHeader) -> None:
+    folder.mkdir()
+    encoded = np.array([image_id.encode("utf-8") for image_id in image_ids], dtype="S")
+    np.save(folder / "image_ids.npy", encoded, allow_pickle=False)
+    for name, (shape, dtype) in _array_shapes(header).items():
+        array = np.lib.format.open_memmap(
+            folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape
+        )
+        del array  # a sparse file of zeros
+    write_json(folder / HEADER, {"format_version": FORMAT_VERSION, **asdict(header)})
 
 
 def _array_shapes(header: StoreHeader) -> dict[str, tuple[tuple[int, ...], str]]:

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
-from torchvision.models.detection import RetinaNet
 
 from data_manifests.support.errors import ConfigError, TrainingStopped
 from data_manifests.support.progress_bar import progress_bar
@@ -22,6 +21,7 @@ from detector.boxed_films import BoxedFilms
 from detector.clock import Clock
 from detector.config import DetectorTrainConfig
 from detector.dataset import MicroBatches, draw_weights
+from detector.network.torchvision_parts import RetinaNet
 from detector.optimization import (
     average_weights,
     build_optimizer,

@@ -9,18 +9,20 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from torchvision.models.detection import RetinaNet
 
 from data_manifests.support.errors import ConfigError, DataError
+from data_manifests.support.worker_pool import end_with_parent
 from data_manifests.tables.manifest import Manifest
 from detector.batch_losses import BatchLosses, FilmBatch
 from detector.config import DetectorTrainConfig
 from detector.dataset import FilmDataset, MicroBatches, TrainingFilm, as_read
+from detector.network.torchvision_parts import RetinaNet
 from detector.resident_films import ResidentFilms
 
 
-def _ignore_signals(_worker: int) -> None:
+def _start_loader(_worker: int) -> None:
     """Ctrl-C reaches the whole process group: loader processes go on until the state is saved."""
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
@@ -56,7 +58,7 @@ def training_films(
         # Its own generator: a loader otherwise draws its seed from the global one.
         generator=torch.Generator().manual_seed(training.seed),
         multiprocessing_context="spawn" if training.workers else None,
-        worker_init_fn=_ignore_signals,
+        worker_init_fn=_start_loader,
     )
     return _loaded(loader)
 

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
-from torchvision.models.detection import RetinaNet
 
 from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.manifest import Manifest
 from detector.dataset import FilmDataset, FilmKey, TrainingFilm
+from detector.network.torchvision_parts import RetinaNet
 
 BATCH = 8
 # Two thresholds: at .5 alone the average precision of a few dozen films jumps between epochs.

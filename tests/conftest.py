@@ -62,3 +62,9 @@ def real_data() -> Path:
     if not (folder / "README.md").exists():
         pytest.skip("no folder of real data (set PNEUMOLOC_DATA)")
     return folder
+
+
+@pytest.fixture
+def measured(record_property):
+    """Records what a test measured, for the table of `make reliability`."""
+    return lambda text: record_property("measured", text)

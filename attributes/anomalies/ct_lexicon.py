@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from attributes.lexicon.checks import check_meanings
@@ -46,8 +47,9 @@ class CtLexicon:
     definite: tuple[Spelling, ...]
 
 
+@cache
 def load_ct_lexicon(path: Path = CT_LEXICON) -> CtLexicon:
-    """Read and validate a CT lexicon.
+    """Read and validate a CT lexicon; a file is read once.
 
     Raises:
         ConfigError: as `load_lexicon`: all defects at once, with file, line and field.

@@ -57,12 +57,16 @@ def decide_assertions(units: Sequence[Unit], clause: Span) -> dict[int, Decision
     rules = {
         index: rule for index in range(start, stop) if (rule := units[index].term.rule) is not None
     }
+    has_or = any([units[index].role == Role.OR for index in range(start, stop)])
+    if not rules and not has_or:
+        return {index: PRESENT for index in range(start, stop) if units[index].role == Role.FINDING}
     for index in _lifted_rules(units, clause, rules):
         rules.pop(index, None)
     reached: dict[int, list[tuple[int, int]]] = {}
     for index, rule in rules.items():
         for target in rule_targets(units, clause, index, rule):
-            if units[target].term.finding not in rule.spares:
+            finding = units[target].term.finding
+            if finding not in rule.spares and (not rule.only or finding in rule.only):
                 reached.setdefault(target, []).append((RANK[rule.kind], index))
     decisions: dict[int, Decision] = {}
     for index in range(start, stop):
@@ -79,11 +83,22 @@ def decide_assertions(units: Sequence[Unit], clause: Span) -> dict[int, Decision
         assertion = ASSERTION_OF[rule.kind]
         if assertion == "absent" and _was_there(units, reached[index], rule):
             assertion = "resolved"
+        if units[index].term.finding in rule.bygone and _is_bare(units, clause):
+            assertion = "resolved"
         links = [at for _, at in reached[index] if assertion != "absent" and _links(units[at])]
         decisions[index] = Decision(assertion, rule, place, min(links, default=-1), means)
-    if any(units[index].role == Role.OR for index in range(start, stop)):
+    if has_or:
         _mark_alternatives(units, clause, decisions)
     return decisions
+
+
+def _is_bare(units: Sequence[Unit], clause: Span) -> bool:
+    """Whether nothing is stated of a former illness: "prior pneumonia", not "... persists"."""
+    for index in range(*clause):
+        term = units[index].term
+        if term.role == Role.VERB or term.is_course:
+            return False
+    return True
 
 
 def _denies(unit: Unit) -> bool:
@@ -214,6 +229,8 @@ def _forward(units: Sequence[Unit], clause: Span, index: int, rule: Rule) -> lis
                     break  # "no osseous abnormality, mild atelectasis"
             if rule.reach == "phrase" and _phrase_ends(units, index, place, stop):
                 break
+            if rule.only and role == Role.PREPOSITION:
+                break  # "following a swab, the cause of this pneumonia"
             # "no air bronchograms within the consolidation": a certain one, which is there.
             if role == Role.PREPOSITION:
                 in_phrase_of_target = _leads_to_certain(units, place, stop, rule)

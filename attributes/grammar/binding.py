@@ -6,6 +6,7 @@ Four steps inside a clause. A modifier belongs to
    nouns joined to that one when they have no place of their own,
 3. else the noun after it ("in the left base there is opacity"),
 4. and a bare noun joined to a described one takes its place ("left consolidation and effusion").
+5. "With adjacent ..." takes the side of the noun before.
 Other nouns of the lexicon (fractures, clear lungs, the heart) take modifiers like findings do, and
 so does an unknown noun before "with", so that those words reach no finding.
 """
@@ -31,9 +32,17 @@ Bound = dict[int, list[tuple[str, int]]]
 def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bound:
     """The attributes of every noun of a clause."""
     start, stop = clause
-    heads = [index for index in range(start, stop) if units[index].role in HEADS]
+    heads, modifiers, has_with = [], [], False
+    for index in range(start, stop):
+        role = units[index].role
+        if role in HEADS:
+            heads.append(index)
+        elif role == Role.MODIFIER:
+            modifiers.append(index)
+        elif role == Role.WITH:
+            has_with = True
     bound: Bound = {head: _stated(units, head) for head in heads}
-    if not heads:
+    if not heads or not (modifiers or any(bound.values())):
         return bound
     claimed: set[int] = set()
     bare = set()
@@ -48,14 +57,16 @@ def bind_modifiers(units: Sequence[Unit], clause: Span, grammar: Grammar) -> Bou
             bound[head] += _stated(units, index)
         if not own:
             bare.add(head)
-    if any(units[index].role == Role.WITH for index in range(start, stop)):
+    if has_with:
         claimed |= _modifiers_of_unknown_nouns(units, clause)
-    placed = {head for head in heads if is_placed(bound[head], grammar)}
-    shared: dict[int, int] = {}
-    for index in range(start, stop):
-        if units[index].role == Role.MODIFIER and index not in claimed:
-            _attach(units, index, heads, bound, Places(placed, shared), grammar)
+    unclaimed = [index for index in modifiers if index not in claimed]
+    if unclaimed:
+        placed = {head for head in heads if is_placed(bound[head], grammar)}
+        places = Places(placed, {})
+        for index in unclaimed:
+            _attach(units, index, heads, bound, places, grammar)
     _share_forward(units, heads, bound, bare, grammar)
+    _share_with_neighbours(units, heads, bound, grammar)
     return bound
 
 
@@ -180,6 +191,23 @@ def _share_forward(
         ]
 
 
+def _share_with_neighbours(
+    units: Sequence[Unit], heads: Sequence[int], bound: Bound, grammar: Grammar
+) -> None:
+    """Step 5: "elevated right hemidiaphragm with adjacent atelectasis" has one side."""
+    for previous, head in pairwise(heads):
+        if units[previous].role != Role.OTHER or is_placed(bound[head], grammar):
+            continue
+        if units[head].role != Role.FINDING:
+            continue
+        near = [at for at in range(previous + 1, head) if units[at].term.is_neighbour]
+        if not near or units[near[0] - 1].role not in (Role.WITH, Role.AND, Role.COMMA):
+            continue
+        sides = [item for item in bound[previous] if grammar.axis_of[item[0]] == "laterality"]
+        if len(sides) == 1:
+            bound[head] += sides
+
+
 def _only_joined(units: Sequence[Unit], left: int, right: int) -> bool:
     """Whether only commas, "and", "or", "versus" and filling words stand between two nouns."""
     joined = strange = by_comma = False
@@ -243,9 +271,10 @@ def _attach(
         return
     if not before and _crosses_denial(units, index, nearest):
         stated = [(name, at) for name, at in stated if name in grammar.location]
-    if (
-        nearest in places.own
-    ):  # it specifies a noun that has its place: "..., right greater than left"
+    # It specifies a noun that has its place: "..., right greater than left", but "ETT, right line
+    # unchanged" is about both.
+    is_of_all = bool(before) and units[index].term.is_course and units[index - 1].role != Role.COMMA
+    if nearest in places.own and not is_of_all:
         group = group[:1]
     for head in group:
         if head == nearest:
@@ -277,7 +306,11 @@ def _stated(units: Sequence[Unit], index: int) -> list[tuple[str, int]]:
 
 def is_placed(stated: Sequence[tuple[str, int]], grammar: Grammar) -> bool:
     """Whether the attributes name a side or zone."""
-    return any(name in grammar.location for name, _ in stated)
+    location = grammar.location
+    for name, _ in stated:  # `any` of a generator costs thrice, and most nouns have no place
+        if name in location:
+            return True
+    return False
 
 
 def _is_direction(units: Sequence[Unit], index: int) -> bool:

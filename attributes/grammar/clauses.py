@@ -47,7 +47,7 @@ def _split_coordination(units: Sequence[Unit], start: int, stop: int) -> list[Sp
         role = units[index].role
         if role in HEADS:
             has_head = True
-        elif _is_predicate(units[index]):
+        elif units[index].term.is_predicate:
             has_verb = True
         elif (
             role in (Role.COMMA, Role.AND)
@@ -72,7 +72,9 @@ def _goes_on(units: Sequence[Unit], start: int, index: int) -> bool:
     if role == Role.BREAK:
         if index == start or index + 1 >= len(units):
             return False
-        is_first = not any(unit.role in HEADS or _is_predicate(unit) for unit in units[start:index])
+        is_first = not any(
+            unit.role in HEADS or unit.term.is_predicate for unit in units[start:index]
+        )
         return (units[index - 1].role == Role.MODIFIER and is_first) or _only_describes(
             units, index
         )
@@ -102,13 +104,6 @@ def _only_describes(units: Sequence[Unit], index: int) -> bool:
     )
 
 
-def _is_predicate(unit: Unit) -> bool:
-    if unit.role == Role.RULE:
-        rule = unit.term.rule
-        return rule is not None and rule.direction.startswith("backward")
-    return unit.role in (Role.VERB, Role.OPENER)
-
-
 def _starts_clause(units: Sequence[Unit], index: int, stop: int, left_has_verb: bool) -> bool:
     """Whether a new clause with its own subject and verb begins after the separator at `index`."""
     place = index + 1
@@ -121,7 +116,7 @@ def _starts_clause(units: Sequence[Unit], index: int, stop: int, left_has_verb: 
     has_subject = has_head = False
     while place < stop:
         unit = units[place]
-        if _is_predicate(unit):
+        if unit.term.is_predicate:
             # Without a verb on the left, "A, B or C is seen" is one list, "No A, B is seen" is two.
             return has_subject and (
                 left_has_verb or (not is_list and has_head and units[index].role == Role.COMMA)

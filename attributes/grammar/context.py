@@ -14,6 +14,9 @@ from attributes.grammar.units import GLUE, Grammar, Role, Term, Unit
 HEADS = frozenset({Role.FINDING, Role.OTHER})
 # Between a predicate and a subject that follows ("enlarged cardiac silhouette").
 LINKS = frozenset({Role.GLUE, Role.MODIFIER, Role.ARTICLE})
+BEFORE_PRONOUN = frozenset(
+    {Role.COMMA, Role.AND, Role.BREAK, Role.RELATIVE, Role.RULE, Role.WITH, Role.EXCLUDE}
+)
 # What may follow a noun of change: "improvement of", not "improving opacity".
 NOT_AFTER_NOUN = frozenset({Role.FINDING, Role.OTHER, Role.MODIFIER, Role.WORD, Role.GLUE})
 
@@ -28,7 +31,15 @@ def read_in_context(units: list[Unit], grammar: Grammar) -> list[Unit]:
         elif term.predicate_of:
             finding = _stated_of_subject(result, index)
             if finding:
-                result = _with_term(result, index, Term(Role.FINDING, finding, term.means))
+                result = _with_term(result, index, Term(Role.FINDING, finding))
+            elif term.means and _describes_finding(result, index):
+                result = _with_term(
+                    result, index, Term(Role.MODIFIER, means=term.means, is_course=True)
+                )
+        elif term.is_pronoun:
+            finding = _named_before(result, index, grammar)
+            if finding:
+                result = _with_term(result, index, Term(Role.FINDING, finding))
         elif grammar.adjectives_follow and term.means and unit.role == Role.FINDING and index:
             if result[index - 1].role == Role.FINDING:  # "infiltr vidri deslustr"
                 result = _with_term(result, index, Term(Role.MODIFIER, means=term.means))
@@ -66,7 +77,12 @@ def _stated_of_subject(units: list[Unit], index: int) -> str:
     for place in range(index - 1, -1, -1):
         unit = units[place]
         has_verb = has_verb or unit.role == Role.VERB
-        if unit.role == Role.BREAK or (unit.role == Role.COMMA and not has_verb):
+        if unit.role == Role.BREAK:
+            break
+        if unit.role == Role.COMMA and not has_verb:
+            # "Heart size - mildly enlarged"
+            if unit.term.is_dash and place and units[place - 1].term.subject in possible:
+                continue
             break
         rule = unit.term.rule
         if rule is not None and rule.kind == "negation":
@@ -82,6 +98,37 @@ def _stated_of_subject(units: list[Unit], index: int) -> str:
         if unit.role not in LINKS:
             break
     return ""
+
+
+def _describes_finding(units: list[Unit], index: int) -> bool:
+    """ "Enlarged left effusion", "the effusion is enlarged": the noun beside it is a finding."""
+    for unit in units[index + 1 :]:
+        if unit.role == Role.FINDING:
+            return True
+        if unit.role not in LINKS:
+            break
+    place = index - 1
+    has_verb = False
+    while place >= 0 and (units[place].role in (Role.VERB, *LINKS) or units[place].term.is_adverb):
+        has_verb = has_verb or units[place].role == Role.VERB
+        place -= 1
+    return has_verb and place >= 0 and units[place].role == Role.FINDING
+
+
+def _named_before(units: list[Unit], index: int, grammar: Grammar) -> str:
+    """The finding that "those" in "those on the left" stands for; empty where it is no pronoun."""
+    after = units[index + 1 : index + 5]
+    if not after or after[0].role != Role.PREPOSITION or after[0].term.is_of:
+        return ""
+    if index and units[index - 1].role not in BEFORE_PRONOUN:
+        return ""
+    place = next((unit for unit in after if unit.role == Role.MODIFIER), None)
+    if place is None or grammar.location.isdisjoint(place.term.means):
+        return ""
+    if any(unit.role in HEADS for unit in after[: after.index(place)]):
+        return ""
+    before = [unit.term.finding for unit in units[:index] if unit.role in HEADS]
+    return before[-1] if before else ""
 
 
 def _degrees_of_change(units: list[Unit], index: int) -> list[int]:

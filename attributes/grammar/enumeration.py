@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attributes.grammar.clauses import HEADS
 from attributes.grammar.units import Role, Unit
 
 SEVERITIES = ("mild", "moderate", "severe")
@@ -73,3 +74,30 @@ def _items_after(units: Sequence[Unit], finding: int) -> list[list[int]]:
         elif role not in PART_OF_ITEM:
             return []
     return [item for item in items if item]
+
+
+def paired_answers(units: list[Unit]) -> list[list[Unit]]:
+    """ "Effusion (R/L): none / small" as two rows of units, one a side; else the units as they are.
+
+    A slash stands between two sides, then a colon, then a slash between two answers.
+    """
+    colon = next((at for at, unit in enumerate(units) if unit.term.is_colon), -1)
+    if colon < 0:
+        return [units]
+    label, answers = units[:colon], units[colon + 1 :]
+    between = [at for at, unit in enumerate(label) if unit.term.is_slash]
+    cuts = [at for at, unit in enumerate(answers) if unit.term.is_slash]
+    if len(between) != 1 or len(cuts) != 1 or not 0 < between[0] < len(label) - 1:
+        return [units]
+    left, right = between[0] - 1, between[0] + 1
+    sides = [set(label[at].term.means) for at in (left, right)]
+    if sides not in ([{"left"}, {"right"}], [{"right"}, {"left"}]):
+        return [units]
+    first, second = answers[: cuts[0]], answers[cuts[0] + 1 :]
+    if not first or not second or any(unit.role in HEADS for unit in answers):
+        return [units]
+    before = [unit for unit in label[:left] if unit.role != Role.COMMA]
+    return [
+        [*before, label[left], units[colon], *first],
+        [*before, label[right], units[colon], *second],
+    ]

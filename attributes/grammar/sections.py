@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attributes.lexicon.entries import Lexicon
-from data_manifests.support.report_headings import Headings
+from data_manifests.support.report_headings import BodyWords, Headings
 from data_manifests.support.report_sections import SectionSplitter
 
 
@@ -22,6 +22,12 @@ def section_splitter(lexicon: Lexicon) -> SectionSplitter:
             views=_joined(sections.views),
             joiners=frozenset({"/", "&", ",", *(s[0] for s in joiners if len(s) == 1)}),
             connectives=frozenset(spelling[0] for spelling in small_words if len(spelling) == 1),
+            bodies=BodyWords(
+                starts=_joined(sections.bodies),
+                finding_starts=_joined(sections.finding_bodies),
+                findings=frozenset(s[-1] for kind in lexicon.findings for s in kind.spellings),
+                stops=frozenset(word for spelling in sections.no_bodies for word in spelling),
+            ),
         )
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from attributes.lexicon.entries import Lexicon
-from attributes.lexicon.tokens import fold
+from attributes.lexicon.tokens import fold, words_of
 
 MAX_CHARACTERS = 4000  # longer "sentences" are cut at a blank; the grammar cuts further by words
 # Shorter pieces are item numbers ("2.") and stray marks.
@@ -18,9 +18,13 @@ MIN_CHARACTERS = 3
 MIN_WRAPPED_LINE = 50
 MAX_LINE = 300  # characters of a line that are looked at
 LAST_WORD = re.compile(r"[^\W\d_]+$")
+LINE_END = re.compile(r"[\r\n]")
 FIRST_WORD = re.compile(r"[^\W\d_]{1,40}")
 # "1) No pneumothorax 2) Small effusion": an item inside a line.
 INNER_ITEM = re.compile(r"(?<=[ \t])\(?[0-9]{1,2}\)[ \t]+(?=[A-Z])")
+# "Effusion: left   Edema: mild": a label after wide blanks inside a line.
+WORDS_OF_LABEL = r"[A-Z][^\W\d_]{1,30}(?:[ ][^\W\d_]{1,20}){0,3}:"
+INNER_LABEL = rf"[^\s:][ \t]{{2,20}}(?={WORDS_OF_LABEL})"
 LABEL = re.compile(r"[^\W\d_][\w ,/()-]{1,40}:")
 ITEM = re.compile(r"[-*•>–]+[ \t]*(?=\w)|\(?[0-9]{1,2}[.)](?!\d)|[a-h]\)")
 
@@ -46,6 +50,10 @@ class SentenceSplitter:
             rf"(?!(?<=\?)[ \t]{{0,3}}(?i:{answers})[ \t]{{0,3}}(?:[.,;\n\r]|$))"
             rf"|(?<=[a-z]\.)(?=[A-Z])|(?<=\n)|(?<=\r)(?!\n))"
         )
+        # ... and after an answer ("Effusion: none Edema: mild").
+        self._inner_label = re.compile(
+            rf":[ \t]{{0,3}}(?i:{answers})[,;]?[ \t]{{1,5}}(?={WORDS_OF_LABEL})|{INNER_LABEL}"
+        )
         before = (
             *syntax.prepositions,
             *syntax.of,
@@ -70,6 +78,14 @@ class SentenceSplitter:
             for spelling in rule.spellings
             if len(spelling) == 1
         )
+        findings = lexicon.findings
+        nouns = [s for kind in findings for s in (*kind.spellings, *kind.predicates)]
+        subjects = [s for kind in findings for s in (*kind.spellings, *kind.subjects)]
+        attributes = [s for variants in lexicon.variants_of.values() for s in variants]
+        attributes += [s for item in lexicon.compounds for s in item.spellings]
+        # "no effusion" / "basal atelectasis": a line that ends with a noun, one that begins anew.
+        self._ends_item = frozenset(s[-1] for s in (*nouns, *lexicon.others))
+        self._begins_item = frozenset(s[0] for s in (*subjects, *attributes))
         # Words after which a sentence goes on: no line that ends with one is complete.
         self._goes_on = frozenset(
             spelling[0] for spelling in (*before, *forward) if len(spelling) == 1
@@ -79,22 +95,37 @@ class SentenceSplitter:
         """Half-open character ranges of the sentences that hold more than blanks and numbers."""
         spans: list[tuple[int, int]] = []
         start = 0
-        inner_items = [m.start() for m in INNER_ITEM.finditer(text)][::-1] if ") " in text else []
+        inner_items = self._inner_items(text)
         in_lower_case: bool | None = None
         for match in self._boundary.finditer(text):
-            end = match.end()
-            if match.group()[:1] in ("\n", "\r") and match.group():
+            at, end = match.span()
+            if text[at] in "\n\r":
+                if at == start:
+                    start = end  # an empty line
+                    continue
                 if in_lower_case is None:
                     in_lower_case = not any(
                         line.lstrip()[:1].isupper() for line in text[:MAX_CHARACTERS].split("\n")
                     )
-                if not self._ends_statement(text, start, match.start(), end, in_lower_case):
+                if not self._ends_statement(text, start, at, end, in_lower_case):
                     continue
-            elif text[start:end].strip() in ("?", "¿", "(?"):
+            elif text[at] == "?" and text[start:end].strip() in ("?", "(?"):
                 continue  # "? effusion"
-            start = _add_items(text, start, end, inner_items, spans)
+            if inner_items:
+                start = _add_items(text, start, end, inner_items, spans)
+            else:
+                _add(text, start, end, spans)
+                start = end
         _add_items(text, start, len(text), inner_items, spans)
         return spans
+
+    def _inner_items(self, text: str) -> list[int]:
+        """Places inside of lines where an item or a label begins, last first."""
+        items = [match.start() for match in INNER_ITEM.finditer(text)] if ") " in text else []
+        if text.count(":") > 1:
+            items += [match.end() for match in self._inner_label.finditer(text)]
+            items.sort()
+        return items[::-1]
 
     def _ends_statement(
         self, text: str, start: int, stop: int, after: int, in_lower_case: bool
@@ -121,9 +152,23 @@ class SentenceSplitter:
         word = first.group()
         if word[0].islower():
             is_short = len(line) < MIN_WRAPPED_LINE
-            return is_short and (in_lower_case or fold(word) in self._denies)
+            return is_short and (
+                in_lower_case
+                or fold(word) in self._denies
+                or (last is not None and self._is_new_item(last.group(), following))
+            )
         is_long = len(line) >= MIN_WRAPPED_LINE
         return not (is_long and len(word) > 1 and word.isupper())
+
+    def _is_new_item(self, last_word: str, following: str) -> bool:
+        """Whether a noun ends the line and a phrase with a noun of its own is the next."""
+        words = words_of(LINE_END.split(following, maxsplit=1)[0])
+        return (
+            fold(last_word) in self._ends_item
+            and bool(words)
+            and words[0] in self._begins_item
+            and not self._ends_item.isdisjoint(words)
+        )
 
     def _is_answer(self, line: str) -> bool:
         """ "Effusion: no": the line ends with a word that is an answer and no beginning."""
@@ -154,8 +199,9 @@ def _add(text: str, start: int, end: int, spans: list[tuple[int, int]]) -> None:
         stop = blank if blank > start else start + MAX_CHARACTERS
         _add(text, start, stop, spans)
         start = stop
-    piece = text[start:end]
-    left = len(piece) - len(piece.lstrip())
-    length = len(piece.strip())
-    if length > MIN_CHARACTERS or (length == MIN_CHARACTERS and piece.strip().isalpha()):
-        spans.append((start + left, start + left + length))
+    piece = text[start:end].lstrip()
+    left = end - len(piece)
+    piece = piece.rstrip()
+    length = len(piece)
+    if length > MIN_CHARACTERS or (length == MIN_CHARACTERS and piece.isalpha()):
+        spans.append((left, left + length))

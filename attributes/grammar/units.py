@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from attributes.grammar.spelling import CorrectedWords
+from attributes.grammar.tick_boxes import MAY_HOLD_BOX, without_tick_boxes
 from attributes.lexicon.entries import Lexicon, Rule, Spelling
 from attributes.lexicon.tokens import TOKEN, fold
 
@@ -50,7 +51,11 @@ class Term:
 
     `subject` is the finding of which a noun is the subject ("heart"), `predicate_of` the findings
     that a word states of their subjects ("enlarged"). `is_degree`: the attribute is a degree;
-    `is_adverb`: and an adverb ("slightly"); `is_change`: a change for better or worse.
+    `is_adverb`: and an adverb ("slightly"); `is_change`: a change for better or worse;
+    `is_course`: any word on change, "new" and "stable" too;
+    `also`: other findings that it names; `is_pronoun`: "those", for a finding named before;
+    `is_neighbour`: "adjacent", on the side of the noun before;
+    `is_predicate`: a verb, or a rule about what stands before it ("is not seen").
     What follows a preposition that `is_given` is there; an attribute that `is_forward` belongs to
     the next noun ("development of"). `describes` is false for words of denials ("focal").
     """
@@ -73,6 +78,18 @@ class Term:
     is_adverb: bool = False
     is_size: bool = False
     is_change: bool = False
+    is_course: bool = False
+    also: tuple[str, ...] = ()
+    is_dash: bool = False
+    is_pronoun: bool = False
+    is_neighbour: bool = False
+    is_predicate: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        is_predicate = self.role in (Role.VERB, Role.OPENER) or (
+            self.rule is not None and self.rule.direction.startswith("backward")
+        )
+        object.__setattr__(self, "is_predicate", is_predicate)
 
 
 class Unit(NamedTuple):
@@ -94,7 +111,7 @@ PUNCTUATION = {
     ",": Term(Role.COMMA),
     "(": Term(Role.COMMA),
     ")": Term(Role.COMMA),
-    "-": Term(Role.COMMA),
+    "-": Term(Role.COMMA, is_dash=True),
     ";": Term(Role.BREAK),
     "&": Term(Role.AND),
     "/": Term(Role.AND, is_slash=True),
@@ -120,6 +137,7 @@ class Grammar:
         self.rank_of = {name: rank for rank, name in enumerate(self.axis_of)}
         self.pneumonia_like = lexicon.pneumonia_like
         self.adjectives_follow = lexicon.modifier_order == "after"
+        self.outside_lung = frozenset(kind.name for kind in lexicon.findings if kind.outside_lung)
         self.placeholders = frozenset(fold(text) for text in lexicon.syntax.placeholders)
         self.capitals = frozenset(fold(text) for text in lexicon.syntax.capitals)
         self.apart = frozenset(kind.name for kind in lexicon.findings if kind.apart)
@@ -137,21 +155,40 @@ class Grammar:
         # First come, first served: a spelling with two roles keeps the one added first.
         for word, term in PUNCTUATION.items():
             self._add([(word,)], term)
+        givens = frozenset(syntax.givens)
         for rule in lexicon.rules:
-            self._add(rule.spellings, self._term(Role.RULE, rule.means, rule=rule))
+            # "after" states of an illness that it is over, and stays a preposition.
+            words = [spelling for spelling in rule.spellings if spelling in givens]
+            self._add(words, Term(Role.PREPOSITION, is_given=True, rule=rule))
+            # Beside findings that it is not about, the words of such a rule are plain words.
+            role = Role.WORD if rule.only else Role.RULE
+            self._add(rule.spellings, self._term(role, rule.means, rule=rule))
         predicates: dict[Spelling, set[str]] = {}
+        also: dict[Spelling, tuple[str, ...]] = {}
+        for kind in lexicon.findings:
+            for spelling in kind.also_stated_by:
+                also[spelling] = (*also.get(spelling, ()), kind.name)
         others = frozenset(lexicon.others)
         for kind in lexicon.findings:
             for item in kind.carries:
                 self._add(item.spellings, Term(Role.FINDING, kind.name, item.means))
+            for spelling in also.keys() & set(kind.spellings):
+                self._add([spelling], Term(Role.FINDING, kind.name, also=also[spelling]))
             self._add(kind.spellings, Term(Role.FINDING, kind.name))
             for spelling in kind.subjects:
                 role = Role.OTHER if spelling in others else Role.WORD
                 self._add([spelling], Term(role, subject=kind.name))
             for spelling in kind.predicates:
                 predicates.setdefault(spelling, set()).add(kind.name)
+        means_of = {
+            spelling: name
+            for name, variants in lexicon.variants_of.items()
+            for spelling in variants
+        }
         for spelling, names in predicates.items():
-            self._add([spelling], Term(Role.WORD, predicate_of=frozenset(names)))
+            # "The heart is enlarged" states a finding, "enlarged effusion" an attribute.
+            means = (means_of[spelling],) if spelling in means_of else ()
+            self._add([spelling], Term(Role.WORD, means=means, predicate_of=frozenset(names)))
         self._add(lexicon.others, Term(Role.OTHER))
         for item in lexicon.compounds:
             self._add(item.spellings, self._term(Role.MODIFIER, item.means))
@@ -172,12 +209,18 @@ class Grammar:
         self._add(syntax.coordinators, Term(Role.AND))
         self._add(syntax.companions, Term(Role.WITH))
         self._add(syntax.partitives, Term(Role.PARTITIVE))
+        self._add(
+            [spelling for spelling in syntax.neighbours if spelling in syntax.prepositions],
+            Term(Role.PREPOSITION, is_neighbour=True),
+        )
+        self._add(syntax.neighbours, Term(Role.WORD, is_neighbour=True))
         self._add(syntax.of, Term(Role.PREPOSITION, is_of=True))
         self._add(syntax.givens, Term(Role.PREPOSITION, is_given=True))
         self._add(syntax.directions, Term(Role.PREPOSITION, is_direction=True))
         self._add(syntax.prepositions, Term(Role.PREPOSITION))
         self._add(syntax.verbs, Term(Role.VERB))
         self._add(syntax.articles, Term(Role.ARTICLE))
+        self._add(syntax.pronouns, Term(Role.GLUE, is_determiner=True, is_pronoun=True))
         self._add(syntax.determiners, Term(Role.GLUE, is_determiner=True))
         self._add(syntax.glue, GLUE)
 
@@ -198,6 +241,7 @@ class Grammar:
             describes=describes,
             is_degree=axes == {"severity"},
             is_size="size" in axes or axes == {"extent", "severity"},
+            is_course="change" in axes,
             is_change=is_other_change or (rule is not None and axes == {"change"}),
         )
 
@@ -222,9 +266,11 @@ class Grammar:
         return self._units(sentence, self.words_of(sentence))
 
     def _units(self, sentence: str, words: list[str]) -> list[Unit]:
-        if "(?)" in sentence:
-            sentence = sentence.replace("(?)", " ? ")
-            words = self.words_of(sentence)
+        marked = sentence.replace("(?)", " ? ")
+        if MAY_HOLD_BOX.search(marked):
+            marked = without_tick_boxes(marked, self.finding_words)
+        if marked != sentence:
+            sentence, words = marked, self.words_of(marked)
         spans = [match.span() for match in TOKEN.finditer(sentence)]
         if not self.placeholders.isdisjoint(words):
             places = [place for place, word in enumerate(words) if word not in self.placeholders]
@@ -236,23 +282,22 @@ class Grammar:
                 for word, span in zip(words, spans, strict=True)
             ]
         units: list[Unit] = []
-        count, place, root = len(words), 0, self.root
-        while place < count:
+        words = [*words, ""]  # no word of the trie: every walk ends
+        place, stop, root, new = 0, len(spans), self.root, tuple.__new__
+        while place < stop:
+            first = place
+            found = UNKNOWN
             node = root.get(words[place])
-            start, end = spans[place]
-            if node is None:
-                units.append(Unit(UNKNOWN, Role.WORD, start, end))
-                place += 1
-                continue
-            found, stop, ahead = UNKNOWN, place + 1, place + 1
+            place += 1
+            ahead = place
             while node is not None:
                 term = node.get(None)
                 if term is not None:
-                    found, stop = term, ahead
-                node = node.get(words[ahead]) if ahead < count else None
+                    found, place = term, ahead
+                node = node.get(words[ahead])
                 ahead += 1
-            units.append(Unit(found, found.role, start, spans[stop - 1][1]))
-            place = stop
+            # Unit(...) of a named tuple costs twice.
+            units.append(new(Unit, (found, found.role, spans[first][0], spans[place - 1][1])))
         return units
 
     def _in_context(self, word: str, sentence: str, start: int, end: int) -> str:

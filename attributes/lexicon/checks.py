@@ -49,9 +49,14 @@ def check_meanings(lexicon: Lexicon, top: FieldReader) -> None:
             top.complain("syntax.denied_attributes", "names of keywords or modifiers", f"`{name}`")
     findings = {kind.name for kind in lexicon.findings}
     for rule in lexicon.rules:
-        for name in rule.spares:
-            if name not in findings:
-                top.complain(f"rules.{rule.id}.spares", "names of findings", f"`{name}`")
+        for field, limited in (
+            ("spares", rule.spares),
+            ("only", rule.only),
+            ("bygone", rule.bygone),
+        ):
+            for name in limited:
+                if name not in findings:
+                    top.complain(f"rules.{rule.id}.{field}", "names of findings", f"`{name}`")
         for name in rule.means:
             if name not in axes:
                 top.complain(

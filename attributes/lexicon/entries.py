@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 ASSERTIONS = ("present", "absent", "uncertain", "resolved")
@@ -50,7 +51,9 @@ class Compound:
 class FindingType:
     """A finding and its spellings; those in `carries` state attributes too.
 
-    Those `apart` take no place from joined nouns. A finding may also be a predicate of certain
+    Those `apart` take no place from joined nouns, those `outside_lung` give none to a finding that
+    explains them. Phrases in `also_stated_by` belong to another finding and state this one too. A
+    finding may also be a predicate of certain
     subjects ("the heart is enlarged"). The `extended` ones are left out of the tables unless they
     are asked for.
     """
@@ -63,6 +66,8 @@ class FindingType:
     apart: bool = False
     subjects: tuple[Spelling, ...] = ()
     predicates: tuple[Spelling, ...] = ()
+    also_stated_by: tuple[Spelling, ...] = ()
+    outside_lung: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,8 @@ class Rule:
     former: bool = False
     lifts: bool = False
     spares: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    bygone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,8 @@ class Syntax:
     breakers: tuple[Spelling, ...]
     excluders: tuple[Spelling, ...]
     determiners: tuple[Spelling, ...]
+    pronouns: tuple[Spelling, ...]
+    neighbours: tuple[Spelling, ...]
     degree_adverbs: tuple[Spelling, ...]
     denied_attributes: tuple[str, ...]
     abbreviations: tuple[str, ...]
@@ -122,6 +131,9 @@ class SectionHeadings:
     brief: tuple[Spelling, ...] = ()
     labels: tuple[Spelling, ...] = ()
     views: tuple[Spelling, ...] = ()
+    bodies: tuple[Spelling, ...] = ()
+    finding_bodies: tuple[Spelling, ...] = ()
+    no_bodies: tuple[Spelling, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +153,7 @@ class Lexicon:
     source: Path = field(compare=False)
     sha256: str = ""
 
-    @property
+    @cached_property
     def keyword_names(self) -> tuple[str, ...]:
         """The names of the keywords in target order."""
         return tuple(keyword.name for keyword in self.keywords)
@@ -158,12 +170,12 @@ class Lexicon:
         keywords = {item.name: item.variants for item in self.keywords}
         return keywords | {item.name: item.variants for item in self.modifiers}
 
-    @property
+    @cached_property
     def extended(self) -> frozenset[str]:
         """The names of the findings that are left out of the tables unless asked for."""
         return frozenset(kind.name for kind in self.findings if kind.extended)
 
-    @property
+    @cached_property
     def pneumonia_like(self) -> frozenset[str]:
         """The names of the findings that feed the targets."""
         return frozenset(kind.name for kind in self.findings if kind.pneumonia_like)

@@ -117,6 +117,9 @@ def _sections(entry: FieldReader) -> SectionHeadings:
         brief=entry.phrases("brief", optional=True),
         labels=entry.phrases("labels", optional=True),
         views=entry.phrases("views", optional=True),
+        bodies=entry.phrases("bodies", optional=True),
+        finding_bodies=entry.phrases("finding_bodies", optional=True),
+        no_bodies=entry.phrases("no_bodies", optional=True),
     )
 
 
@@ -139,6 +142,8 @@ def _syntax(entry: FieldReader) -> Syntax:
         breakers=entry.phrases("breakers"),
         excluders=entry.phrases("excluders"),
         determiners=entry.phrases("determiners", optional=True),
+        pronouns=entry.phrases("pronouns", optional=True),
+        neighbours=entry.phrases("neighbours", optional=True),
         degree_adverbs=entry.phrases("degree_adverbs", optional=True),
         denied_attributes=tuple(entry.texts("denied_attributes", optional=True)),
         abbreviations=tuple(entry.texts("abbreviations")),
@@ -182,6 +187,8 @@ def _finding(entry: FieldReader) -> FindingType:
         "apart",
         "subjects",
         "predicates",
+        "also_stated_by",
+        "outside_lung",
     )
     return FindingType(
         name=entry.text("name"),
@@ -192,6 +199,8 @@ def _finding(entry: FieldReader) -> FindingType:
         apart=entry.flag("apart"),
         subjects=entry.phrases("subjects", optional=True),
         predicates=entry.phrases("predicates", optional=True),
+        also_stated_by=entry.phrases("also_stated_by", optional=True),
+        outside_lung=entry.flag("outside_lung"),
     )
 
 
@@ -208,6 +217,8 @@ def _rule(entry: FieldReader) -> Rule:
         "former",
         "lifts",
         "spares",
+        "only",
+        "bygone",
         "fires",
         "silent",
     )
@@ -225,4 +236,6 @@ def _rule(entry: FieldReader) -> Rule:
         former=entry.flag("former"),
         lifts=entry.flag("lifts"),
         spares=tuple(entry.texts("spares", optional=True)),
+        only=tuple(entry.texts("only", optional=True)),
+        bygone=tuple(entry.texts("bygone", optional=True)),
     )

@@ -112,6 +112,7 @@ def _finding(item: FindingType, stems: _Stems) -> FindingType:
         carries=tuple(_compound(child, stems) for child in item.carries),
         subjects=stems.of(item.subjects),
         predicates=stems.of(item.predicates),
+        also_stated_by=stems.of(item.also_stated_by),
     )
 
 

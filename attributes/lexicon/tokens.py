@@ -12,7 +12,8 @@ import unicodedata
 
 # Latin letters with their accents (also as combining marks), digits with a decimal part, and the
 # punctuation that the grammar reads, such as a hyphen between blanks. Everything else separates.
-TOKEN = re.compile(r"[A-Za-z_À-ɏ\u0300-\u036f]+|[0-9]+(?:\.[0-9]+)?|[,;:/()<>=?¿&+]|-(?<= -)(?= )")
+TOKEN = re.compile(r"[A-Za-z_À-ɏ\u0300-\u036f]+|[0-9]+(?:\.[0-9]+)?|[,;:/()<>=?¿&+¬]|-(?<= -)(?= )")
+NOT_TICKED = "¬"  # the word of an empty tick box
 MAX_WORD = 64  # no word of a language is longer; longer runs are noise and need not be folded whole
 MAX_REMEMBERED = 200_000
 # Control characters would break terminals and line-based readers of tables; offsets stay right.

@@ -12,6 +12,7 @@ from attributes.lexicon.entries import Lexicon
 STATES = ("present", "uncertain", "resolved", "absent", "unmentioned", "unread")
 UNREAD = ("unread",)
 STRENGTH = {state: rank for rank, state in enumerate(STATES)}
+UNMENTIONED = STRENGTH["unmentioned"]
 
 
 class Stated(Protocol):
@@ -29,13 +30,15 @@ class Stated(Protocol):
 
 def keyword_states(findings: Iterable[Stated], lexicon: Lexicon) -> tuple[str, ...]:
     """One state of `STATES` for each keyword of the lexicon, in its order."""
-    names = lexicon.keyword_names
     likes = lexicon.pneumonia_like
-    strongest = dict.fromkeys(names, STRENGTH["unmentioned"])
+    strongest: dict[str, int] = {}
     for finding in findings:
         if finding.finding in likes:
             strength = STRENGTH[finding.assertion]
             for name in finding.attributes:
-                if name in strongest and strength < strongest[name]:
+                if strength < strongest.get(name, UNMENTIONED):
                     strongest[name] = strength
-    return tuple(STATES[rank] for rank in strongest.values())
+    names = lexicon.keyword_names
+    if not strongest:
+        return ("unmentioned",) * len(names)
+    return tuple([STATES[strongest.get(name, UNMENTIONED)] for name in names])

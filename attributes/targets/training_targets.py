@@ -224,7 +224,7 @@ def _read_axes(folder: Path, keywords: Sequence[str]) -> list[str]:
         raise DataError.from_problems([problem]) from error
 
 
-def pneumonia_like_findings(folder: Path) -> frozenset[str]:
+def read_pneumonia_like(folder: Path) -> frozenset[str]:
     """The names of the pneumonia-like findings in the lexicon that the reports were mined with."""
     try:
         names = json.loads((folder / "mining.json").read_text(encoding="utf-8"))["pneumonia_like"]
@@ -243,7 +243,7 @@ def read_studies_with_finding(
     Raises DataError where the table or one of its columns is missing.
     """
     path = Path(folder) / "findings.csv"
-    likes = pneumonia_like_findings(Path(folder))
+    likes = read_pneumonia_like(Path(folder))
     if not path.is_file():
         raise DataError.from_problems(
             [Problem(str(path), "the table of `attributes mine`", "no such file")]

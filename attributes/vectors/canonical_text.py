@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from attributes.grammar.units import Grammar, Role
 from attributes.lexicon.tokens import words_of
@@ -29,23 +30,39 @@ class CanonicalCorpus:
     sha256: str
 
 
+class CanonicalWord(NamedTuple):
+    """A canonical word and the characters of the sentence that it stands for."""
+
+    word: str
+    start: int
+    end: int
+
+
 def canonical_words(sentence: str, grammar: Grammar) -> list[str]:
     """The canonical words of a sentence; punctuation and numbers are dropped.
 
     >>> canonical_words("Bibasilar opacities.", grammar)
     ['bilateral', 'basal', 'opacity']
     """
-    words: list[str] = []
+    return [found.word for found in placed_canonical_words(sentence, grammar)]
+
+
+def placed_canonical_words(sentence: str, grammar: Grammar) -> list[CanonicalWord]:
+    """The canonical words of a sentence with their places.
+
+    Words of one spelling share its place.
+    """
+    words: list[CanonicalWord] = []
     for unit in grammar.units(sentence):
         term = unit.term
+        names: Iterable[str]
         if unit.role == Role.MODIFIER:
-            words += term.means
+            names = term.means
         elif unit.role == Role.FINDING:
-            words += [*term.means, term.finding]
+            names = (*term.means, term.finding)
         else:
-            words += [
-                word for word in words_of(sentence[unit.start : unit.end]) if word[0].isalpha()
-            ]
+            names = (w for w in words_of(sentence[unit.start : unit.end]) if w[0].isalpha())
+        words += [CanonicalWord(name, unit.start, unit.end) for name in names]
     return words
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from attributes.vectors.negatives import NEGATIVE_POLICIES, choose_negatives
 from data_manifests.support.arrays import Floats32, Ints
 from data_manifests.support.atomic import file_sha256, write_bytes, write_json
 from data_manifests.support.errors import CheckpointError, ConfigError, DataError
+from data_manifests.support.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from attributes.reports import ReportReader
@@ -173,7 +173,7 @@ def train_words(reports: ReportReader, lexicon: Lexicon, options: VectorOptions)
     """
     from attributes.structure import Structurer
 
-    with tempfile.TemporaryDirectory(prefix="pneumoloc-vectors-") as folder:
+    with temporary_folder("pneumoloc-vectors") as folder:
         path = Path(folder) / "canonical.txt"
         corpus = write_canonical_corpus(reports, Structurer(lexicon), path)
         reports.raise_problems()

@@ -20,7 +20,7 @@ from pydicom.multival import MultiValue
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from data_manifests.films.read_film import MAX_PIXELS, check_size, film_error
-from data_manifests.support.errors import DataError
+from data_manifests.support.errors import DataError, raise_if_out_of_memory
 
 # Projection radiographs, and what exporters of them write: secondary capture and "other".
 PROJECTIONS = {"CR", "DX", "RG", "RF", "OT", "SC", "XC", ""}
@@ -69,6 +69,7 @@ def dicom_errors(path: Path, expected: str, fix: str = "", field: str = "") -> I
         except BaseException as error:
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
+            raise_if_out_of_memory(error)
             raise film_error(path, expected, reason(error), fix, field) from error
 
 
@@ -79,9 +80,7 @@ def read_header(path: Path) -> pydicom.Dataset:
         DataError: not a DICOM image, or not a single monochrome frontal chest radiograph.
     """
     with dicom_errors(path, "a DICOM file"):
-        meta = read_file_meta_info(path)
-        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            _refuse_deflated_bomb(path, int(meta.FileMetaInformationGroupLength))
+        refuse_deflated_bomb(path)
         header = pydicom.dcmread(path, stop_before_pixels=True)
     if "Rows" not in header or "Columns" not in header:
         raise film_error(path, "a DICOM image", "no (0028,0010) Rows or (0028,0011) Columns")
@@ -258,11 +257,18 @@ def _refuse_orientation(path: Path, header: pydicom.Dataset) -> None:
         )
 
 
-def _refuse_deflated_bomb(path: Path, meta_length: int) -> None:
+def refuse_deflated_bomb(path: Path) -> None:
     """Refuse a deflated file that unpacks to more than any film, without keeping what it unpacks.
 
     `dcmread` inflates the whole file before it looks at the first element.
+
+    Raises:
+        DataError: a bomb. A damaged file raises what pydicom raises, see `dicom_errors`.
     """
+    meta = read_file_meta_info(path)
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return
+    meta_length = int(meta.FileMetaInformationGroupLength)
     inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     total = 0
     with path.open("rb") as handle:

@@ -19,6 +19,7 @@ from data_manifests.support.errors import DataError, Problem
 
 MAX_PIXELS = 64_000_000  # a 43 x 43 cm detector at 0.1 mm has 18 million
 MIN_SIDE = 16
+MAX_RATIO = 10  # of the sides; a strip has no lungs, and is two pixels high for the detector
 MIN_PIXELS = 32 * 32  # icons and thumbnails have fewer
 RASTER_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -151,7 +152,8 @@ def check_size(path: Path, width: int, height: int) -> None:
     """Refuse sizes that no film has, before anything is decoded.
 
     Raises:
-        DataError: more than 64 million or fewer than 1,024 pixels, or a side under 16.
+        DataError: more than 64 million or fewer than 1,024 pixels, a side under 16, or one
+            side more than ten times the other.
     """
     if width * height > MAX_PIXELS:
         raise film_error(path, f"at most {MAX_PIXELS:,} pixels", f"{width} x {height}")
@@ -159,6 +161,10 @@ def check_size(path: Path, width: int, height: int) -> None:
         raise film_error(path, f"at least {MIN_PIXELS:,} pixels", f"{width} x {height}")
     if min(width, height) < MIN_SIDE:
         raise film_error(path, f"sides of at least {MIN_SIDE} pixels", f"{width} x {height}")
+    if max(width, height) > MAX_RATIO * min(width, height):
+        raise film_error(
+            path, f"sides in a ratio of at most {MAX_RATIO}", f"{width} x {height}: no chest film"
+        )
 
 
 def _opened(path: Path) -> Image.Image:

@@ -38,7 +38,8 @@ NO_OPACITY = OpacityPlan(extent="", texture="", blobs=(), softness=0.0)
     _NOISE,
     _WORDS,
     _SPLIT,
-) = range(13)
+    _DESCRIBED,
+) = range(14)
 
 # Patients come in blocks of six films, so film i knows its patient without its predecessors.
 BLOCK = 6
@@ -195,7 +196,7 @@ def render_anatomy(options: PhantomOptions, index: int, plan: CasePlan) -> tuple
     )
     attenuation = body.attenuation + draw_skeleton(body, _rng(options, _BONES, plan.patient))
     attenuation += draw_vessels(body, _rng(options, _VESSELS, plan.patient))
-    attenuation += draw_distractors(body, plan.distractors, _rng(options, _DEVICES, index))
+    attenuation += draw_distractors(body, plan.distractors, device_generator(options, index))
     return body, attenuation
 
 
@@ -205,6 +206,16 @@ def render_pixels(
     """Expose the film. With `added` all zero this is the same film without its opacity."""
     film = expose(anatomy, added, plan.exposure, _rng(options, _NOISE, index))
     return quantize(film, options.bits)
+
+
+def device_generator(options: PhantomOptions, index: int) -> np.random.Generator:
+    """The generator that draws the distractors of film `index`, from its start."""
+    return _rng(options, _DEVICES, index)
+
+
+def described_generator(options: PhantomOptions, index: int) -> np.random.Generator:
+    """The generator of what film `index` has more in the series of described films."""
+    return _rng(options, _DESCRIBED, index)
 
 
 def _rng(options: PhantomOptions, stream: int, index: int) -> np.random.Generator:

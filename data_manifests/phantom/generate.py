@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import multiprocessing
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from data_manifests.support.atomic import write_bytes
 from data_manifests.support.errors import ConfigError
 from data_manifests.support.one_thread import one_thread
 from data_manifests.support.progress_bar import progress_bar
+from data_manifests.support.worker_pool import worker_pool
 from data_manifests.tables.columns import BOX_COLUMNS, BOX_LABEL, IMAGE_COLUMNS, REPORT_COLUMNS
 from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest, write_manifest
 
@@ -123,9 +123,8 @@ def _rows(
         with threadpool_limits(1):  # numpy's threads take longer than its small matrices
             yield from bar(map(make, indices))
         return
-    context = multiprocessing.get_context("spawn")  # fork is unsafe beside a training's threads
-    with context.Pool(min(workers, len(indices)), initializer=one_thread) as pool:
-        yield from bar(pool.imap(make, indices, chunksize=8))
+    with worker_pool(min(workers, len(indices)), one_thread) as pool:
+        yield from bar(pool.map(make, indices, chunksize=8))
 
 
 def _make_film(out: Path, options: PhantomOptions, shares: SplitShares, index: int) -> _FilmRows:

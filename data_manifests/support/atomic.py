@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from data_manifests.support.errors import DataError
+from data_manifests.support.temporary import remove_leftovers, temporary_file
 
 
 @contextmanager
@@ -24,9 +25,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         OSError: the disk is full; it names `target`.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    # The process id keeps concurrent writers apart; the suffix stays so that writers that look at
-    # the extension (Pillow, pyarrow) choose the right format.
-    temporary = target.with_name(f".{target.stem[:100]}.{os.getpid()}.tmp{target.suffix}")
+    temporary = temporary_file(target)
     try:
         yield temporary
         with temporary.open("rb+") as handle:
@@ -65,7 +64,8 @@ def file_sha256(path: Path) -> str:
 def lock_folder(folder: Path, busy: str) -> IO[str]:
     """Make `folder` and lock it for this process until the returned file is closed.
 
-    A lock goes with its process: one that was killed leaves none behind.
+    A lock goes with its process: one that was killed leaves none behind. Temporary files of killed
+    processes in the folder are removed.
 
     Raises:
         DataError: another process holds the lock; `busy` says what to do.
@@ -77,6 +77,7 @@ def lock_folder(folder: Path, busy: str) -> IO[str]:
     except OSError as error:
         lock.close()
         raise DataError(f"{folder}: {busy}") from error
+    remove_leftovers(folder)
     return lock
 
 

@@ -69,6 +69,10 @@ class TrainingStopped(LocalizeError):
     """A training cannot go on (a loader process died); its last checkpoint is kept."""
 
 
+class WorkerDied(LocalizeError):
+    """A worker process died; nothing was written."""
+
+
 class Interrupted(Exception):
     """SIGINT or SIGTERM came; the state is saved. `exit_code` is 130 or 143."""
 
@@ -91,6 +95,8 @@ OUT_OF_MEMORY = (
     "Insufficient memory",
     "failed to map segment",
     "can't start new thread",
+    "could not create a primitive",  # oneDNN's convolutions
+    "error return without exception set",  # Python, where the error itself found no memory
 )
 
 
@@ -99,3 +105,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def raise_if_out_of_memory(error: BaseException) -> None:
+    """Raise an error again that says that memory is out: the file that was read is not to blame.
+
+    Raises:
+        BaseException: `error` itself.
+    """
+    if is_out_of_memory(error):
+        raise error

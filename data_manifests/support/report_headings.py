@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 WORD = re.compile(r"[^\W\d_]+|[0-9]+|[/&,]")
 # What a heading says about the text below it.
@@ -22,6 +23,26 @@ SKIPPED_KINDS = frozenset({SKIP, BRIEF})
 
 
 @dataclass(frozen=True)
+class BodyWords:
+    """How the description of a film begins where it follows a history on the same line.
+
+    A sentence that begins with one of `starts` ("the lungs are") describes the film; so does one
+    that begins with one of `finding_starts` ("there is") and holds a word of `findings`, unless it
+    holds one of `stops` ("concern").
+    """
+
+    starts: frozenset[str] = frozenset()
+    finding_starts: frozenset[str] = frozenset()
+    findings: frozenset[str] = frozenset()
+    stops: frozenset[str] = frozenset()
+
+    @cached_property
+    def longest(self) -> int:
+        """The number of words of the longest beginning."""
+        return max((start.count(" ") + 1 for start in self.starts | self.finding_starts), default=0)
+
+
+@dataclass(frozen=True)
 class Headings:
     """The vocabulary of headings, in lower case.
 
@@ -29,7 +50,8 @@ class Headings:
     `brief` heads other text of one line or paragraph (comparison, technique). `labels` stand in
     front of statements and stay in the text (lungs, heart); they end a skipped section. `views` are
     the words of which view lines consist ("PA and lateral chest"), `joiners` join headings ("and"),
-    `connectives` are words that continue a sentence ("with", "of").
+    `connectives` are words that continue a sentence ("with", "of"). `bodies`: how an unheaded
+    description begins.
     """
 
     read: frozenset[str]
@@ -40,6 +62,7 @@ class Headings:
     views: frozenset[str] = frozenset()
     joiners: frozenset[str] = frozenset({"/", "&", ","})
     connectives: frozenset[str] = frozenset()
+    bodies: BodyWords = BodyWords()
 
 
 def heading_key(label: str) -> str:

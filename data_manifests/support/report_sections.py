@@ -8,29 +8,26 @@ its own, several on one line, misspelt, or none at all after an indication. The 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
+from data_manifests.support.heading_kinds import MAX_HEADING, HeadingKinds
+from data_manifests.support.report_bodies import find_body
 from data_manifests.support.report_headings import (
     BRIEF,
     IMPRESSION,
     LABEL,
     READ,
-    SKIP,
     SKIPPED_KINDS,
     VIEW,
-    WORD,
     Headings,
     fold_word,
     heading_key,
     heading_name,
-    one_letter_less,
 )
 
-MAX_HEADING = 70  # characters; a longer line is prose
 MAX_COLONS = 50  # of one line that are looked at: a line of colons is no report
 MAX_NAMES = 10_000  # names of sections that are remembered
-MIN_MISSPELT = 6  # letters; shorter words are too alike
 # Marks around a heading: blanks, bullets, quotes, Markdown, brackets, a number ("1.").
 DECORATION = re.compile(r"[ \t]{0,200}(?:[0-9]{1,2}[.)][ \t]{0,5})?[*_#>\[(<•·\"' \t-]{0,12}")
 MARKS = frozenset("[(<*#_")
@@ -64,7 +61,6 @@ class _Open:
     start: int
     has_text: bool = False
     after_blank: bool = False
-    ends_statement: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,89 +78,13 @@ class SectionSplitter:
     """Splits reports with one vocabulary of headings."""
 
     headings: Headings
-    _kinds: dict[str, str] = field(init=False, default_factory=dict)
+    _kinds: HeadingKinds = field(init=False)
     _names: dict[str, str] = field(init=False, default_factory=dict)
-    _misspelt: dict[str, str] = field(init=False, default_factory=dict)
-    _first_words: frozenset[str] = field(init=False, default=frozenset())
     _connectives: frozenset[str] = field(init=False, default=frozenset())
 
     def __post_init__(self) -> None:
-        known = self.headings
-        for kind, names in (
-            (LABEL, known.labels),
-            (READ, known.read),
-            (IMPRESSION, known.impression),
-            (BRIEF, known.brief),
-            (SKIP, known.skip),
-        ):
-            self._kinds |= {heading_key(name): kind for name in names}
-        self._first_words = frozenset(key.split(" ", 1)[0] for key in self._kinds)
-        self._connectives = known.connectives | known.joiners
-        for key, kind in self._kinds.items():
-            if kind != LABEL and len(key) >= MIN_MISSPELT:
-                for typo in one_letter_less(key):
-                    self._misspelt.setdefault(typo, key)
-
-    def kind_of(self, label: str, *, may_be_misspelt: bool = False) -> str:
-        """The kind of a heading, empty for text that is none.
-
-        Combined headings ("FINDINGS/IMPRESSION") are read if one of their parts is.
-        """
-        if len(label) > MAX_HEADING:
-            return ""
-        words = [fold_word(word) for word in WORD.findall(label)]
-        while words and words[0].isdigit():
-            del words[0]
-        key = " ".join(words)
-        kind = self._kinds.get(key, "")
-        if kind or not words:
-            return kind
-        kind = self._kind_of_parts(words) or self._kind_of_view(words)
-        if not kind and label.isupper():
-            kind = self._kind_of_start(words)
-        if not kind and may_be_misspelt and len(key) >= MIN_MISSPELT:
-            for typo in (key, *one_letter_less(key)):
-                meant = typo if typo in self._kinds else self._misspelt.get(typo, "")
-                if meant and self._kinds[meant] != LABEL:
-                    return self._kinds[meant]
-        return kind
-
-    def _kind_of_parts(self, words: list[str]) -> str:
-        parts: list[list[str]] = [[]]
-        for word in words:
-            if word in self.headings.joiners:
-                parts.append([])
-            else:
-                parts[-1].append(word)
-        if len(parts) == 1:
-            return ""
-        kinds = [self._kinds.get(" ".join(part), "") for part in parts if part]
-        if not kinds or not all(kinds):
-            return ""
-        for kind in (READ, IMPRESSION, LABEL, SKIP):
-            if kind in kinds:
-                return kind
-        return BRIEF
-
-    def _kind_of_start(self, words: list[str]) -> str:
-        """ "REASON FOR EXAM TODAY": the kind of the longest known heading it begins with."""
-        for count in range(min(len(words) - 1, 5), 0, -1):
-            kind = self._kinds.get(" ".join(words[:count]), "")
-            if kind in (SKIP, BRIEF, READ, IMPRESSION) and len(words) <= 6:
-                # "FINAL REPORT HISTORY" is two headings.
-                rest = [" ".join(words[at:]) for at in range(count, len(words))]
-                return "" if any(tail in self._kinds for tail in rest) else kind
-        return ""
-
-    def _kind_of_view(self, words: list[str]) -> str:
-        known = self.headings.views
-        joiners = self.headings.joiners
-        if not known or all(word in joiners or word.isdigit() or len(word) == 1 for word in words):
-            return ""
-        is_view = all(
-            word in known or word in joiners or word.isdigit() or len(word) == 1 for word in words
-        )
-        return VIEW if is_view else ""
+        self._kinds = HeadingKinds(self.headings)
+        self._connectives = self.headings.connectives | self.headings.joiners
 
     def split(self, text: str, name: str = "") -> list[ReportPart]:
         """The parts of a report, or of one section of it with the heading `name`, in order."""
@@ -176,13 +96,17 @@ class SectionSplitter:
             return [part] if text.strip() else []
         return list(self._parts(text, name, kind or READ))
 
+    def is_skipped(self, name: str) -> bool:
+        """Whether a section with this heading does not describe the film."""
+        return self._kind_of_name(name) in SKIPPED_KINDS
+
     def _kind_of_name(self, name: str) -> str:
-        """As `kind_of`; tables repeat the names of their sections, so that answers are cached."""
+        """The kind of a heading; cached, because tables repeat the names of their sections."""
         kind = self._names.get(name)
         if kind is None:
             if len(self._names) >= MAX_NAMES:
                 self._names.clear()
-            kind = self.kind_of(name.replace("_", " "), may_be_misspelt=True)
+            kind = self._kinds.of(name.replace("_", " "), may_be_misspelt=True)
             self._names[name] = kind
         return kind
 
@@ -190,14 +114,18 @@ class SectionSplitter:
         if ":" in text or "\n" in text or "\r" in text:
             return True
         start = text[:MAX_HEADING]
-        if not start[:2].isupper() and start[:1] not in MARKS and not DASH.search(start):
-            return False
+        if not start[:2].isupper() and start[:1] not in MARKS:
+            has_dash = "-" in start or "–" in start or "—" in start
+            if not has_dash or not DASH.search(start):
+                return False
         first = LETTERS.search(start)
-        return first is not None and fold_word(first.group()) in self._first_words
+        return first is not None and fold_word(first.group()) in self._kinds.first_words
 
     def _parts(self, text: str, name: str, kind: str) -> Iterator[ReportPart]:
         lines = list(_lines(text))
-        found = [self._headings_of_line(text, start, end) for start, end in lines]
+        found = [
+            self._headings_of_line(text, start, end) if end > start else [] for start, end in lines
+        ]
         last_findings = max(
             (i for i, line in enumerate(found) if any(h.kind == READ for h in line)), default=-1
         )
@@ -229,16 +157,28 @@ class SectionSplitter:
                     # A case told in prose ("Medical history: ...") with nothing headed after it.
                     if heading.kind in SKIPPED_KINDS and heading.start > last_read:
                         continue
-                if text[at : heading.start].strip():
-                    part.has_text = True
+                if number > last_findings:
+                    part = yield from self._until_body(text, part, at, heading.start)
                 yield from _closed(text, part, heading.start)
                 is_label = heading.kind == LABEL
                 at = heading.start if is_label else heading.end
                 part = _Open("" if is_label else heading.name, heading.kind, at)
+            if number > last_findings:
+                part = yield from self._until_body(text, part, at, end)
             if text[at:end].strip(" \t\r*_"):
                 part.has_text, part.after_blank = True, False
-                part.ends_statement = content[-1] in ".?!"
         yield from _closed(text, part, len(text))
+
+    def _until_body(
+        self, text: str, part: _Open, start: int, end: int
+    ) -> Generator[ReportPart, None, _Open]:
+        """Close a skipped part where a description begins on its line; the part that is open."""
+        if part.kind in SKIPPED_KINDS:
+            begin = find_body(text, start, end, self.headings.bodies, is_begun=part.has_text)
+            if begin >= 0:
+                yield from _closed(text, part, begin)
+                return _Open("", READ, begin)
+        return part
 
     def _is_content(self, heading: _Found, part: _Open) -> bool:
         """Whether a heading changes nothing: labels in read text, a view as an exam's name."""
@@ -290,27 +230,25 @@ class SectionSplitter:
         colon = rest.find(":")
         if colon > 0:
             label = rest[:colon].rstrip(" \t*_])>")
-            kind = self.kind_of(label, may_be_misspelt=True)
+            kind = self._kinds.of(label, may_be_misspelt=True)
             if kind:
                 return _Found(
                     heading_name(label), kind, start, _skip(text, begin + colon + 1, end, "*_")
                 )
         if begin > start and text[begin - 1] in "[(<":
             close = next((i for i, c in enumerate(rest) if c in "])>"), -1)
-            kind = self.kind_of(rest[:close]) if close > 0 else ""
+            kind = self._kinds.of(rest[:close]) if close > 0 else ""
             if kind and kind != LABEL:
                 return _Found(heading_name(rest[:close]), kind, start, begin + close + 1)
         dash = DASH.search(rest)
         if dash is not None:
             label = rest[: dash.start()]
-            kind = self._kinds.get(heading_key(label), "") or self._kind_of_parts(
-                heading_key(label).split()
-            )
+            kind = self._kinds.exact(label)
             if kind and kind != LABEL and label[:1].isupper():
                 return _Found(heading_name(label), kind, start, begin + dash.end())
         whole = text[begin:end].strip().rstrip(".*_-#])> \t")
         if len(whole) <= MAX_HEADING and not whole[:1].islower():
-            kind = self.kind_of(whole, may_be_misspelt=whole.isupper())
+            kind = self._kinds.of(whole, may_be_misspelt=whole.isupper())
             if kind and kind != LABEL:
                 # A view line has no name: it is no heading, but it ends a skipped section.
                 return _Found("" if kind == VIEW else heading_name(whole), kind, start, end)
@@ -323,7 +261,7 @@ class SectionSplitter:
             return None
         for count in range(len(words) - 1, 0, -1):
             label = text[begin : words[count - 1].end()]
-            kind = self._kinds.get(heading_key(label), "")
+            kind = self._kinds.by_key.get(heading_key(label), "")
             after = words[count]
             if not kind or kind == LABEL or not label.isupper():
                 continue
@@ -336,7 +274,7 @@ class SectionSplitter:
 
     def _is_heading(self, text: str, word: re.Match[str]) -> bool:
         colon = text.find(":", word.end(), word.end() + MAX_HEADING)
-        return colon > 0 and bool(self.kind_of(text[word.start() : colon]))
+        return colon > 0 and bool(self._kinds.of(text[word.start() : colon]))
 
     def _heading_before(self, text: str, begin: int, colon: int) -> _Found | None:
         """The heading that ends at a colon inside a line, if one does."""
@@ -344,11 +282,9 @@ class SectionSplitter:
         words = list(LETTERS.finditer(text, window, colon))[-6:]
         for number, word in enumerate(words):
             label = text[word.start() : colon].rstrip(" *_")
-            kind = self._kinds.get(heading_key(label), "") or self._kind_of_parts(
-                heading_key(label).split()
-            )
+            kind = self._kinds.exact(label)
             if not kind and label.isupper():
-                kind = self._kind_of_view(heading_key(label).split())
+                kind = self._kinds.of_view(heading_key(label).split())
             if not kind:
                 continue
             before = text[begin : word.start()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from data_manifests.films.paths import locate_films
 from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.support.membership import is_member
+from data_manifests.support.temporary import temporary_folder
 from data_manifests.tables.columns import CORNERS, TABLE_COLUMNS
 from data_manifests.tables.row_checks import table_problems
 from data_manifests.tables.table_file import read_table, table_file_error, write_table
@@ -197,7 +197,7 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
     parent.mkdir(parents=True, exist_ok=True)
     # Everything is written aside first: a full disk or a bad value leaves `folder` as it was.
     aside = folder if folder.is_dir() else parent
-    with tempfile.TemporaryDirectory(dir=aside, prefix=f".{folder.name}.") as name:
+    with temporary_folder(folder.name, aside) as name:
         staged = Path(name) / folder.name
         staged.mkdir()
         for table in TABLE_COLUMNS:

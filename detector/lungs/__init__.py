@@ -18,11 +18,13 @@ if TYPE_CHECKING:
         zone_cover,
         zone_map,
     )
+    from detector.lungs.packaged import load_segmenter
 
 __all__ = (
     "LungFields",
     "cardiothoracic_ratio",
     "inside_shares",
+    "load_segmenter",
     "lung_cover",
     "zone_cover",
     "zone_map",
@@ -38,5 +40,6 @@ __getattr__ = lazy_names(
             "zone_cover",
             "zone_map",
         ),
+        "packaged": ("load_segmenter",),
     },
 )

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from data_manifests.boxes import Boxes
 from data_manifests.laterality import WHOLE_FILM, LungBorders, Place, places_of
 from data_manifests.support.arrays import Bools, Bytes, Floats
 
@@ -28,12 +29,13 @@ HALF_MEDIASTINUM = 0.15
 class LungFields:
     """Lungs and heart of one film, as it is displayed.
 
-    `labels` is uint8 (H, W) in film pixels: 0 outside, 1 right lung, 2 left lung (the patient's),
-    3 heart outside the lungs. A score is the mean probability of the pixels of that part, None
-    where it was not found. `reason` says why a lung is missing; it is empty where both were found.
+    `labels` is uint8 (H, W) in film pixels: 0 outside, 1 right lung, 2 left lung (the patient's,
+    with the part behind the heart), 3 what the heart shows beside the lungs. `heart` is the one box
+    around the whole heart. A score is the mean probability of the pixels of that part, None where
+    it was not found. `reason` says why a lung is missing; it is empty where both were found.
 
     Raises:
-        ValueError: another shape or label, a score for a part without pixels or out of range, or
+        ValueError: another shape or label, a score for a part that is not there or out of range, or
             a missing lung without a reason.
     """
 
@@ -41,6 +43,7 @@ class LungFields:
     right_score: float | None
     left_score: float | None
     heart_score: float | None = None
+    heart: Boxes | None = None
     reason: str = ""
 
     def __post_init__(self) -> None:
@@ -52,10 +55,20 @@ class LungFields:
             raise ValueError(f"labels must be 0 to 3, but got {sorted(present)}")
         for part, name in PARTS.items():
             score = self.score_of(part)
-            if (score is None) == (part in present):
-                raise ValueError(f"the {name} must have both pixels and a score, or neither")
+            is_there = self.heart is not None if part == HEART else part in present
+            if (score is not None) != is_there:
+                what = "a box" if part == HEART else "pixels"
+                raise ValueError(f"the {name} must have both {what} and a score, or neither")
             if score is not None and not 0 <= score <= 1:
                 raise ValueError(f"the score of the {name} must be in [0, 1], but got {score}")
+        if self.heart is None and HEART in present:
+            raise ValueError("a heart with pixels must have a box")
+        if self.heart is not None and (len(self.heart), self.heart.width, self.heart.height) != (
+            1,
+            labels.shape[1],
+            labels.shape[0],
+        ):
+            raise ValueError("heart must be one box of this film")
         if bool(self.reason) == self.is_complete:
             raise ValueError("reason must say why a lung is missing, and only then")
         labels = labels.copy()

@@ -59,11 +59,11 @@ def cardiothoracic_ratio(fields: LungFields) -> float | None:
 
     None where the heart or a lung was not found.
     """
-    if fields.heart_score is None or not fields.is_complete:
+    if fields.heart is None or not fields.is_complete:
         return None
-    heart = np.flatnonzero((fields.labels == HEART).any(axis=0))
+    x1, _, x2, _ = fields.heart.xyxy[0]
     lungs = np.flatnonzero(np.isin(fields.labels, (RIGHT_LUNG, LEFT_LUNG)).any(axis=0))
-    return float((heart[-1] - heart[0] + 1) / (lungs[-1] - lungs[0] + 1))
+    return float((x2 - x1) / (lungs[-1] + 1 - lungs[0]))
 
 
 def _lungs(fields: LungFields) -> Bytes:

@@ -19,11 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models import resnet
-from torchvision.models.detection.backbone_utils import BackboneWithFPN
-from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from data_manifests.support.errors import CheckpointError
+from data_manifests.support.errors import CheckpointError, raise_if_out_of_memory
+from detector.network.torchvision_parts import BackboneWithFPN, LastLevelP6P7, resnet
 
 NormLayer = Callable[[int], nn.Module]
 BackboneName = Literal["resnet50", "resnet18", "efficientnet_lite0", "efficientnet_lite2"]
@@ -146,6 +144,7 @@ def load_backbone_weights(backbone: BackboneWithFPN, path: Path) -> None:
             "a safetensors file must end in .safetensors"
         ) from error
     except (OSError, SafetensorError, RuntimeError, ValueError, EOFError) as error:
+        raise_if_out_of_memory(error)
         raise CheckpointError(f"{path}: expected backbone weights, got {error}") from error
     if not isinstance(loaded, Mapping) or not all(
         isinstance(tensor, Tensor) for tensor in loaded.values()

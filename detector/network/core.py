@@ -13,7 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models.detection import RetinaNet
+
+from detector.network.torchvision_parts import RetinaNet
 
 Precision = Literal["float32", "bfloat16"]
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from torchvision.models.detection import RetinaNet
-from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.retinanet import RetinaNetHead
-
 from detector.config import DetectorConfig
 from detector.network.backbones import build_backbone
+from detector.network.torchvision_parts import AnchorGenerator, RetinaNet, RetinaNetHead
 
 OCTAVE_SCALES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))  # RetinaNet paper, section 4
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

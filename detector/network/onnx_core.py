@@ -9,16 +9,16 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection import RetinaNet
 
 from data_manifests.support.errors import ConfigError
+from data_manifests.support.temporary import temporary_folder
 from detector.network.core import Core, DetectorMaps, run_detector
+from detector.network.torchvision_parts import RetinaNet
 
 LEVELS = 5
 NEEDED = ("onnx", "onnxruntime", "onnxscript")
@@ -78,7 +78,7 @@ def export_graph(model: RetinaNet, pixels: Tensor) -> bytes:
     """The serialised graph for any number of films of the size of `pixels` (B, 3, H, Wd)."""
     # A batch of one would be taken for a constant.
     example = torch.zeros(2, *pixels.shape[1:])
-    with tempfile.TemporaryDirectory(prefix="pneumoloc-onnx-") as folder:
+    with temporary_folder("pneumoloc-onnx") as folder:
         path = Path(folder) / "detector.onnx"
         # The exporter talks to stdout, where results belong.
         with contextlib.redirect_stdout(io.StringIO()), torch.inference_mode(False):

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from data_manifests.support.errors import CheckpointError
+from data_manifests.support.errors import CheckpointError, raise_if_out_of_memory
 
 
 def weights_sha256(tensors: Mapping[str, Tensor]) -> str:
@@ -36,6 +36,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
+        raise_if_out_of_memory(error)
         raise CheckpointError(f"{path}: expected safetensors weights, got: {error}") from error
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import nn
 
 from data_manifests.support.atomic import write_bytes, write_json
-from data_manifests.support.errors import CheckpointError
+from data_manifests.support.errors import CheckpointError, raise_if_out_of_memory
 from data_manifests.support.other_settings import refuse_other_settings
 from detector.run.provenance import provenance
 from detector.run.training_run import TrainingRun
@@ -93,6 +93,7 @@ class RunState:
             self.optimizer.load_state_dict(state["optimizer"])
             self.progress = _read_progress(state)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise_if_out_of_memory(error)
             raise CheckpointError(
                 f"{self.run.folder}: expected a checkpoint of this training, got {error!r}; choose "
                 "another folder"

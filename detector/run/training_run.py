@@ -22,7 +22,7 @@ import torch
 from torch import distributed
 
 from data_manifests.support.atomic import atomic_path, lock_folder
-from data_manifests.support.errors import CheckpointError, Interrupted
+from data_manifests.support.errors import CheckpointError, Interrupted, raise_if_out_of_memory
 
 logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
@@ -143,6 +143,7 @@ class TrainingRun:
             TypeError,
             UnpicklingError,
         ) as error:
+            raise_if_out_of_memory(error)
             raise CheckpointError(
                 f"{path}: expected a checkpoint of this toolkit, got {_first_line(error)}; "
                 "delete it to start again"

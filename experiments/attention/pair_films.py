@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from attributes.targets.training_targets import pneumonia_like_findings, read_targets
+from attributes.targets.training_targets import read_pneumonia_like, read_targets
 from data_manifests.support.arrays import Floats
 from data_manifests.tables.manifest import Manifest, read_manifest
 from detector.detector import load_detector
@@ -73,7 +73,7 @@ def read_pairs(part: Part, detector: Path, device: torch.device) -> PairFilms:
     values, mask = targets.targets[studies], targets.mask[studies]
     return PairFilms(
         maps=_maps(films, part, detector, device),
-        reports=tuple(read_film_words(films, mined, pneumonia_like_findings(mined))),
+        reports=tuple(read_film_words(films, mined, read_pneumonia_like(mined))),
         words=GatePairs(values, mask, np.logical_and(values > 0.5, mask > 0)),
         keywords=targets.keywords,
         true_boxes=_true_boxes(films),

@@ -8,18 +8,23 @@ from collections.abc import Callable, Iterator, Sequence
 from data_manifests.support.errors import ConfigError
 from experiments.benchmark.attention import attention_rows
 from experiments.benchmark.evaluation import evaluation_rows
+from experiments.benchmark.int8 import int8_rows
 from experiments.benchmark.prediction import onnx_rows, predict_rows
 from experiments.benchmark.rois import store_rows
 from experiments.benchmark.rows import BenchmarkRow
 from experiments.benchmark.scaling import scaling_rows
 from experiments.benchmark.sizes import Bench
+from experiments.benchmark.start_up import start_up_rows
 from experiments.benchmark.structuring import structuring_rows
 from experiments.benchmark.tables import check_rows, export_rows
 from experiments.benchmark.training import detector_rows
+from experiments.benchmark.volumes import volume_rows
 
 GROUPS: dict[str, Callable[[Bench], Iterator[BenchmarkRow]]] = {
+    "start": start_up_rows,
     "predict": predict_rows,
     "onnx": onnx_rows,
+    "int8": int8_rows,
     "attention": attention_rows,
     "detector": detector_rows,
     "scaling": scaling_rows,
@@ -28,6 +33,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[BenchmarkRow]]] = {
     "attributes": structuring_rows,
     "check": check_rows,
     "export": export_rows,
+    "volumes": volume_rows,
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from detector.config import DetectorConfig
+from localize.volumes.network.config import VolumeSettings
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class BenchmarkSize:
     boxes: int = 100_000
     reports: int = 2_000
     mined_reports: int = 40_000  # one process reads fewer too fast to show what a pool gives
+    volume_shape: tuple[int, int, int] = (512, 512, 400)
+    volume_settings: VolumeSettings = field(default_factory=VolumeSettings)
     growth: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
 
 

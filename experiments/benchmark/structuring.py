@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import multiprocessing
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from attributes.mined_chunk import mine_chunk
 from attributes.reports import Report, ReportReader
 from attributes.structure import Structurer
 from data_manifests.phantom.case import MIN_SIZE, PhantomOptions, make_case
+from data_manifests.support.temporary import temporary_folder
 from experiments.benchmark.rows import BenchmarkRow
 from experiments.benchmark.sizes import Bench
 
@@ -95,7 +95,7 @@ def throughput(
     together = median(_rate_together(corpus, lexicon, workers) for _ in range(repeats))
     name = f"structured, {workers} processes at once, caches cold at start"
     rows.append(ThroughputRow(name, workers * len(corpus), together, "wall", workers))
-    with tempfile.TemporaryDirectory(prefix="pneumoloc-benchmark-") as folder:
+    with temporary_folder("pneumoloc-benchmark") as folder:
         large = Path(folder) / "reports.csv"
         count = _write_repeated(corpus, large, at_least)
         for number in sorted({1, workers}):

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from data_manifests.support.choices import DeviceName
-from experiments.cli import boxes
+from experiments.cli import boxes, lungs, siim
 from experiments.cli.benchmark import benchmark
+from experiments.cli.grounding import grounding
 from experiments.cli.options import Device, Out, Results
 from experiments.cli.phantom import ablation, attention, controlled, corrections, curves, detectors
 from experiments.cli.tables import figures, pages, table1, table2
+from experiments.cli.volumes import volumes
 
 app = typer.Typer(
     help="Tables, figures, ablations and benchmarks, with their controls.", no_args_is_help=True
@@ -35,11 +37,15 @@ for command in (
     figures,
     corrections,
     benchmark,
+    grounding,
     pages,
+    volumes,
 ):
     app.command()(command)
 
 app.add_typer(boxes.app, name="boxes")
+app.add_typer(lungs.app, name="lungs")
+app.add_typer(siim.app, name="siim")
 
 
 @app.command()

@@ -19,7 +19,7 @@ def benchmark(
         list[str] | None,
         typer.Option(
             help="A group: predict, onnx, attention, detector, scaling, rois, evaluate, "
-            "attributes, check, export; default all."
+            "attributes, check, export, volumes; default all."
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Measured runs; medians are reported.")] = 5,
@@ -33,15 +33,15 @@ def benchmark(
 ) -> None:
     """Time and memory beside a baseline, measured in turn; twenty minutes on two idle cores."""
     import json
-    import tempfile
 
+    from data_manifests.support.temporary import temporary_folder
     from experiments.benchmark.report import write_benchmark
     from experiments.benchmark.rows import BenchmarkRow
     from experiments.benchmark.run import choose_groups, run_benchmark
     from experiments.benchmark.sizes import Bench, BenchmarkSize
 
     groups = choose_groups(only or [])
-    with tempfile.TemporaryDirectory(prefix="pneumoloc-benchmark-") as work:
+    with temporary_folder("pneumoloc-benchmark") as work:
         bench = Bench(Path(work), BenchmarkSize(), repeats, bundle=bundle, reports=reports)
         rows: list[BenchmarkRow] = []
         text = ""

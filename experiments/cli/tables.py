@@ -40,6 +40,7 @@ class TablePreset(StrEnum):
     phantom = "phantom"
     open = "open"
     dictation = "dictation"
+    siim = "siim"
     paper = "paper"
 
 
@@ -93,7 +94,7 @@ def table1(
             rest = f" --boxed RSNA --pairs MIMIC {names} --split {split}"
         else:
             films = _open_films(preset, data, reports, out, set_)
-            rest = INPUTS
+            rest = " --data DATA" if preset is TablePreset.siim else INPUTS
         run = _manifest_run(films, out, preset, set_, backbone_weights, device)
         rest += WEIGHTS if backbone_weights else ""
         command = command_line("table1", preset, None, set_, rest)
@@ -202,7 +203,12 @@ def _manifest_run(
 def _open_films(
     preset: str, data: Path | None, reports: Path | None, out: Path, set_: list[str] | None
 ) -> ManifestInput:
-    folder, texts = required(data, "--data"), required(reports, "--reports")
+    folder = required(data, "--data")
+    if preset == TablePreset.siim:
+        from experiments.data.siim_input import siim_input
+
+        return siim_input(folder, out)
+    texts = required(reports, "--reports")
     if preset == TablePreset.open:
         from experiments.data.open_input import open_input
 

@@ -79,13 +79,13 @@ def gpu_run(
     scorings = [_start_scoring("initial", run.initial, run)]
     codes = {}
     for name, process in trainings.items():
-        codes[name] = _wait(process, ends)
+        codes[name] = wait_for(process, ends)
         tell(f"{name}: training ended with {codes[name]} after {time.monotonic() - started:.0f} s")
         if (run.work / name / "detector.safetensors").exists():
             scorings.append(_start_scoring(name, run.work / name, run))
             _write_half(run.work / name, run.out / f"{name}.safetensors")
     for process in scorings:
-        _wait(process, ends + SCORING_S)
+        wait_for(process, ends + SCORING_S)
     results = {name: _result(name, run, codes.get(name)) for name in ["initial", *names]}
     write_json(run.out / "results.json", results)
     _write_logs(names, run)
@@ -101,6 +101,23 @@ def results_text(results: Results) -> str:
             lines.append(f"    {group}: {json.dumps(scores)}")
         lines += result.get("log_ends", [])
     return "\n".join(lines)
+
+
+def start_command(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """`pneumoloc WORDS` in a process of its own; what it prints goes to `log`."""
+    with log.open("wb") as handle:
+        return subprocess.Popen([*PNEUMOLOC, *words], stdout=handle, stderr=subprocess.STDOUT)  # noqa: S603
+
+
+def wait_for(process: subprocess.Popen[bytes], until: float) -> int:
+    """The exit code; a process that is late is asked to save and stop, then killed."""
+    for stop in (process.terminate, process.kill):
+        try:
+            return process.wait(timeout=max(1.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            stop()
+            until = time.monotonic() + 10
+    return process.wait()
 
 
 def _settings(preset: Path | None) -> Mapping[str, Any]:
@@ -133,30 +150,14 @@ def _start_training(name: str, settings: Mapping[str, Any], run: GpuRun) -> subp
     words = ["detector", "train", "--manifest", str(run.work / "for_training")]
     words += ["--out", str(run.work / name), "--config", str(config), *start]
     words += [part for override in run.overrides for part in ("--set", override)]
-    return _start(words, run.work / f"{name}.log")
+    return start_command(words, run.work / f"{name}.log")
 
 
 def _start_scoring(name: str, detector: Path, run: GpuRun) -> subprocess.Popen[bytes]:
     words = ["experiment", "boxes", "score", "--detector", str(detector)]
     words += ["--manifest", str(run.work / "manifest")]
     words += ["--out", str(run.work / f"{name}.scores.json")]
-    return _start(words, run.work / f"{name}.scoring.log")
-
-
-def _start(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as handle:
-        return subprocess.Popen([*PNEUMOLOC, *words], stdout=handle, stderr=subprocess.STDOUT)  # noqa: S603
-
-
-def _wait(process: subprocess.Popen[bytes], until: float) -> int:
-    """The exit code; a process that is late is asked to save and stop, then killed."""
-    for stop in (process.terminate, process.kill):
-        try:
-            return process.wait(timeout=max(1.0, until - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            stop()
-            until = time.monotonic() + 10
-    return process.wait()
+    return start_command(words, run.work / f"{name}.scoring.log")
 
 
 def _write_half(training: Path, out: Path) -> None:

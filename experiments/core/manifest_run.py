@@ -19,6 +19,8 @@ from experiments.core.presets import ManifestPreset
 from experiments.data.manifest_input import ManifestInput
 from experiments.methods.inputs import ExperimentInput, Progress, no_progress
 from experiments.methods.method import Method, method_predictions
+from experiments.methods.pseudo_label_quality import PseudoLabelQuality, pseudo_label_quality
+from localize.bundle.packaged import FIRST_BUNDLE
 from localize.evaluation.report import Evaluation
 from localize.pipeline.stages import (
     PairParts,
@@ -47,22 +49,14 @@ class ManifestRun:
         """
         preset, films, out = self.preset, self.films, self.out
         progress("detector on the boxes")
-        detector = train_detector_stage(
-            films.boxed,
-            out / "detector",
-            config=preset.detector,
-            training=preset.detector_training.model_copy(update={"seed": preset.seed}),
-            backbone_weights=self.backbone_weights,
-            device=self.device,
-        )
+        detector = self._detector()
         progress("attributes and word vectors of the reports")
         attributes = mine_stage(films.pairs_folder, out / "attributes")
-        vectors = VectorOptions(
-            dim=preset.vectors.dim, epochs=preset.vectors.epochs, seed=preset.seed
-        )
-        words = word_vectors_stage(films.reports, out / "words", vectors)
-        progress("ROIs of the films with reports")
-        rois = propose_stage(detector, films.pairs, out / "rois", device=self.device)
+        words = self._words()
+        rois = out / "rois"
+        if preset.chosen_boxes or any(method.reads_pairs for method in preset.methods):
+            progress("ROIs of the films with reports")
+            propose_stage(detector, films.pairs, rois, device=self.device)
         return ExperimentInput(
             parts=PairParts(
                 detector=detector,
@@ -82,15 +76,36 @@ class ManifestRun:
             backbone_weights=self.backbone_weights,
         )
 
+    def _detector(self) -> Path:
+        if self.preset.packaged_detector:
+            return FIRST_BUNDLE
+        return train_detector_stage(
+            self.films.boxed,
+            self.out / "detector",
+            config=self.preset.detector,
+            training=self.preset.detector_training.model_copy(update={"seed": self.preset.seed}),
+            backbone_weights=self.backbone_weights,
+            device=self.device,
+        )
+
+    def _words(self) -> Path:
+        if self.preset.packaged_detector:
+            return FIRST_BUNDLE
+        vectors = self.preset.vectors
+        options = VectorOptions(dim=vectors.dim, epochs=vectors.epochs, seed=self.preset.seed)
+        return word_vectors_stage(self.films.reports, self.out / "words", options)
+
 
 @dataclass(frozen=True)
 class ManifestResult:
-    """Evaluations by (test set, method), each against RetinaNet, and differences to controls."""
+    """Evaluations by (test set, method), each against RetinaNet, and differences to controls;
+    quality of pseudo-labels where the preset asks for it."""
 
     run: ManifestRun
     evaluations: Mapping[tuple[str, str], Evaluation]
     differences: Sequence[MethodDifference]
     methods: tuple[Method, ...]
+    pseudo_labels: Sequence[PseudoLabelQuality] = ()
 
 
 def run_manifests(run: ManifestRun, progress: Progress = no_progress) -> ManifestResult:
@@ -119,4 +134,5 @@ def run_manifests(run: ManifestRun, progress: Progress = no_progress) -> Manifes
         for name, evaluation in evaluate_methods(predictions, methods, test.films).items():
             evaluations[test.name, name] = evaluation
         differences += differences_to_controls(predictions, methods, test.name, test.films)
-    return ManifestResult(run, evaluations, differences, methods)
+    pseudo_labels = pseudo_label_quality([inputs], run.preset.chosen_boxes)
+    return ManifestResult(run, evaluations, differences, methods, pseudo_labels)

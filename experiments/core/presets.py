@@ -18,10 +18,10 @@ from experiments.methods.all_methods import AnyMethod
 from experiments.methods.classifier import ClassifierSettings
 from experiments.methods.method import Method
 from experiments.methods.proposed import Proposed
-from localize.adaptation.adapt_detector import Adaptation
+from localize.adaptation.adapt_detector import Adaptation, Source
 from localize.pipeline.phantom_stages import PhantomSize
 
-PRESETS = ("phantom", "open", "dictation", "paper")
+PRESETS = ("phantom", "open", "dictation", "siim", "paper")
 
 
 class Vectors(Frozen):
@@ -54,11 +54,17 @@ class ManifestPreset(Frozen):
         ge=1,
         description="repeats of each method that trains the detector further, each with its seed",
     )
+    packaged_detector: bool = Field(
+        False, description="the detector and word vectors of open_lite0, instead of own trainings"
+    )
     detector: DetectorConfig
-    detector_training: DetectorTrainConfig
+    detector_training: DetectorTrainConfig = DetectorTrainConfig()
     vectors: Vectors = Vectors()
     classifier: ClassifierSettings = ClassifierSettings()
     adaptation: Adaptation = Adaptation()
+    chosen_boxes: tuple[Source, ...] = Field(
+        (), description="sources whose pseudo-boxes are compared with the pairs' true boxes"
+    )
     methods: tuple[AnyMethod, ...]
 
     def repeated_methods(self) -> tuple[Method, ...]:

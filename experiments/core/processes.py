@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context, parent_process
-from threading import Thread
+from multiprocessing import active_children, get_context
 
 import torch
 
 from data_manifests.support.one_thread import one_thread
+from data_manifests.support.worker_pool import end_with_parent
 from experiments.methods.inputs import Progress
 
 
@@ -55,10 +54,4 @@ def start_process() -> None:
     """Use one thread, and stop when the parent process is gone."""
     torch.set_num_threads(1)
     one_thread()
-    Thread(target=_stop_with_parent, daemon=True).start()
-
-
-def _stop_with_parent() -> None:
-    if (parent := parent_process()) is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
+    end_with_parent(signal.SIGTERM)  # a training saves its state first

@@ -62,14 +62,14 @@ def concatenated(predictions: Sequence[Prediction]) -> Prediction:
         name: pd.concat([getattr(one, name) for one in predictions], ignore_index=True)
         for name in PREDICTED
     }
-    return Prediction(**tables, info=predictions[0].info)
+    return Prediction(**tables, info=predictions[0].info, borders={})
 
 
 def _joined_predictions(parts: Sequence[tuple[str, Prediction]]) -> Prediction:
     tables = {
         name: _joined([(prefix, getattr(one, name)) for prefix, one in parts]) for name in PREDICTED
     }
-    return Prediction(**tables, info=parts[0][1].info)
+    return Prediction(**tables, info=parts[0][1].info, borders={})
 
 
 def _joined(

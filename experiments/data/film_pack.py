@@ -8,7 +8,6 @@ boxes and sizes are scaled with them. `unpack_films` writes PNG files and a mani
 from __future__ import annotations
 
 import io
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import pandas as pd
 from PIL import Image
 
 from data_manifests.support.arrays import Ints
+from data_manifests.support.worker_pool import worker_pool
 from data_manifests.tables.manifest import Manifest, ManifestInfo, make_manifest, write_manifest
 from experiments.data.box_films import CHILDREN, MASKED, is_unplaced
 
@@ -44,7 +44,7 @@ def pack_films(films: Manifest, out: Path, *, processes: int = 2) -> None:
     sides = [SIDES.get(source, OTHERS) for source in films.images["source"]]
     qualities = [QUALITIES.get(source, QUALITY) for source in films.images["source"]]
     sizes, lengths = [], []
-    with (out / BLOB).open("wb") as blob, ProcessPoolExecutor(processes) as pool:
+    with (out / BLOB).open("wb") as blob, worker_pool(processes) as pool:
         for content, size in pool.map(_encoded, films.film_paths(), sides, qualities, chunksize=32):
             lengths.append(blob.write(content))
             sizes.append(size)
@@ -63,7 +63,7 @@ def unpack_films(pack: Path, folder: Path, *, processes: int) -> Manifest:
     ends = images["bytes"].to_numpy().cumsum()
     contents = (blob[end - size : end] for end, size in zip(ends, images["bytes"], strict=True))
     paths = [folder / path for path in images["path"]]
-    with ProcessPoolExecutor(processes) as pool:
+    with worker_pool(processes) as pool:
         list(pool.map(_write_png, contents, paths, chunksize=64))
     images = images.drop(columns="bytes")
     info = ManifestInfo(builder="film-pack", image_root=str(folder.resolve()))

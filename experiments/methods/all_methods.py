@@ -14,8 +14,17 @@ from experiments.methods.proposed import Proposed
 from experiments.methods.report_adapted import ReportAdapted
 from experiments.methods.retinanet import RetinaNet
 from experiments.methods.size_prior import SizePrior
+from experiments.methods.trained_elsewhere import TrainedElsewhere
 
 AnyMethod = Annotated[
-    Chance | HeatMaps | LungPriorBoxes | Oracle | Proposed | ReportAdapted | RetinaNet | SizePrior,
+    Chance
+    | HeatMaps
+    | LungPriorBoxes
+    | Oracle
+    | Proposed
+    | ReportAdapted
+    | RetinaNet
+    | SizePrior
+    | TrainedElsewhere,
     Field(discriminator="kind"),
 ]

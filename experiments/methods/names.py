@@ -33,11 +33,13 @@ DESCRIPTIONS = {
     "each side that a report names, chosen by score and by the report's words; no box where it "
     "denies an opacity), then our attention on its ROIs",
     "more_steps": f"control: {_ADAPTED} on the old boxes for as many steps",
-    "own": f"control without text: {_ADAPTED} on its own best ROI of the half of the new films "
-    "that score highest",
+    "own": f"control without text: {_ADAPTED} on its own best ROI of the new films that score "
+    "highest, as many as have a report of an opacity",
     "finding": f"control: {_ADAPTED} on the best ROI of each film whose report states a finding",
     "sides": f"control: {_ADAPTED} on the best ROI on each side that a report names; no other word "
     "is used",
+    "sides_prior": f"control: {_ADAPTED} on boxes chosen as those of `report_adapted`, but by the "
+    "named sides alone; no other word of the film is used",
     "shuffled": f"control: {_ADAPTED} on pseudo-label boxes from the reports of other films",
     "oracle_rois": f"oracle: {_ADAPTED} on the ROIs that overlap the new films' true boxes most",
     "truth": f"oracle: {_ADAPTED} on the new films' true boxes",

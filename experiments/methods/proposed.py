@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -40,6 +40,7 @@ class Proposed(Method):
     """Attention on the ROIs of the detector as it is; with `preset: paper` the printed form."""
 
     kind: Literal["attention"] = "attention"
+    reads_pairs: ClassVar[bool] = True
     attention: AttentionSettings = AttentionSettings()
 
     def train(self, inputs: ExperimentInput) -> TrainedMethod:

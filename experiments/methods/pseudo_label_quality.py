@@ -30,10 +30,12 @@ class PseudoLabelQuality:
     shares: tuple[float, ...]
 
 
-def pseudo_label_quality(inputs: Sequence[ExperimentInput]) -> list[PseudoLabelQuality]:
+def pseudo_label_quality(
+    inputs: Sequence[ExperimentInput], sources: Sequence[Source] = SOURCES
+) -> list[PseudoLabelQuality]:
     """The quality of each source on the training films of all inputs together."""
     rows = []
-    for source in SOURCES:
+    for source in sources:
         overlaps = np.concatenate([_overlaps(source, one) for one in inputs])
         shares = tuple(float((overlaps >= threshold).mean()) for threshold in THRESHOLDS)
         rows.append(PseudoLabelQuality(source, len(overlaps), shares))
@@ -44,7 +46,8 @@ def _overlaps(source: Source, inputs: ExperimentInput) -> np.ndarray:
     parts = inputs.parts
     films = training_and_validation(parts.pairs)
     with RoiStore(parts.rois) as store:
-        labelled = label_films(source, films, store, parts.attributes).split("train")
+        found = label_films(source, films, store, parts.attributes, boxed=inputs.boxed)
+    labelled = found.split("train")
     return best_overlaps(labelled, films)
 
 

@@ -26,6 +26,7 @@ class ReportAdapted(Method):
     """The adapted detector's ROIs, ranked by its own score or by attention on them."""
 
     trains_detector: ClassVar[bool] = True
+    reads_pairs: ClassVar[bool] = True
     kind: Literal["report_adapted"] = "report_adapted"
     source: Source = Field("words", description="where the boxes of the new films come from")
     training: DetectorTrainConfig | None = Field(

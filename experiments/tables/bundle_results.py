@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from sklearn.datasets import load_sample_images
 
+from data_manifests.films.other_images import Pixels, other_images
 from data_manifests.films.read_film import read_film
 from data_manifests.tables.manifest import Manifest
 from detector.prepare import prepare_film
@@ -22,7 +23,6 @@ from localize.evaluation.report import Evaluation
 from localize.inference.film_list import manifest_films
 from localize.inference.options import PredictOptions
 from localize.inference.predict_films import predict_films
-from localize.pipeline.other_images import Pixels, other_images
 from localize.prediction.tables import Prediction
 from localize.severity.agreement import SeverityAgreement, evaluate_severity
 

@@ -161,6 +161,7 @@ def manifest_table(result: ManifestResult, command: str) -> Table1:
         },
         notes=films.notes,
         differences=result.differences,
+        pseudo_labels=result.pseudo_labels,
     )
 
 

@@ -30,10 +30,13 @@ class ZoneRow:
     readers: Estimate
 
 
-def zone_rows(prediction: Prediction, manifest: Manifest, *, seed: int) -> list[ZoneRow]:
+def zone_rows(
+    prediction: Prediction, manifest: Manifest, *, seed: int, extents: Floats | None = None
+) -> list[ZoneRow]:
     """A row for each zone, on the predicted films that both readers have scored.
 
-    Nothing is fitted: the extents are correlated as they are. Intervals resample patients.
+    Nothing is fitted: the extents (I, 6), `zone_extents` by default, are correlated as they are.
+    Intervals resample patients.
     """
     table = manifest.labels.set_index("image_id")[list(ZONE_COLUMNS)].astype("float64")
     truth = table.reindex(prediction.images["image_id"]).to_numpy(np.float64)
@@ -41,7 +44,7 @@ def zone_rows(prediction: Prediction, manifest: Manifest, *, seed: int) -> list[
     image_ids = prediction.images.loc[scored, "image_id"]
     patients = manifest.images.set_index("image_id")["patient_id"].reindex(image_ids)
     codes = np.asarray(patients.astype("category").cat.codes, np.int64)
-    extents = zone_extents(prediction)[scored]
+    extents = (zone_extents(prediction) if extents is None else extents)[scored]
     senior, junior = np.split(truth[scored], 2, axis=1)
     ours, readers = (_pearson(columns, senior) for columns in (extents, junior))
     values = bootstrap_values(

@@ -1,8 +1,9 @@
 """`adapt_detector`: fine-tune a detector for a new hospital with pseudo-labels from its reports.
 
-After Inoue et al. 2018. Controls show what the text adds: `shuffled` gives films the reports of
-others, `own` labels films by the detector's score, `none` takes as many steps on the old boxes,
-`regions` chooses regions by the true boxes, and `truth` trains on the true boxes themselves.
+After Inoue et al. 2018. Controls show what the text adds: `own` labels films by the detector's
+score, `none` takes as many steps on the old boxes, `shuffled` and `sides_prior` are `places`
+without the film's own words, `regions` chooses regions by the true boxes, and `truth` trains on the
+true boxes themselves.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Literal
 
 import torch
 
+from data_manifests.support.errors import ConfigError
 from data_manifests.support.settings import load_settings
 from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import Manifest
@@ -24,16 +26,30 @@ from detector.roi_store import RoiStore
 from detector.train import DetectorTraining
 from detector.train_from_config import train_from_config
 from localize.adaptation.controls import label_by_oracle, label_by_score
+from localize.adaptation.label_by_places import Control, label_by_places
 from localize.adaptation.pseudo_labels import Evidence, label_by_reports
+from localize.adaptation.report_words import stated_share
 
-Source = Literal["words", "shuffled", "sides", "finding", "own", "none", "regions", "truth"]
-SHUFFLE_SEED = 0
+Source = Literal[
+    "places",
+    "words",
+    "sides",
+    "finding",
+    "shuffled",
+    "sides_prior",
+    "own",
+    "none",
+    "regions",
+    "truth",
+]
+CONTROLS: dict[Source, Control] = {"shuffled": "shuffled", "sides_prior": "sides_prior"}
 EVIDENCE: dict[Source, Evidence] = {"words": "words", "sides": "sides", "finding": "finding"}
 
 
 class Adaptation(Frozen):
     """How a detector is fine-tuned. `source` is where the labels of the new hospital come from:
-    reports (`words`, `sides`, `finding`, see `label_by_reports`) or a control."""
+    reports (`words`, `sides`, `finding`, see `label_by_reports`; `places`, see `label_by_places`)
+    or a control."""
 
     source: Source = "words"
     training: DetectorTrainConfig = DetectorTrainConfig(
@@ -74,7 +90,7 @@ def adapt_detector(
     """
     films = training_and_validation(data.pairs)
     with RoiStore(data.rois) as store:
-        films = label_films(adaptation.source, films, store, data.attributes)
+        films = label_films(adaptation.source, films, store, data.attributes, boxed=data.boxed)
     if data.boxed is not None:
         films = join_manifests([training_and_validation(data.boxed), films])
     training = adaptation.training
@@ -97,19 +113,30 @@ def training_and_validation(films: Manifest) -> Manifest:
     return films.subset(films.images["split"].isin(("train", "val")))
 
 
-def label_films(source: Source, films: Manifest, store: RoiStore, mined: Path) -> Manifest:
+def label_films(
+    source: Source, films: Manifest, store: RoiStore, mined: Path, *, boxed: Manifest | None
+) -> Manifest:
     """The films that a source labels, with its boxes; `truth` and `none` leave them as they are.
 
+    `boxed` are the old hospital's films with boxes, which `places` and `shuffled` need.
+
     Raises:
+        ConfigError: `boxed` is missing.
         DataError: tables missing or damaged, a film that is not in the store, no film labelled.
     """
-    if source == "shuffled":
-        return label_by_reports(films, store, mined, shuffle_seed=SHUFFLE_SEED).manifest
     if source in EVIDENCE:
         return label_by_reports(films, store, mined, evidence=EVIDENCE[source]).manifest
+    if source == "places" or source in CONTROLS:
+        if boxed is None:
+            raise ConfigError(f"source {source}: expected the old hospital's boxes, got none")
+        control, old = CONTROLS.get(source), boxed.split("train")
+        return label_by_places(films, store, mined, boxed=old, control=control).manifest
     if source == "regions":
         return label_by_oracle(films, store)
-    return label_by_score(films, store) if source == "own" else films
+    if source == "own":
+        # As many films as the reports would call positive, so that text is all that differs.
+        return label_by_score(films, store, positive_share=stated_share(films, mined))
+    return films
 
 
 def adaptation_settings(source: Source, overrides: Sequence[str]) -> Adaptation:

@@ -9,12 +9,9 @@ from data_manifests.tables.manifest import Manifest
 from detector.roi_store import RoiStore
 from localize.adaptation.pseudo_boxes import PseudoBox, read_film_rois, vote_box, with_pseudo_boxes
 
-# The share of films with an opacity is not known in the new hospital; half of them are called so.
-POSITIVE_SHARE = 0.5
 
-
-def label_by_score(films: Manifest, store: RoiStore) -> Manifest:
-    """Self-training: the best region of each film whose best score is in the upper half.
+def label_by_score(films: Manifest, store: RoiStore, *, positive_share: float) -> Manifest:
+    """Self-training: the best region of each of the `positive_share` of films that score highest.
 
     Raises:
         DataError: a film that is not in the store.
@@ -22,7 +19,7 @@ def label_by_score(films: Manifest, store: RoiStore) -> Manifest:
     ids = films.images["image_id"].tolist()
     regions = [read_film_rois(store, row) for row in store.rows_of(ids)]
     best = np.array([rois.scores.max(initial=0.0) for rois in regions])
-    threshold = np.quantile(best, 1 - POSITIVE_SHARE)
+    threshold = np.quantile(best, 1 - positive_share)
     boxes = [
         PseudoBox(image_id, vote_box(rois, rois.scores, int(rois.scores.argmax())))
         for image_id, rois, score in zip(ids, regions, best, strict=True)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from attributes.targets.training_targets import pneumonia_like_findings, read_targets
+from attributes.targets.training_targets import read_pneumonia_like, read_targets
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.support.settings import load_settings
 from data_manifests.tables.manifest import Manifest
@@ -77,7 +77,7 @@ def gate_detector(
         CheckpointError: no trained detector.
     """
     loaded = load_detector(detector)
-    reports = read_film_words(films, mined, pneumonia_like_findings(mined))
+    reports = read_film_words(films, mined, read_pneumonia_like(mined))
     boxed = sum(one.has_opacity is True for one in reports)
     empty = sum(one.has_opacity is False for one in reports)
     if not boxed:

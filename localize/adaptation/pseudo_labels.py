@@ -27,7 +27,7 @@ from localize.adaptation.pseudo_boxes import (
     vote_box,
     with_pseudo_boxes,
 )
-from localize.adaptation.report_words import ReportWords, read_report_words, shuffled_reports
+from localize.adaptation.report_words import ReportWords, read_report_words
 from localize.adaptation.word_priors import WordPriors, box_features, fit_word_priors
 
 # Of .1 to .8, .3 put the most chosen regions on a true box (IoU .5), on the training films of table
@@ -66,26 +66,18 @@ class Candidates:
 
 
 def label_by_reports(
-    films: Manifest,
-    store: RoiStore,
-    mined: Path,
-    *,
-    evidence: Evidence = "words",
-    shuffle_seed: int | None = None,
+    films: Manifest, store: RoiStore, mined: Path, *, evidence: Evidence = "words"
 ) -> PseudoLabels:
     """Pseudo-labels of `films` from regions of the ROI `store` and mined reports.
 
     `mined` is a folder of `pneumoloc attributes mine`. `evidence` is the part of a report that is
     used: `finding` (there is an opacity: the film's best region), `sides` (the best region on each
-    side that it names), or `words` (sides, and all keywords of place and size). With a
-    `shuffle_seed`, the control, films whose report states an opacity swap their reports.
+    side that it names), or `words` (sides, and all keywords of place and size).
 
     Raises:
         DataError: tables missing or damaged, a film that is not in the store, no film labelled.
     """
     table, status = read_report_words(films, mined), store.status()
-    if shuffle_seed is not None:
-        table = shuffled_reports(table, shuffle_seed)
     image_ids = films.images["image_id"].tolist()
     is_labelled: list[bool] = []
     candidates: list[Candidates] = []

@@ -10,6 +10,7 @@ import numpy as np
 from attributes.targets.training_targets import Targets, read_studies_with_finding, read_targets
 from data_manifests.laterality import SIDES, LungSide
 from data_manifests.support.arrays import Bools
+from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
 
 
@@ -49,14 +50,26 @@ def read_report_words(films: Manifest, mined: Path) -> ReportTable:
     return ReportTable(targets.keywords, reports)
 
 
-def shuffled_reports(table: ReportTable, seed: int) -> ReportTable:
-    """The control: films keep whether they have an opacity, and get the words of another one."""
-    positive = [k for k, report in enumerate(table.reports) if report.has_opacity]
-    order = np.random.default_rng(seed).permutation(len(positive))
-    reports = list(table.reports)
-    for k, other in zip(positive, order, strict=True):
-        reports[k] = table.reports[positive[other]]
-    return ReportTable(table.keywords, tuple(reports))
+def stated_share(films: Manifest, mined: Path) -> float:
+    """The share of films whose report states an opacity, of those with a report that is no hedge.
+
+    Raises:
+        DataError: tables missing or damaged, or no such report.
+    """
+    reports = read_report_words(films, mined).reports
+    known = [one.has_opacity for one in reports if one.has_opacity is not None]
+    if not known:
+        raise DataError.from_problems(
+            [
+                Problem(
+                    file=str(mined),
+                    expected="reports that state or deny an opacity",
+                    got=f"none for {len(films.images)} films",
+                    fix="check that study_id agrees between images.csv and the mined reports",
+                )
+            ]
+        )
+    return float(np.mean(known))
 
 
 def _report_words(

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torchvision.models.detection import RetinaNet
 
 from attributes.vectors.word_vectors import WordVectors, read_word_vectors
 from data_manifests.support.atomic import file_sha256
 from data_manifests.support.errors import CheckpointError
 from detector.config import DetectorConfig
 from detector.detector import load_detector
+from detector.network.torchvision_parts import RetinaNet
 from localize.bundle.calibration import Calibration, read_calibration
 from localize.bundle.film_guard import FilmGuard, read_guard
 from localize.network.config import LocalizerConfig

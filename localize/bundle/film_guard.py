@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from data_manifests.support.arrays import Floats, Floats32
 from data_manifests.support.atomic import atomic_path
-from data_manifests.support.errors import CheckpointError
+from data_manifests.support.errors import CheckpointError, raise_if_out_of_memory
 
 THUMB = 32
 DETAIL_SIDE = 128
@@ -87,6 +87,7 @@ def read_guard(path: Path) -> FilmGuard:
     try:
         arrays = {name: array.astype(np.float64) for name, array in load_file(path).items()}
     except (OSError, SafetensorError, ValueError, TypeError) as error:
+        raise_if_out_of_memory(error)
         raise CheckpointError(f"{path}: expected the film guard's arrays, got {error}") from error
     if set(arrays) != set(NAMES):
         raise CheckpointError(f"{path}: expected {', '.join(NAMES)}, got {', '.join(arrays)}")

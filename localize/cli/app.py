@@ -10,6 +10,8 @@ import typer
 from localize.cli.bundle import bundle_app
 from localize.cli.evaluate import evaluate
 from localize.cli.formats import register as register_formats
+from localize.cli.ground import ground
+from localize.cli.lungs import lungs
 from localize.cli.predict import predict
 from localize.cli.severity import severity_app
 from localize.cli.shared import NOTICE
@@ -21,6 +23,8 @@ from localize.cli.volumes import volumes_app
 def register(app: typer.Typer) -> None:
     """Add the commands of this package to the root command."""
     app.command()(predict)
+    app.command()(ground)
+    app.command()(lungs)
     app.command()(evaluate)
     register_formats(app)
     for command in (gallery, view, drafts):

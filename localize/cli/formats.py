@@ -37,7 +37,9 @@ def register(app: typer.Typer) -> None:
 
 
 def export_command(
-    folder: Annotated[Path, typer.Argument(help="A prediction, or a manifest (its true boxes).")],
+    folder: Annotated[
+        Path, typer.Argument(help="A prediction, groundings, or a manifest (its true boxes).")
+    ],
     format_name: Annotated[
         ExportFormat, typer.Option("--format", help="The format to write: docs/formats.md.")
     ],
@@ -93,7 +95,15 @@ def export_command(
     from localize.formats.hub.sidecar import sidecar_path
 
     labels = _label_map(label)
-    if (folder / "prediction.json").is_file() or not (folder / "images.csv").is_file():
+    if (folder / "grounding.json").is_file():
+        from localize.formats.hub.from_groundings import annotations_from_groundings
+
+        annotations = annotations_from_groundings(
+            folder,
+            Selection(min_score, max_boxes, labels),
+            image_root="" if image_root is None else str(image_root),
+        )
+    elif (folder / "prediction.json").is_file() or not (folder / "images.csv").is_file():
         from localize.prediction.tables import read_prediction
 
         predicted = read_prediction(folder)

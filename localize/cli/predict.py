@@ -37,6 +37,10 @@ def predict(
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not compare films with the manifest's sha256.")
     ] = False,
+    zones: Annotated[
+        bool,
+        typer.Option("--zones", help="Also zones.csv: how much of each lung zone boxes cover."),
+    ] = False,
     device: Device = "auto",
     engine: Annotated[
         Engine, typer.Option(help="onnx: faster on some CPUs; ray: a cluster.")
@@ -70,6 +74,8 @@ def predict(
         raise ConfigError(f"--out {out}: expected a folder, got a file")
     if out.resolve() in (path.resolve() for path in films):
         raise ConfigError(f"--out {out}: expected a folder of its own, got that of the films")
+    if zones and shard != "0/1":
+        raise ConfigError("--zones: expected all films in one process, got --shard; leave out one")
     listed = films_to_predict(films, split)
     if on_error == "fail":
         for path in [path for path in films if path.is_file()][:FILES_CHECKED_FIRST]:
@@ -108,6 +114,17 @@ def predict(
         source=source,
         report_skipped=partial(typer.echo, err=True),
     )
+    if zones:
+        from detector.lungs.packaged import load_segmenter
+        from localize.pipeline.zones_table import write_zones
+        from localize.prediction.tables import ZONES_TABLE, read_prediction
+
+        write_zones(
+            read_prediction(out),
+            listed,
+            load_segmenter(device=choose_device(device)),
+            out / ZONES_TABLE,
+        )
     if as_json:
         counts = {
             "predicted": report.predicted,

@@ -16,9 +16,10 @@ Manifest_ = Annotated[Path, typer.Option("--manifest", help="Manifest folder wit
 Store = Annotated[Path, typer.Option("--store", help="ROI store of `detector propose`.")]
 Mined = Annotated[Path, typer.Option("--attributes", help="Folder of `attributes mine`.")]
 Evidence = Annotated[
-    Literal["words", "sides", "finding"],
+    Literal["places", "words", "sides", "finding"],
     typer.Option(
-        help="What is used of a report: all words of place and size, its sides, or its finding."
+        help="What is used of a report: the place of each finding (needs --boxes), all words of "
+        "place and size together, its sides, or its finding."
     ),
 ]
 
@@ -61,6 +62,10 @@ def report_boxes(
     store: Store,
     attributes: Mined,
     out: Annotated[Path, typer.Option("--out", help="Manifest folder to write.")],
+    boxes: Annotated[
+        Path | None,
+        typer.Option("--boxes", help="places: manifest of another hospital with boxes, split."),
+    ] = None,
     evidence: Evidence = "words",
 ) -> None:
     """Write pseudo-label boxes derived from reports as a manifest, to fine-tune a detector with.
@@ -73,13 +78,20 @@ def report_boxes(
     from data_manifests.tables.manifest import read_manifest, write_manifest
     from detector.roi_store import RoiStore
     from localize.adaptation.adapt_detector import training_and_validation
+    from localize.adaptation.label_by_places import label_by_places
     from localize.adaptation.pseudo_labels import label_by_reports
 
     if (out / "images.csv").exists():
         raise ConfigError(f"{out}: holds a manifest; choose another --out")
     films = training_and_validation(read_manifest(manifest))
     with RoiStore(store) as rois:
-        labels = label_by_reports(films, rois, attributes, evidence=evidence)
+        if evidence != "places":
+            labels = label_by_reports(films, rois, attributes, evidence=evidence)
+        elif boxes is None:
+            raise ConfigError("--evidence places: expected --boxes with it, got none")
+        else:
+            old = read_manifest(boxes).split("train")
+            labels = label_by_places(films, rois, attributes, boxed=old)
     info = replace(labels.manifest.info, image_root=str(films.root.resolve()))
     write_manifest(replace(labels.manifest, info=info), out)
     typer.echo(

@@ -16,7 +16,9 @@ PredictionArgument = Annotated[Path, typer.Argument(help="Folder written by `pne
 
 
 def gallery(
-    prediction: Annotated[Path, typer.Argument(help="Folder written by `pneumoloc predict`.")],
+    prediction: Annotated[
+        Path, typer.Argument(help="Folder written by `pneumoloc predict` or `pneumoloc ground`.")
+    ],
     films: Annotated[
         Path, typer.Option(help="Manifest (its boxes are the true ones), or folder of the films.")
     ],
@@ -30,13 +32,23 @@ def gallery(
         typer.Option("--full-resolution", help="Keep all pixels for the zoom; a larger file."),
     ] = False,
 ) -> None:
-    """A self-contained page of films with boxes, true boxes, attributes and severity."""
+    """A self-contained page of films with boxes, true boxes, attributes and severity.
+
+    For a folder of `pneumoloc ground` it shows each report beside its film.
+    """
     from data_manifests.tables.manifest import read_manifest
+    from localize.grounding.tables import DESCRIPTION
     from localize.inference.film_list import film_files, is_manifest
     from localize.prediction.tables import read_prediction
     from localize.viewing.gallery.build import build_gallery
 
     target = out or prediction / "gallery.html"
+    if (prediction / DESCRIPTION).is_file():
+        from localize.viewing.grounding_page.build import build_grounding_page
+
+        build_grounding_page(prediction, film_files(films), target, limit=limit)
+        typer.echo(str(target))
+        return
     build_gallery(
         read_prediction(prediction),
         film_files(films),

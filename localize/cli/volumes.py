@@ -127,6 +127,8 @@ def ground(
     from data_manifests.volumes.organ_labels import read_organ_labels
     from data_manifests.volumes.read_volume import read_anatomy, read_volume
 
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"--out {out}: expected a new or empty folder; choose another name")
     typer.echo(NOTICE, err=True)
     try:
         text = report.read_text("utf-8-sig")

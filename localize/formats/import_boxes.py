@@ -18,6 +18,8 @@ from localize.formats.hub.annotations import DEFAULT_LABEL, FilmAnnotation
 from localize.formats.hub.film_matcher import FilmMatcher
 from localize.formats.hub.imported_film import ImportedFilm
 
+SENTENCE = "sentence"  # column of boxes.csv: the sentence of the report that a box belongs to
+
 
 @dataclass(frozen=True)
 class ImportOptions:
@@ -65,6 +67,9 @@ def import_boxes(
         info=manifest.info,
         root=manifest.root,
     )
+    if SENTENCE in result.boxes:
+        filled = result.boxes.assign(**{SENTENCE: result.boxes[SENTENCE].fillna("")})
+        result = replace(result, boxes=filled)
     return result.subset(list(image_ids.isin(imported))) if options.only_imported else result
 
 
@@ -148,15 +153,17 @@ def placed_films(
 
 
 def _box_table(film: FilmAnnotation, image_id: str, options: ImportOptions) -> pd.DataFrame:
+    columns = [*BOX_COLUMNS, *([SENTENCE] if any(film.sentences) else [])]
     table = pd.DataFrame(
         {
             "image_id": image_id,
             **dict(zip(("x1", "y1", "x2", "y2"), film.xyxy.T, strict=True)),
             "label": [options.label_map.get(name, name) or DEFAULT_LABEL for name in film.labels],
             "annotator": [name or film.annotator or options.annotator for name in film.annotators],
+            SENTENCE: list(film.sentences),
         }
     )
-    return table[list(BOX_COLUMNS)]
+    return table[columns]
 
 
 def _reviewed(manifest: Manifest, imported: set[str]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data_manifests.laterality import WHOLE_FILM, LungBorders
 from data_manifests.support.arrays import Floats
 from detector.film_stream import StreamedFilm
 from detector.proposals import Rois
@@ -39,6 +40,7 @@ class FilmRegions:
         film_sum, film_max: log-sum-exp and maximum of the detector's logits over all regions.
         film_tail: (4,) the detector's logits at the ranks of TAIL_RANKS, and log of the share of
             the film that its regions are expected to cover (sum of areas times scores).
+        borders: sides and zones of the film; whoever segments it sets those of its own lungs.
     """
 
     width: int
@@ -53,6 +55,7 @@ class FilmRegions:
     film_sum: float
     film_max: float
     film_tail: Floats
+    borders: LungBorders = WHOLE_FILM
 
 
 def pad_regions(

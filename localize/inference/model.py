@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -12,17 +12,21 @@ import torch
 from data_manifests.films.read_film import Film
 from data_manifests.support.errors import ConfigError, DataError
 from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
+from detector.lungs.packaged import load_segmenter
+from detector.lungs.segment import LungSegmenter
 from detector.network.core import Core, torch_core
 from detector.proposals import best_rois
 from detector.run.device import warn_of_slow_bfloat16
 from detector.run.memory import in_halves
 from localize.bundle.bundle import Bundle
+from localize.grounding.report_grounding import ReportGrounding
 from localize.inference.answer import SEVERITY_BOXES, answer_film
 from localize.inference.choices import OnError
 from localize.inference.film_list import FilmToPredict, films_to_predict
 from localize.inference.film_regions import FilmRegions, rank_films
 from localize.inference.options import PredictOptions
 from localize.inference.pictures import Picture, film_of_picture
+from localize.network.config import LocalizerConfig
 from localize.prediction.film_prediction import FilmPrediction, SkippedFilm
 
 READ_THREADS = 2
@@ -142,6 +146,54 @@ class Model:
                 raise _with_path(streamed, files)
             yield found
 
+    def film_regions(
+        self,
+        films: Sequence[Path | Film],
+        *,
+        limit: int,
+        nms_iou: float | None = None,
+        checksums: Sequence[str] = (),
+    ) -> Iterator[FilmRegions | DataError]:
+        """As `regions`, for files and pictures in memory; a film that cannot be read gives its
+        error. `nms_iou` replaces the bundle's. Files are compared with their SHA-256 in `checksums`
+        where it is not blank."""
+        stated = checksums if self.options.verify else ()
+        for streamed, found in self._ranked(films, limit, self.options, stated, nms_iou):
+            yield _with_path(streamed, films) if found is None else found
+
+    def ground(
+        self, film: Picture, report: str, *, lexicon: str = "en", image_id: str = ""
+    ) -> ReportGrounding:
+        """The sentences of a report on their places in its film; see docs/grounding.md.
+
+        Args:
+            film: as for `predict`.
+            report: the report, with or without headings.
+            lexicon: the report's language (`en`, `es`), or a lexicon file.
+            image_id: the film's id; by default the file's name without extension, or `film`.
+
+        Raises:
+            DataError: the film cannot be read, or the report has no text.
+            ConfigError: the lexicon is unknown or wrong.
+        """
+        from localize.inference.ground_films import (
+            FilmWithReport,
+            GroundOptions,
+            ground_films,
+        )
+
+        if not report.strip():
+            raise DataError("report: expected a text, got none; use `predict` for a film alone")
+        path = Path(film) if isinstance(film, str | Path) else None
+        one = FilmWithReport(
+            study_id="",
+            image_id=image_id or (path.stem if path is not None else "film"),
+            path="" if path is None else path.name,
+            film=path if path is not None else film_of_picture(film),  # type: ignore[arg-type]
+            sections=(("", report),),
+        )
+        return next(ground_films(self, [one], GroundOptions(lexicon=lexicon))).grounding
+
     def _answers(
         self,
         films: Sequence[FilmToPredict],
@@ -158,9 +210,7 @@ class Model:
                 yield SkippedFilm(film.image_id, film.path, str(streamed.error))
                 continue
             answer = answer_film(film.image_id, regions, self.bundle, options)
-            yield replace(
-                answer, path=film.path, file=film.file, warning=_warning(streamed, self.bundle)
-            )
+            yield replace(answer, path=film.path, file=film.file, warning=self._warning(streamed))
 
     def _ranked(
         self,
@@ -168,8 +218,12 @@ class Model:
         limit: int,
         options: PredictOptions,
         checksums: Sequence[str] = (),
+        nms_iou: float | None = None,
     ) -> Iterator[tuple[StreamedFilm, FilmRegions | None]]:
         """Each film with its regions, None where it cannot be read; in order, read ahead."""
+        config = self.bundle.localizer_config
+        if nms_iou is not None:
+            config = config.model_copy(update={"nms_iou": nms_iou})
         stream = stream_films(
             sources,
             range(len(sources)),
@@ -182,11 +236,35 @@ class Model:
             if batch[0].error is not None:
                 yield batch[0], None
                 continue
-            found = in_halves(partial(self._rank, limit=limit, options=options), batch)
+            found = in_halves(
+                partial(self._rank, limit=limit, options=options, config=config), batch
+            )
             yield from zip(batch, found, strict=True)
 
+    def _warning(self, film: StreamedFilm) -> str:
+        """What the film guard says of the picture, and the notes on its file.
+
+        Of a picture that the guard flags the lung fields say more: no lungs, or a turned film.
+        """
+        guard, image = self.bundle.guard, film.image
+        if guard is None or image is None:
+            return "; ".join(film.notes)
+        picture = guard.warning(image[0].numpy())
+        lungs = self._segmenter.fields(image[0].numpy()).reason if picture else ""
+        return "; ".join(filter(None, (picture, lungs, *film.notes)))
+
+    @cached_property
+    def _segmenter(self) -> LungSegmenter:
+        """The package's lung network, read when it is first needed."""
+        return load_segmenter(device=self.device)
+
     def _rank(
-        self, batch: Sequence[StreamedFilm], *, limit: int, options: PredictOptions
+        self,
+        batch: Sequence[StreamedFilm],
+        *,
+        limit: int,
+        options: PredictOptions,
+        config: LocalizerConfig,
     ) -> list[FilmRegions]:
         """The regions of readable films of one shape."""
         bundle = self.bundle
@@ -195,7 +273,7 @@ class Model:
             bundle.localizer,
             best_rois(bundle.detector, tensors, options.proposals, self._core),
             batch,
-            bundle.localizer_config,
+            config,
             ranking=options.ranking,
             limit=limit,
         )
@@ -210,13 +288,6 @@ def _core(bundle: Bundle, options: PredictOptions, device: torch.device) -> Core
     if options.precision == "bfloat16":
         warn_of_slow_bfloat16(device)
     return torch_core(bundle.detector, options.precision)
-
-
-def _warning(film: StreamedFilm, bundle: Bundle) -> str:
-    """What the film guard says of the picture, and the notes on its file."""
-    guard, image = bundle.guard, film.image
-    picture = "" if guard is None or image is None else guard.warning(image[0].numpy())
-    return "; ".join(filter(None, (picture, *film.notes)))
 
 
 def _with_path(film: StreamedFilm, sources: Sequence[Path | Film]) -> DataError:

@@ -32,8 +32,8 @@ def film_of_picture(picture: Image.Image | NDArray[Any] | Tensor) -> Film:
             does.
 
     Raises:
-        DataError: another shape or type, a level out of range, a side under 16 pixels, or more
-            than 64 million pixels.
+        DataError: another shape or type, a level out of range, a side under 16 pixels, a strip
+            (sides in a ratio above 10), or more than 64 million pixels.
     """
     if isinstance(picture, Image.Image):
         check_size(NAME, *picture.size)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from data_manifests.support.csv_file import csv_writer
 from data_manifests.support.errors import DataError
+from data_manifests.support.temporary import temporary_folder
 from detector.propose import Shard
 from localize.prediction.tables import DESCRIPTION, TABLES, publish_prediction
 
@@ -45,7 +45,7 @@ def join_shards(out: Path, of: int, block: int) -> bool:
                 f"{folder}: expected a shard of the same films, bundle and options as "
                 f"{folders[0]}; delete {out / FOLDER} or choose another --out"
             )
-    with tempfile.TemporaryDirectory(dir=out, prefix=".joined.") as name:
+    with temporary_folder("joined", out) as name:
         staged = Path(name) / out.name
         staged.mkdir()
         _join_tables(folders, staged, block)

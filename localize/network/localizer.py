@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from data_manifests.support.errors import CheckpointError
-from detector.network.weights import check_tensors
+from detector.network.weights import check_tensors, read_tensors
 from detector.roi_store import RoiBatch
 from localize.network.config import LocalizerConfig, Pooling
 from localize.network.film_evidence import film_evidence
@@ -195,10 +193,7 @@ def load_localizer_weights(model: Localizer, path: Path) -> None:
         CheckpointError: unreadable, other names or shapes, not finite, or a spread of 0; names the
             tensor.
     """
-    try:
-        given = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: expected safetensors weights, got: {error}") from error
+    given = read_tensors(path)
     _rename_old_tensors(model, given)
     check_tensors(given, model.state_dict(), path)
     for name in ("fusion.feature_std", "film_head.std"):

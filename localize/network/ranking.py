@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.ops import nms
 
+from detector.network.torchvision_parts import nms
 from localize.network.config import RankBy
 
 

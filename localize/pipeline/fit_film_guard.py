@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from data_manifests.films.other_images import Pixels, other_images
 from data_manifests.support.errors import DataError
 from localize.bundle.film_guard import FilmGuard, guard_features, thumbnail
-from localize.pipeline.other_images import Pixels, other_images
 
 COMPONENTS = 40
 FALSE_FLAGS = 0.02  # share of validation films that may be flagged

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,8 +9,10 @@ from pathlib import Path
 import torch
 from jinja2 import Environment, StrictUndefined
 
+from data_manifests.films.other_images import Pixels
 from data_manifests.films.read_film import read_film
 from data_manifests.support.errors import CheckpointError
+from data_manifests.support.temporary import temporary_folder
 from data_manifests.tables.manifest import Manifest
 from detector.detector import load_detector
 from detector.prepare import prepare_film
@@ -28,7 +29,6 @@ from localize.inference.predict_films import predict_films
 from localize.pipeline.calibrate_bundle import validation_regions
 from localize.pipeline.fit_film_guard import fit_guard
 from localize.pipeline.golden import make_golden
-from localize.pipeline.other_images import Pixels
 from localize.severity.fit import fit_severity
 from localize.severity.model import SeverityModel
 
@@ -98,7 +98,7 @@ def make_bundle(
     parts = _Parts(
         detector_run, localizer_run, words, lexicon, training_data, half_precision, card_notes
     )
-    with tempfile.TemporaryDirectory() as temporary:
+    with temporary_folder("pneumoloc-bundle") as temporary:
         # Everything is fitted with the weights as they are stored.
         draft = load_bundle(_write(Path(temporary) / "draft", parts, Calibration(), None, None))
         seen = validation_regions(draft, validation, device)

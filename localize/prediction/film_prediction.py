@@ -12,6 +12,7 @@ import numpy as np
 
 from data_manifests.boxes import Boxes
 from data_manifests.films.read_film import read_film
+from data_manifests.laterality import WHOLE_FILM, LungBorders
 from data_manifests.support.arrays import Bools, Floats, Floats32, Ints
 from localize.prediction.drawing import boxes_html, plot_boxes
 
@@ -50,6 +51,7 @@ class FilmPrediction:
         severity_interval: low and high end of its 90 % interval; None where not known.
         warning: why the picture or its file is no ordinary chest film; empty where it is.
         operating_point: score from which on boxes are drawn by default; None: all are.
+        borders: sides and zones of the film: of its own lungs where `zones.csv` has them.
         file: the film's file on this computer, for drawing; never exported.
         picture: (height, width) float32 in [0, 1] of a film without a file, for drawing.
 
@@ -72,6 +74,7 @@ class FilmPrediction:
     severity_interval: tuple[float, float] | None = None
     warning: str = ""
     operating_point: float | None = None
+    borders: LungBorders = WHOLE_FILM
     file: Path | None = None
     picture: Floats32 | None = None
 

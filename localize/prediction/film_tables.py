@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from data_manifests.boxes import Boxes
+from data_manifests.laterality import WHOLE_FILM
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.columns import CORNERS
 from localize.prediction.film_prediction import FilmPrediction, SkippedFilm
@@ -97,6 +98,7 @@ def films_of_prediction(prediction: Prediction) -> Iterator[FilmPrediction | Ski
                 severity_interval=severity_interval(prediction.info, severity),
                 warning=str(row.get("warning", "")),
                 operating_point=operating_point,
+                borders=prediction.borders.get(image_id, WHOLE_FILM),
             )
         except ValueError as error:
             where = f"film {image_id!r}"

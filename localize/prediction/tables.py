@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from data_manifests.laterality import LungBorders
 from data_manifests.support.atomic import write_json
 from data_manifests.support.csv_file import read_text_csv, write_csv
 from data_manifests.support.errors import DataError, Problem
+from data_manifests.support.temporary import temporary_folder
 
 FORMAT_VERSION = 1
 TABLES = ("images.csv", "boxes.csv", "attributes.csv")
@@ -51,6 +52,8 @@ OPTIONAL_COLUMNS = ("opacity", "warning")
 IMAGE_NUMBERS = ("width", "height", "p_pneumonia", "severity")
 BOX_NUMBERS = BOX_COLUMNS[1:8]
 STATUSES = ("ok", "skipped")
+ZONES_TABLE = "zones.csv"  # written only where it is asked for; see `write_zones`
+BORDER_COLUMNS = tuple(field.name for field in fields(LungBorders))
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,14 @@ class Prediction:
         boxes: one row a box in film pixels, by film and falling score.
         attributes: one row a film, one probability for each keyword.
         info: the content of `prediction.json`: bundle and checksums, options, versions, time.
+        borders: image_id -> sides and zones of the film's own lungs, where `zones.csv` has them.
     """
 
     images: pd.DataFrame
     boxes: pd.DataFrame
     attributes: pd.DataFrame
     info: Mapping[str, Any]  # Any: whatever JSON can hold
+    borders: Mapping[str, LungBorders] = field(default_factory=dict)
 
     def operating_point(self) -> float | None:
         """The box score from which on boxes are shown by default; None where none is recommended.
@@ -101,7 +106,7 @@ def write_prediction(prediction: Prediction, folder: Path) -> None:
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+    with temporary_folder(folder.name, folder.parent) as name:
         staged = Path(name) / folder.name
         for table, content in written_tables(prediction).items():
             write_csv(staged / table, content)
@@ -125,6 +130,7 @@ def publish_prediction(staged: Path, folder: Path, info: Mapping[str, Any]) -> N
         return
     # Without its last file, a mixture of old and new tables counts as unfinished.
     (folder / DESCRIPTION).unlink(missing_ok=True)
+    (folder / ZONES_TABLE).unlink(missing_ok=True)
     for name in (*TABLES, DESCRIPTION):
         os.replace(staged / name, folder / name)
 
@@ -187,7 +193,30 @@ def read_prediction(folder: Path) -> Prediction:
     ]
     if problems:
         raise DataError.from_problems(problems)
-    return Prediction(images, boxes, attributes, info)
+    return Prediction(images, boxes, attributes, info, _borders(folder / ZONES_TABLE))
+
+
+def _borders(path: Path) -> dict[str, LungBorders]:
+    """The borders of the films with lungs in `zones.csv`; none where there is no such file."""
+    if not path.exists():
+        return {}
+    table = _table(path, ("image_id", *BORDER_COLUMNS), BORDER_COLUMNS)
+    known = table[np.isfinite(table[list(BORDER_COLUMNS)]).all(axis=1)]
+    found = {}
+    for row, image_id, *numbers in known[["image_id", *BORDER_COLUMNS]].itertuples(name=None):
+        try:
+            found[str(image_id)] = LungBorders(*numbers)
+        except ValueError as error:
+            problem = Problem(
+                file=path.name,
+                row=int(row) + 2,
+                field=",".join(BORDER_COLUMNS),
+                expected="shares of the film in order",
+                got=str(error),
+                fix="delete the file, or write it anew with predict --zones",
+            )
+            raise DataError.from_problems([problem]) from error
+    return found
 
 
 def _table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] | None) -> pd.DataFrame:

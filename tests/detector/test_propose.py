@@ -7,6 +7,7 @@ from PIL import Image
 
 from data_manifests.support.errors import ConfigError, DataError
 from data_manifests.tables.manifest import read_manifest
+from detector import propose
 from detector.detector import Detector
 from detector.prepare import prepare_film
 from detector.proposals import ProposalOptions, propose_rois
@@ -135,3 +136,26 @@ def test_a_shard_is_read_as_i_of_n():
 def test_the_written_manifest_serves_as_well(model, tmp_path):
     make_films(tmp_path / "m")
     assert run(model, read_manifest(tmp_path / "m"), tmp_path / "store").written == 6
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory")])
+def test_a_batch_that_does_not_fit_is_halved_once(model, tmp_path, monkeypatch, caplog, error):
+    films = make_films(tmp_path / "m")
+    square = films.subset(np.arange(len(films.images)) < 4)
+    sizes = []
+
+    def fits_two(network, images, options, core):
+        sizes.append(len(images))
+        if len(images) > 2:
+            raise error
+        return propose_rois(network, images, options, core)
+
+    run(model, square, tmp_path / "whole", batch_size=2)
+    monkeypatch.setattr(propose, "propose_rois", fits_two)
+    run(model, square, tmp_path / "halved", batch_size=4)
+    assert max(sizes) > 2
+    assert "--batch-size" in caplog.text
+    assert contents(tmp_path / "halved") == contents(tmp_path / "whole")
+    monkeypatch.setattr(propose, "propose_rois", lambda *_: fits_two(model, [0] * 3, None, None))
+    with pytest.raises(type(error)):  # halved once, not again and again
+        run(model, square, tmp_path / "never", batch_size=4)

@@ -70,7 +70,10 @@ def test_the_newest_whole_checkpoint_loads(tmp_path, moment, number):
             run.save_checkpoint({"step": number, "w": torch.full((ELEMENTS,), float(number))})
         os._exit(0)  # the trap was not reached
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    left = [path.name for path in tmp_path.iterdir() if ".tmp" in path.name]
+    assert len(left) == (0 if moment == "after replace" else 1)
     with TrainingRun(tmp_path) as run:
+        assert sorted(os.listdir(tmp_path)) == [".lock", "checkpoint.pt"]
         state = run.load_checkpoint()
         assert state["step"] == (number if moment == "after replace" else number - 1)
         assert torch.equal(state["w"], torch.full((ELEMENTS,), float(state["step"])))

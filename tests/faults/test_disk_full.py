@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 import torch
 
-from data_manifests.support.atomic import write_bytes, write_json
+from data_manifests.phantom.generate import encode_png
+from data_manifests.support.atomic import write_bytes, write_json, write_text
 from data_manifests.support.csv_file import write_csv
+from data_manifests.tables.table_file import write_table
 from detector.proposals import FilmRois, ProposalOptions, Rois
 from detector.roi_store import RoiStore, StoreHeader, create_store
 from detector.run.run_state import write_network
@@ -33,14 +35,26 @@ def disk_of(size: int):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+NOISE = np.random.default_rng(0).integers(0, 255, (400, 400), np.uint8)
 WRITERS = {
     "bytes": lambda path: write_bytes(path, b"x" * 100_000),
     "json": lambda path: write_json(path, ["x" * 100_000]),
     "csv": lambda path: write_csv(path, pd.DataFrame({"a": np.arange(50_000)})),
+    "parquet": lambda path: write_table(
+        pd.DataFrame({"image_id": [f"film-{n * 7919}" for n in range(100_001)]}),
+        path.parent,
+        "images",
+    ),
+    "png": lambda path: write_bytes(path, encode_png(NOISE)),
+    "html": lambda path: write_text(path, "<p>film</p>" * 10_000),
     "checkpoint": lambda path: TrainingRun(path.parent).save_checkpoint({"w": torch.rand(50_000)}),
     "weights": lambda path: write_network(make_detector(), path.parent / "detector", {}),
 }
-NAMES = {"checkpoint": "checkpoint.pt", "weights": "detector.safetensors"}
+NAMES = {
+    "parquet": "images.parquet",
+    "checkpoint": "checkpoint.pt",
+    "weights": "detector.safetensors",
+}
 
 
 @pytest.mark.parametrize("writer", WRITERS)

@@ -108,6 +108,10 @@ def _serve() -> None:
         if limit := question["environment"].get("TEST_FILE_LIMIT"):
             hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
             resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), hard))
+        if limit := question["environment"].get("TEST_MEMORY_LIMIT"):  # bytes beyond those in use
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            most = pages * resource.getpagesize() + int(limit)
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
         sys.argv = ["pneumoloc", *question["run"]]
         code = 1
         try:

@@ -19,6 +19,7 @@ NO_UNITS = Code("1", "UCUM", "no units")
 PRIVATE = "99PNEUMOLOC"
 EXTENT = Code("extent-0-8", PRIVATE, "Geographic extent score from 0 to 8")
 DESCRIPTOR = Code("descriptor", PRIVATE, "Descriptor of the opacity")
+COMMENT = Code("121106", "DCM", "Comment")
 
 LATERALITY = {
     "left": Code("7771000", "SCT", "Left"),

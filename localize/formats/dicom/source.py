@@ -93,6 +93,7 @@ def dicom_targets(
             film.scores.tobytes().hex(),
             repr((film.labels, film.keywords, film.p_pneumonia, film.severity)),
             *(str(header[name].value) for name in PATIENT),
+            *(film.sentences if any(film.sentences) else ()),
         ]
         yield DicomTarget(
             film=film,

@@ -15,7 +15,15 @@ import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-from data_manifests.laterality import sides_of
+from data_manifests.films.dicom_header import (
+    dicom_errors,
+    refuse_deflated_bomb,
+    shown,
+    tag_name,
+    text,
+)
+from data_manifests.films.read_film import film_error
+from data_manifests.laterality import WHOLE_FILM, sides_of
 from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
@@ -39,6 +47,8 @@ if TYPE_CHECKING:
     import highdicom as hd
 
 SERIES_NUMBER = 9001
+MAX_SENTENCE = 10_000  # characters
+MAX_BYTES = 4 << 20  # of one film: 1,000 boxes
 # A rectangle of a viewer may be this far from upright, in pixels.
 UPRIGHT_PX = 0.5
 
@@ -66,14 +76,14 @@ def read_dicom_sr(path: Path) -> list[ImportedFilm]:
     """
     require_highdicom()
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    films, problems = [], []
+    films: list[ImportedFilm] = []
+    problems: list[Problem] = []
     for file in files:
         try:
-            films.append(_film(file))
-        except BadField as error:
-            problems.append(error.problem(file.name, ""))
-        except (InvalidDicomError, RuntimeError, ValueError, AttributeError, OSError) as error:
-            problems.append(Problem(file.name, "a DICOM structured report", f"{error!r:.200}"))
+            with dicom_errors(file, "a DICOM structured report"):
+                films.append(_checked_film(file))
+        except DataError as error:
+            problems += error.problems
     if problems:
         raise DataError.from_problems(problems)
     if not films:
@@ -164,7 +174,7 @@ def _group(item: DicomTarget, place: int) -> hd.sr.PlanarROIMeasurementsAndQuali
     measurements = []
     if (score := film.score(place)) is not None:
         measurements.append(hd.sr.Measurement(codes.SCORE, score, codes.NO_UNITS))
-    return hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+    group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=hd.sr.TrackingIdentifier(
             uid=item.part_uid(str(place)),
             identifier=f"box {place + 1}",
@@ -183,11 +193,20 @@ def _group(item: DicomTarget, place: int) -> hd.sr.PlanarROIMeasurementsAndQuali
         or None,
         geometric_purpose=codes.BOUNDED_BY,
     )
+    if film.sentences[place]:
+        comment = hd.sr.TextContentItem(
+            name=codes.COMMENT,
+            value=codes.plain_text(film.sentences[place], MAX_SENTENCE),
+            relationship_type=hd.sr.RelationshipTypeValues.CONTAINS,
+        )
+        group[0].ContentSequence.append(comment)
+    return group
 
 
 def _side(film: FilmAnnotation, place: int) -> str:
     """The patient's side that a box lies on; "bilateral" for one across the midline."""
-    (side,) = sides_of(film.xyxy[place : place + 1], film.width)
+    borders = WHOLE_FILM if film.prediction is None else film.prediction.borders
+    (side,) = sides_of(film.xyxy[place : place + 1], film.width, borders)
     return "bilateral" if side == "central" else side
 
 
@@ -195,6 +214,19 @@ def closed_corners(xyxy: list[float]) -> Floats:
     """The five points (5, 2) of a closed rectangle, from the top-left corner clockwise."""
     x1, y1, x2, y2 = xyxy
     return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1]], dtype=np.float64)
+
+
+def _checked_film(file: Path) -> ImportedFilm:
+    if file.stat().st_size > MAX_BYTES:
+        raise film_error(file, f"at most {MAX_BYTES >> 20} MiB", "more")
+    refuse_deflated_bomb(file)
+    header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=["Modality"])
+    if (modality := text(file, header, "Modality")) != "SR":
+        raise film_error(file, "SR", shown(modality), field=tag_name("Modality"))
+    try:
+        return _film(file)
+    except BadField as error:
+        raise DataError.from_problems([error.problem(file.name, "")]) from error
 
 
 def _film(file: Path) -> ImportedFilm:
@@ -219,6 +251,7 @@ def _film(file: Path) -> ImportedFilm:
                     # highdicom counts the geometric purpose among them, viewers add more.
                     if str(found.name.value) in (codes.SEVERITY.value, codes.DESCRIPTOR.value)
                 ),
+                sentence=_sentence(group),
             )
         )
     film: dict[tuple[str, str], float] = {}
@@ -232,6 +265,15 @@ def _film(file: Path) -> ImportedFilm:
         p_pneumonia=film.get(codes.SCORE[:2]),
         severity=film.get(codes.EXTENT[:2]),
     )
+
+
+def _sentence(group: Any) -> str:  # Any: one of hd.sr's kinds of groups
+    """The sentence of the report that a region belongs to, "" without one."""
+    for item in group[0].ContentSequence:
+        code = item.ConceptNameCodeSequence[0]
+        if (code.CodeValue, code.CodingSchemeDesignator) == codes.COMMENT[:2]:
+            return str(item.TextValue)
+    return ""
 
 
 def _numbers(group: Any) -> dict[tuple[str, str], float]:  # Any: one of hd.sr's kinds of groups

@@ -25,6 +25,7 @@ class FilmAnnotation:
         scores: (N,) scores; NaN for a box that a person drew or changed.
         keywords: the attribute words of each box, N tuples.
         annotators: who drew or changed each box, N names; "" for a box of the model.
+        sentences: the sentence of the report that each box belongs to; "" where there is none.
         annotator: who reviewed the film, also if it has no box; "" if it is not reviewed.
         image_id: the film's id in a prediction or manifest, "" where not known.
         path: the film's file on this computer; never exported, "" where not known.
@@ -43,6 +44,7 @@ class FilmAnnotation:
     scores: Floats
     keywords: tuple[tuple[str, ...], ...]
     annotators: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
     annotator: str = ""
     image_id: str = ""
     path: str = ""
@@ -53,9 +55,11 @@ class FilmAnnotation:
     def __post_init__(self) -> None:
         if not self.annotators:
             object.__setattr__(self, "annotators", (self.annotator,) * len(self.boxes))
+        if not self.sentences:
+            object.__setattr__(self, "sentences", ("",) * len(self.boxes))
         counts = {
             name: len(getattr(self, name))
-            for name in ("labels", "scores", "keywords", "annotators")
+            for name in ("labels", "scores", "keywords", "annotators", "sentences")
         }
         if self.prediction is not None:
             counts["prediction"] = len(self.prediction)
@@ -105,6 +109,7 @@ class Annotations:
         model: name of the model, or of where the boxes come from.
         films: starts a new pass over the films.
         count: number of films.
+        has_sentences: boxes belong to sentences of reports.
     """
 
     labels: tuple[str, ...]
@@ -112,6 +117,7 @@ class Annotations:
     model: str
     films: Callable[[], Iterator[FilmAnnotation]]
     count: int
+    has_sentences: bool = False
 
     def __iter__(self) -> Iterator[FilmAnnotation]:
         return self.films()
@@ -127,5 +133,10 @@ def annotations_of_films(
     listed = tuple(films)
     labels = sorted({label for film in listed for label in film.labels})
     return Annotations(
-        tuple(labels) or (DEFAULT_LABEL,), keywords, model, lambda: iter(listed), len(listed)
+        tuple(labels) or (DEFAULT_LABEL,),
+        keywords,
+        model,
+        lambda: iter(listed),
+        len(listed),
+        any(sentence for film in listed for sentence in film.sentences),
     )

@@ -20,13 +20,15 @@ SizeOf = Callable[[str], tuple[int, int]]
 
 @dataclass(frozen=True)
 class ImportedBox:
-    """A box in film pixels; `score` is NaN and `annotator` "" where the file states none."""
+    """A box in film pixels; `score` is NaN and `annotator` and `sentence` "" where the file
+    states none."""
 
     xyxy: Corners
     label: str
     score: float = float("nan")
     keywords: tuple[str, ...] = ()
     annotator: str = ""
+    sentence: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class ImportedFilm:
             scores=self.scores,
             keywords=self.keywords,
             annotators=tuple(box.annotator for box in self.boxes),
+            sentences=tuple(box.sentence for box in self.boxes),
             annotator=self.annotator,
             image_id=self.image_id,
             p_pneumonia=self.p_pneumonia,

@@ -30,6 +30,7 @@ COLUMNS = (
     "p_pneumonia",
     "severity",
     "model",
+    "sentence",
 )
 
 
@@ -50,7 +51,7 @@ def write_sidecar(annotations: Annotations, target: Path) -> None:
             head = [film.name, film.image_id, film.width, film.height]
             tail = [_cell(film.p_pneumonia), _cell(film.severity), annotations.model]
             if not len(film):
-                writer.writerow([*head, *[""] * 10, film.annotator, *tail])
+                writer.writerow([*head, *[""] * 10, film.annotator, *tail, ""])
             alphas = (
                 np.full(len(film), np.nan) if film.prediction is None else film.prediction.alphas
             )
@@ -61,7 +62,7 @@ def write_sidecar(annotations: Annotations, target: Path) -> None:
                 ]
                 words = ";".join(film.keywords[place])
                 row = [place + 1, *corners, film.labels[place], *numbers, words]
-                writer.writerow([*head, *row, film.annotators[place], *tail])
+                writer.writerow([*head, *row, film.annotators[place], *tail, film.sentences[place]])
 
 
 def _cell(value: float | None) -> float | str:

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, TextIO
 from xml.sax.saxutils import escape, quoteattr  # only writing: bandit's B406 is about parsing
 
 from data_manifests.support.errors import DataError, Problem
+from data_manifests.support.temporary import temporary_folder
 
 # Characters that XML 1.0 cannot hold, even escaped (https://www.w3.org/TR/xml/#charsets).
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -35,13 +35,11 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         )
         raise DataError.from_problems([problem])
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp")
-    temporary.mkdir()
-    try:
-        yield temporary
-        os.replace(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with temporary_folder(target.name, target.parent) as name:
+        building = Path(name) / target.name
+        building.mkdir()
+        yield building
+        os.replace(building, target)
 
 
 def json_line(value: Any) -> str:  # Any: whatever JSON can hold

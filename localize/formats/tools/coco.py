@@ -62,7 +62,7 @@ def write_v7_coco(annotations: Annotations, target: Path, options: FormatOptions
 
 
 _PLAIN = ("id", "file_name", "width", "height")
-_EXTRA = ("score", "attributes", "annotator")
+_EXTRA = ("score", "attributes", "annotator", "sentence")
 
 
 def write_coco_results(annotations: Annotations, target: Path, options: FormatOptions) -> None:
@@ -151,6 +151,7 @@ def _parsed_box(row: Row, names: dict[object, str]) -> ImportedBox:
         score,
         tuple(str(word) for word, is_set in words if is_set is True),
         str(row.get("annotator") or ""),
+        str(row.get("sentence") or ""),
     )
 
 
@@ -239,6 +240,8 @@ def _box_rows(annotations: Annotations, ids: dict[str, int], *, has_polygon: boo
                 row["attributes"] = dict.fromkeys(film.keywords[place], True)
             if film.annotators[place]:
                 row["annotator"] = film.annotators[place]
+            if film.sentences[place]:
+                row["sentence"] = film.sentences[place]
             yield row
 
 

@@ -97,6 +97,8 @@ def _meta(annotations: Annotations) -> Iterator[str]:
     yield "  <meta><task>\n    <name>pneumoloc</name>\n"
     yield f"    <size>{len(annotations)}</size>\n    <mode>annotation</mode>\n    <labels>\n"
     box_attributes = [_declared("score", "text"), _declared("annotator", "text")]
+    if annotations.has_sentences:
+        box_attributes.append(_declared("sentence", "text"))
     box_attributes += [_declared(word, "checkbox") for word in annotations.keywords]
     for label in annotations.labels:
         yield _label(label, "rectangle", box_attributes)
@@ -137,6 +139,8 @@ def _image(number: int, film: FilmAnnotation, keywords: tuple[str, ...]) -> Iter
             yield _value("score", repr(score))
         if film.annotators[place]:
             yield _value("annotator", film.annotators[place])
+        if film.sentences[place]:
+            yield _value("sentence", film.sentences[place])
         for word in keywords:
             yield _value(word, "true" if word in film.keywords[place] else "false")
         yield "    </box>\n"
@@ -210,6 +214,7 @@ def _film(image: Element[Any], name: str, assignee: str) -> ImportedFilm:
                 _float(values["score"], "score") if values.get("score") else np.nan,
                 tuple(word for word, value in values.items() if value == "true"),
                 values.get("annotator", ""),
+                values.get("sentence", ""),
             )
         )
     numbers = {

@@ -34,6 +34,7 @@ from localize.formats.hub.writing import write_json_list, xml_attribute
 
 Row = dict[str, Any]  # Any: a JSON object of the format
 LABEL, KEYWORDS, SEVERITY, IMAGE = "label", "attributes", "severity", "image"
+SENTENCE = "sentence"
 # Where a region comes from, in Label Studio's words.
 MODEL, PERSON = "prediction", "manual"
 
@@ -70,6 +71,11 @@ def labeling_config(annotations: Annotations) -> str:
         lines += [
             f'  <TextArea name="{KEYWORDS}" toName="{IMAGE}" perRegion="true" editable="true" '
             f"placeholder={words}/>"
+        ]
+    if annotations.has_sentences:
+        lines += [
+            f'  <TextArea name="{SENTENCE}" toName="{IMAGE}" perRegion="true" editable="true" '
+            'placeholder="sentence of the report"/>'
         ]
     lines += [f'  <Number name="{SEVERITY}" toName="{IMAGE}" min="0" max="8" step="0.1"/>']
     return "\n".join([*lines, "</View>"]) + "\n"
@@ -195,6 +201,13 @@ def _regions(film: FilmAnnotation, place: int, known: set[str]) -> Iterator[Row]
             "from_name": KEYWORDS,
             "value": {**value, "text": ["; ".join(words)]},
         }
+    if film.sentences[place]:
+        yield {
+            **shared,
+            "type": "textarea",
+            "from_name": SENTENCE,
+            "value": {**value, "text": [film.sentences[place]]},
+        }
 
 
 def _film_score(film: FilmAnnotation) -> float | None:
@@ -211,6 +224,7 @@ def _region_id(film: FilmAnnotation, place: int) -> str:
 
 def _parsed_film(data: Row, annotator: str, annotation: Row) -> ImportedFilm:
     words: dict[str, tuple[str, ...]] = {}
+    sentences: dict[str, str] = {}
     severity, size = None, None
     found: list[tuple[str, Corners, str, float, bool]] = []
     get(annotation, "result", list, "a list of regions")
@@ -232,6 +246,8 @@ def _parsed_film(data: Row, annotator: str, annotation: Row) -> ImportedFilm:
         elif kind == "textarea" and region.get("from_name") == KEYWORDS:
             text = ";".join(_texts(value, "text"))
             words[key] = tuple(word.strip() for word in text.split(";") if word.strip())
+        elif kind == "textarea" and region.get("from_name") == SENTENCE:
+            sentences[key] = " ".join(_texts(value, "text"))
         elif kind == "number":
             severity = number(value.get("number"), "number")
         elif kind not in ("textarea", "rating", "relation", "taxonomy"):
@@ -239,7 +255,14 @@ def _parsed_film(data: Row, annotator: str, annotation: Row) -> ImportedFilm:
     return ImportedFilm(
         name=_film_name(data),
         boxes=tuple(
-            ImportedBox(corners, label, score, words.get(key, ()), annotator if is_drawn else "")
+            ImportedBox(
+                corners,
+                label,
+                score,
+                words.get(key, ()),
+                annotator if is_drawn else "",
+                sentences.get(key, ""),
+            )
             for key, corners, label, score, is_drawn in found
         ),
         size=size,

@@ -48,7 +48,8 @@ def boxes_by_place(
     The same zone of both lungs is one group, unless one side is sure and the other is not.
     """
     by_place: dict[Place, list[BoxEvidence]] = {}
-    places = places_of([box.xyxy for box in boxes], film.boxes.width, film.boxes.height)
+    xyxy = [box.xyxy for box in boxes]
+    places = places_of(xyxy, film.boxes.width, film.boxes.height, film.borders)
     for box, place in zip(boxes, places, strict=True):
         by_place.setdefault(place, []).append(box)
     found: list[PlacedBoxes] = []

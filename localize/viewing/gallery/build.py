@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from importlib.resources import files
 from itertools import islice
@@ -76,7 +76,7 @@ def build_gallery(
     )
     script, style = (_own(name) for name in ("gallery.js", "gallery.css"))
     stream = (
-        _environment()
+        page_environment(_own)
         .get_template("gallery.html")
         .stream(
             data=_page_data(cards, prediction, manifest, least_score),
@@ -93,8 +93,8 @@ def build_gallery(
             keywords=prediction.shown_keywords(),
             script=Markup(script),  # noqa: S704 - our own file
             style=Markup(style),  # noqa: S704 - our own file
-            script_hash=_csp_hash(script),
-            style_hash=_csp_hash(style),
+            script_hash=csp_hash(script),
+            style_hash=csp_hash(style),
         )
     )
     with atomic_path(target) as temporary:
@@ -123,8 +123,9 @@ def _encoded(pictures: Iterable[bytes | None]) -> Iterator[str | None]:
         yield None if picture is None else base64.b64encode(picture).decode("ascii")
 
 
-def _environment() -> Environment:
-    environment = Environment(loader=FunctionLoader(_own), autoescape=True)
+def page_environment(load: Callable[[str], str]) -> Environment:
+    """Templates that `load` reads by their name; all text is escaped."""
+    environment = Environment(loader=FunctionLoader(load), autoescape=True)
     # Escaped to ASCII, and <, >, & and ' too: no text of the data can end the element it stands in.
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     return environment
@@ -135,7 +136,7 @@ def _own(name: str) -> str:
     return files(__package__).joinpath(name).read_text("utf-8")
 
 
-def _csp_hash(text: str) -> str:
+def csp_hash(text: str) -> str:
     """The hash source of a Content-Security-Policy that lets exactly this text run."""
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from attributes.lexicon.load import load_lexicon
+from data_manifests.films.read_film import read_film
+from detector.lungs.packaged import load_segmenter
 from localize.bundle.bundle import load_bundle
 from localize.inference.film_regions import FilmRegions
 from localize.inference.model import Model
@@ -22,6 +25,7 @@ class FilmModel:
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self._model = Model(load_bundle(folder), device=device)
+        self._segmenter = load_segmenter(device=device)
         self._lexicon = load_lexicon(folder / "lexicon.yaml")
         self._lock = threading.Lock()
         self.keywords = self._model.keywords
@@ -37,13 +41,15 @@ class FilmModel:
         return film_card(found, self.keywords, unproven=self._model.bundle.unproven_keywords)
 
     def regions(self, film: Path) -> FilmRegions:
-        """The ranked regions of a film.
+        """The ranked regions of a film, with the sides and zones of its own lungs.
 
         Raises:
             DataError: the film cannot be read.
         """
+        pixels = read_film(film).pixels
         with self._lock:
-            return next(self._model.regions([film], limit=MAX_REGIONS))
+            found = next(self._model.regions([film], limit=MAX_REGIONS))
+            return replace(found, borders=self._segmenter.fields(pixels).borders)
 
     def query(self, text: str) -> KeywordQuery:
         """The keywords of a phrase, by the bundle's own lexicon."""

@@ -97,10 +97,12 @@ def _places(film: FilmRegions, words: Sequence[str]) -> tuple[Bools, list[str]]:
     zones = [word for word in words if word in ZONE_WORDS]
     is_fitting = np.ones(len(film.xyxy), dtype=np.bool_)
     if sides and "bilateral" not in sides and len(sides) == 1:
-        is_fitting &= np.array([side == sides[0] for side in sides_of(film.xyxy, film.width)], bool)
+        found = sides_of(film.xyxy, film.width, film.borders)
+        is_fitting &= np.array([side == sides[0] for side in found], bool)
     if zones:
         wanted = {ZONE_WORDS[word] for word in zones} | {"whole"}  # a tall region covers all zones
-        is_fitting &= np.array([zone in wanted for zone in zones_of(film.xyxy, film.height)], bool)
+        lying = zones_of(film.xyxy, film.height, film.borders)
+        is_fitting &= np.array([zone in wanted for zone in lying], bool)
     if not (sides or zones):
         return is_fitting, []
     place = " ".join([*sides, *zones])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from data_manifests.films.read_film import FILM_SUFFIXES, read_film
 from data_manifests.support.errors import DataError
+from data_manifests.support.temporary import temporary_folder
 from localize.formats.hub.film_names import film_names
 from localize.prediction.tables import Prediction
 from localize.viewing.gallery.cards import Card, film_cards
@@ -34,7 +34,7 @@ class ViewerFilms:
         self._films = [] if prediction is None else _predicted(prediction, films)
         self._ids = {film.card.id for film in self._films}
         self._lock = threading.Lock()
-        self._folder = tempfile.TemporaryDirectory(prefix="pneumoloc-view-")
+        self._folder = temporary_folder("pneumoloc-view")
         self._dropped = 0
 
     def __len__(self) -> int:

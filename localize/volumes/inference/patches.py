@@ -87,7 +87,7 @@ def predict_maps(
             with autocast(device, precision):
                 cells = network.encoder(torch.from_numpy(part)[None].to(device)).float()
             for number, query in enumerate(queries):
-                logits = network.head(cells, [words], [query], patch)
+                logits = network.head(cells, [words], [[query]], patch)
                 answer = (torch.sigmoid(logits[0]) * GREY_STEPS).round().byte().cpu().numpy()
                 inner = tuple(slice(w.start - w.low, w.stop - w.low) for w in around)
                 outer = tuple(slice(w.start, w.stop) for w in around)

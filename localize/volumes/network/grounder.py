@@ -38,13 +38,25 @@ class AttentionHead(nn.Module):
         self,
         cells: Tensor,
         words: Sequence[Tensor],
-        queries: Sequence[AnomalyQuery],
+        queries: Sequence[Sequence[AnomalyQuery]],
         shape: tuple[int, int, int],
     ) -> Tensor:
-        """Logits (Q, X, Y, Z) of `shape`; `cells` (Q, D, x, y, z) are those of each one's image."""
-        source = self.source(self.aggregator(words, queries))
-        product = torch.einsum("qd,qdxyz->qxyz", source, self.target(cells))
-        logits = product / math.sqrt(source.shape[1]) + self.bias
+        """Logits (Q, X, Y, Z) of `shape` for all queries, image by image.
+
+        `cells` (B, D, x, y, z), `words` (N, D) and `queries` are those of each image.
+        """
+        own_words = [vectors for vectors, asked in zip(words, queries, strict=True) for _ in asked]
+        flat = [query for asked in queries for query in asked]
+        source = self.source(self.aggregator(own_words, flat)) / math.sqrt(cells.shape[1])
+        targets = self.target(cells)
+        parts = source.split([len(asked) for asked in queries])
+        product = torch.cat(
+            [
+                torch.einsum("qd,dxyz->qxyz", part, target)
+                for part, target in zip(parts, targets, strict=True)
+            ]
+        )
+        logits = product + self.bias
         return nn.functional.interpolate(
             logits[:, None], size=shape, mode="trilinear", align_corners=False
         )[:, 0]

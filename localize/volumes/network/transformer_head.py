@@ -43,19 +43,24 @@ class TransformerHead(nn.Module):
         self,
         cells: Tensor,
         words: Sequence[Tensor],
-        queries: Sequence[AnomalyQuery],
+        queries: Sequence[Sequence[AnomalyQuery]],
         shape: tuple[int, int, int],
     ) -> Tensor:
-        """Logits (Q, X, Y, Z) of `shape`; `cells` (Q, D, x, y, z) are those of each one's image."""
+        """As `AttentionHead`: logits (Q, X, Y, Z) of `shape`."""
         return box_maps(self.boxes(cells, words, queries), shape)
 
     def boxes(
-        self, cells: Tensor, words: Sequence[Tensor], queries: Sequence[AnomalyQuery]
+        self, cells: Tensor, words: Sequence[Tensor], queries: Sequence[Sequence[AnomalyQuery]]
     ) -> Tensor:
         """(Q, 6): centre and size of a box along the three axes, as shares of the image."""
+        owners = [row for row, asked in enumerate(queries) for _ in asked]
+        flat = [query for asked in queries for query in asked]
+        cells = cells[owners]
         places = self.places(_waves(cells.shape[2:], cells.device))
         rows = cells.flatten(2).transpose(1, 2) + places + self.kinds.weight[0]
-        read = [marked(self.marks, *pair) for pair in zip(words, queries, strict=True)]
+        read = [
+            marked(self.marks, words[row], query) for row, query in zip(owners, flat, strict=True)
+        ]
         text = nn.utils.rnn.pad_sequence(read, batch_first=True) + self.kinds.weight[1]
         lengths = torch.tensor([len(one) for one in read], device=cells.device)
         is_pad = torch.arange(text.shape[1], device=cells.device)[None] >= lengths[:, None]

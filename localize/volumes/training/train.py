@@ -206,15 +206,11 @@ def _losses(
         cells = network.encoder(images)
     cells = cells.float()
     words = network.text.report_vectors(batch.reports)
-    owners = [row for row, asked in enumerate(batch.queries) for _ in asked]
-    queries = [query for asked in batch.queries for query in asked]
-    own_words = [words[row] for row in owners]
     if isinstance(network.head, TransformerHead):
-        return box_loss(
-            network.head.boxes(cells[owners], own_words, queries), region_boxes(regions)
-        )
+        boxes = network.head.boxes(cells, words, batch.queries)
+        return box_loss(boxes, region_boxes(regions))
     nx, ny, nz = images.shape[2:]
-    return dice_loss(network.head(cells[owners], own_words, queries, (nx, ny, nz)), regions)
+    return dice_loss(network.head(cells, words, batch.queries, (nx, ny, nz)), regions)
 
 
 def _checksum(volume_set: VolumeSet) -> str:

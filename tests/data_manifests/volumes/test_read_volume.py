@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import importlib.metadata
 
 import nibabel
 import numpy as np
 import pytest
 
-from data_manifests.support.errors import DataError
+from data_manifests.support.errors import ConfigError, DataError
 from data_manifests.volumes.nifti import read_label_map, write_nifti
 from data_manifests.volumes.read_volume import read_anatomy, read_volume
 from data_manifests.volumes.volume import windowed
@@ -171,6 +172,17 @@ def test_a_channel_of_a_map_is_read_wherever_its_axis_is(tmp_path, axis):
     assert (read.values == channels[1]).all()
     with pytest.raises(DataError, match="a channel 3, got 3 channels"):
         read_label_map(tmp_path / "map.nii.gz", channel=3)
+
+
+def test_without_nibabel_the_error_says_how_to_install_it(tmp_path, monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    hu, grid, _ = cube_volume()
+    path = write_volume(tmp_path / "v.nii.gz", hu, grid)
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    with pytest.raises(ConfigError, match=r"pip install pneumoloc\[volumes\]"):
+        read_volume(path)
 
 
 def test_the_window_is_linear_between_air_and_bone():

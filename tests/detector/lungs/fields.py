@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from data_manifests.boxes import Boxes
 from detector.lungs.lung_fields import HEART, LEFT_LUNG, PARTS, RIGHT_LUNG, LungFields
 
 
@@ -21,6 +22,7 @@ def drawn_fields(*, right, left, size, heart=None):
         right_score=None if right is None else 0.9,
         left_score=None if left is None else 0.9,
         heart_score=None if heart is None else 0.8,
+        heart=None if heart is None else Boxes(np.array([heart], np.float64), *size),
         reason="; ".join(f"no {name} found" for name in missing),
     )
 

@@ -65,7 +65,7 @@ def test_labels_cannot_be_changed_afterwards():
         ({"labels": np.zeros((4, 4), np.int64)}, "int64"),
         ({"labels": np.full((4, 4), 7, np.uint8)}, r"got \[7\]"),
         ({"right_score": None}, "right lung must have both"),
-        ({"heart_score": 0.5}, "heart must have both"),
+        ({"heart_score": 0.5}, "heart must have both a box"),
         ({"left_score": 1.5}, r"left lung must be in \[0, 1\]"),
         ({"reason": "too dark"}, "reason must"),
     ],

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_manifests.laterality import WHOLE_FILM
@@ -39,6 +39,7 @@ starts = st.floats(0, 25)
 sides = st.floats(1, 14)
 
 
+@settings(max_examples=25)
 @given(st.lists(st.tuples(starts, starts, sides, sides, st.floats(0, 1)), max_size=4))
 def test_cover_equals_a_loop_over_pixels(given_boxes):
     fields = drawn_fields(**LUNGS)

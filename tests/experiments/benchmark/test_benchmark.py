@@ -27,6 +27,11 @@ from experiments.benchmark.sizes import Bench, BenchmarkSize
 from experiments.benchmark.tables import check_once, write_random_manifest
 from experiments.cli.app import app
 from localize.evaluation.average_precision import coco_average_precision
+from localize.volumes.network.config import (
+    VolumeNetworkConfig,
+    VolumeSettings,
+    VolumeTrainConfig,
+)
 
 TINY = BenchmarkSize(
     films=3,
@@ -47,6 +52,11 @@ TINY = BenchmarkSize(
     boxes=500,
     reports=6,
     mined_reports=12,
+    volume_shape=(40, 36, 24),
+    volume_settings=VolumeSettings(
+        network=VolumeNetworkConfig(width=2, dim=8, text_heads=2),
+        training=VolumeTrainConfig(patch=(24, 24, 24)),
+    ),
     growth=(100,),
 )
 KEYS = {

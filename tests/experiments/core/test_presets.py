@@ -152,7 +152,7 @@ def test_overrides_reach_the_preset():
 
 
 def test_an_unknown_preset_names_those_there_are():
-    with pytest.raises(ConfigError, match="phantom, open, dictation, paper"):
+    with pytest.raises(ConfigError, match="phantom, open, dictation, siim, paper"):
         read_preset(PhantomPreset, "mars")
 
 

@@ -103,11 +103,11 @@ def test_a_finished_adaptation_is_used_again(hospitals, tmp_path):
         adapt(hospitals, tmp_path, "none")
 
 
-def test_labels_by_score_are_the_best_regions_of_the_half_that_scores_highest(hospitals, tmp_path):
+def test_labels_by_score_are_the_best_regions_of_the_share_that_scores_highest(hospitals, tmp_path):
     b = read_manifest(hospitals / "b").split("train")
     rois = propose_stage(hospitals / "detector", b, tmp_path / "rois", device=CPU)
     with RoiStore(rois) as store:
-        chosen = label_by_score(b, store).boxes
+        chosen = label_by_score(b, store, positive_share=0.5).boxes
         films = {name: read_film_rois(store, row) for row, name in enumerate(store.image_ids())}
     tops = {name: film.scores.max() for name, film in films.items()}
     median = np.median(list(tops.values()))

@@ -7,7 +7,7 @@ import pytest
 
 from attributes.lexicon.load import load_lexicon
 from attributes.mine import mine_reports
-from localize.adaptation.report_words import read_report_words, shuffled_reports
+from localize.adaptation.report_words import read_report_words
 from tests.localize.models import film_manifest, write_films
 
 TEXTS = {
@@ -51,12 +51,3 @@ def test_what_a_report_leaves_out_is_known_to_be_no(films, mined):
     assert known["upper"]
     (mined / "mining.json").unlink()  # so no policy that asks for axes
     assert read_report_words(films, mined).reports[0].sides == ("left",)
-
-
-def test_shuffled_reports_swap_words_among_films_with_an_opacity(films, mined):
-    table = read_report_words(films, mined)
-    orders = [shuffled_reports(table, seed).reports for seed in range(4)]
-    for reports in orders:
-        assert [one.has_opacity for one in reports] == [one.has_opacity for one in table.reports]
-        assert {one.sides for one in reports[:2]} == {("left",), ("left", "right")}
-    assert {reports[0].sides for reports in orders} == {("left",), ("left", "right")}

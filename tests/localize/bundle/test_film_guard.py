@@ -7,11 +7,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from sklearn.datasets import load_sample_images
 
+from data_manifests.films.other_images import DRAWN, SPOILT, other_images
 from data_manifests.phantom.case import PhantomOptions, make_case
 from data_manifests.support.errors import CheckpointError, DataError
 from localize.bundle.film_guard import WARNING, guard_features, read_guard, thumbnail, write_guard
 from localize.pipeline.fit_film_guard import FALSE_FLAGS, fit_guard
-from localize.pipeline.other_images import DRAWN, SPOILT, other_images
 
 
 def films(first, count):

@@ -9,10 +9,10 @@ import pytest
 from sklearn.datasets import load_sample_images
 from typer.testing import CliRunner
 
+from data_manifests.films.other_images import DRAWN
 from localize.bundle.bundle import load_bundle
 from localize.bundle.packaged import EXAMPLE_FILMS, FIRST_BUNDLE, PACKAGED_BUNDLE, WEIGHTS
 from localize.inference.golden import check_golden
-from localize.pipeline.other_images import DRAWN
 from localize.prediction.tables import read_prediction
 from pneumoloc import command_line
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from data_manifests.support.errors import ConfigError
 from localize.cli.volumes import volumes_app
 
-GOLD = Path("tests/attributes/anomalies/ct_gold.csv")
+GOLD = Path(__file__).parents[2] / "attributes" / "anomalies" / "ct_gold.csv"
 
 
 def run(*arguments):
@@ -63,6 +63,16 @@ def test_a_network_with_organ_labels_asks_for_them(folder, tmp_path):
             "--model", folder / "run", "--out", tmp_path / "out",
         )  # fmt: skip
     assert not (tmp_path / "out").exists()
+
+
+def test_a_used_output_folder_is_refused_before_anything_is_read(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old.txt").write_text("x")
+    with pytest.raises(ConfigError, match="expected a new or empty folder"):
+        run(
+            "ground", tmp_path / "no.nii.gz", "--report", tmp_path / "no.txt",
+            "--model", tmp_path / "no", "--out", tmp_path / "out",
+        )  # fmt: skip
 
 
 def test_a_finished_training_is_not_trained_over_without_resume(folder):

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pydicom
 import pytest
 
+from data_manifests.laterality import LungBorders
 from data_manifests.support.errors import DataError
 from localize.formats.dicom.sr import name_by_sop_uid, read_dicom_sr
 from localize.formats.export import export
 from localize.formats.hub.format_options import FormatOptions
 from localize.formats.import_boxes import import_boxes
+from localize.prediction.film_prediction import FilmPrediction
 from tests.localize.formats.dicom_films import CANARIES, write_dicom_film
 from tests.localize.formats.films import (
     HOSTILE_NAMES,
@@ -74,6 +78,23 @@ def test_laterality_is_that_of_the_box_whatever_its_words(tmp_path):
         ("Bilateral", {"Bilateral"}),
         ("Left", set()),
     ]
+
+
+def test_laterality_follows_the_lungs_of_the_film(tmp_path):
+    film = dicom_film(boxes=((200, 20, 250, 220),))
+    prediction = FilmPrediction(
+        image_id="a",
+        path="a.dcm",
+        boxes=film.boxes,
+        scores=np.array([0.5]),
+        alphas=np.array([0.5]),
+        detector_scores=np.array([0.5]),
+        labels=film.labels[:1],
+        box_attributes=((),),
+        borders=LungBorders(midline=0.3),
+    )
+    folder = exported(tmp_path, "dicom-sr", replace(film, prediction=prediction))
+    assert site_and_words(hd.sr.srread(folder / "a.dcm"), 0)[0] == "Left"
 
 
 def test_a_report_comes_back_with_scores_words_and_severity(tmp_path):

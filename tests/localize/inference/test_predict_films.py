@@ -30,7 +30,7 @@ from tests.localize.models import (
     write_tiny_bundle,
 )
 
-SIZES = [(96, 96), (200, 120), (60, 150), (96, 96), (200, 120), (1000, 17)]
+SIZES = [(96, 96), (200, 120), (60, 150), (96, 96), (200, 120), (160, 17)]
 OPTIONS = PredictOptions(proposals=ProposalOptions(count=20))
 
 

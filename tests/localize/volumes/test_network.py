@@ -97,7 +97,7 @@ def test_the_map_is_equation_1_with_a_scale_and_a_bias():
     vectors = torch.randn(len(TOKENS.spans), 4)
     query = anomaly_query(NODULE, TOKENS, STRUCTURER.lexicon.organs)
     cells = torch.randn(1, 4, 2, 3, 2)
-    got = head(cells, [vectors], [query], (2, 3, 2)).detach()
+    got = head(cells, [vectors], [[query]], (2, 3, 2)).detach()
     source = head.source(head.aggregator([vectors], [query]))[0]
     for place in np.ndindex(2, 3, 2):
         key = head.target.weight[:, :, 0, 0, 0] @ cells[(0, slice(None), *place)]

@@ -23,6 +23,7 @@ from tests.data_manifests.volumes.files import (
     write_series,
     write_volume,
 )
+from tests.localize.formats.dicom.test_conformance import dciodvfy
 
 SPACINGS = [(2.0, 2.0, 2.0), (1.5, 1.5, 3.0)]
 
@@ -99,6 +100,14 @@ def test_a_segmentation_names_no_patient_and_is_the_same_twice(tmp_path):
     first, second = (hd.seg.segread(tmp_path / name) for name in ("a.dcm", "b.dcm"))
     assert first.SOPInstanceUID == second.SOPInstanceUID
     assert first.PixelData == second.PixelData
+
+
+def test_a_segmentation_has_no_error_for_the_validator_of_dicom3tools(tmp_path):
+    hu, grid, _ = cube_volume()
+    changes = {"PatientBirthDate": "", "PatientSex": "", "StudyDate": "", "StudyTime": ""}
+    folder = write_series(tmp_path / "series", hu, grid, **changes)
+    write_segmentation(tmp_path / "seg.dcm", hu == 50, sorted_slices(folder), "01-nodule")
+    assert dciodvfy(tmp_path / "seg.dcm") == []
 
 
 def test_label_maps_keep_their_numbers_through_resampling(tmp_path):

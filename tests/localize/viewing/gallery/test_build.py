@@ -178,7 +178,7 @@ def test_hostile_ids_labels_and_errors_stay_text(tmp_path, hostile):
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(min_size=1, max_size=40))
 def test_any_text_survives_the_embedding(text):
-    environment = build_module._environment()
+    environment = build_module.page_environment(build_module._own)
     embedded = environment.from_string(
         '<script type="application/json" id="data">{{ data|tojson }}</script>'
     ).render(data={"id": text})

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_manifests.laterality import is_on_side
+from data_manifests.laterality import LungBorders, is_on_side
 from localize.viewing.viewer.region_query import find_regions
 from tests.localize.viewing.viewer.served import KEYWORDS, planted_regions
 
@@ -65,3 +65,11 @@ def test_a_film_without_regions_has_none():
     film = replace(planted_regions(), xyxy=np.zeros((0, 4)), alpha=np.zeros(0))
     film = replace(film, region_attributes=np.zeros((0, 5)))
     assert find_regions(film, KEYWORDS, ["left", "hazy"]).regions == ()
+
+
+def test_sides_and_zones_are_those_of_the_film_s_own_lungs():
+    film = planted_regions()
+    midline = (film.xyxy[:, 2].max() + 1) / film.width
+    moved = replace(film, borders=LungBorders(midline=float(midline)))
+    found = find_regions(moved, KEYWORDS, ["right"]).regions
+    assert [region.match for region in found] == [1, 1]

@@ -1,0 +1,1 @@
+"""Phantom films whose report names each finding, with the boxes of every mention."""

@@ -1,0 +1,1 @@
+"""Lung fields measured: masks, spoilt films, zones, severity, boxes outside the lungs."""

@@ -1,0 +1,1 @@
+"""Sentences of a report on their places in the film."""

@@ -1,0 +1,1 @@
+"""A page with each report beside its film."""
