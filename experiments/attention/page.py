@@ -12,7 +12,13 @@ import numpy as np
 from data_manifests.support.atomic import write_json, write_text
 from detector.run.provenance import provenance
 from experiments.attention.preset import AttentionPreset
-from experiments.attention.table import METRICS, Difference, MethodScores, differences
+from experiments.attention.table import (
+    BASE_PAIRS,
+    METRICS,
+    Difference,
+    MethodScores,
+    differences,
+)
 
 STEM = "controlled-attention"
 FORMAT_VERSION = 1
@@ -94,9 +100,24 @@ def attention_page(content: Content) -> str:
         "**Differences**",
         "",
         *_difference_table(found),
+        *_not_run(rows, content["provenance"]["methods"], seeds),
         *_development(content["development"]),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _not_run(rows: Sequence[Content], methods: Content, seeds: Sequence[int]) -> list[str]:
+    """A sentence for the rows of the preset that are missing on some seeds."""
+    found = {(row["method"], row["pairs"], row["seed"]) for row in rows}
+    lines = []
+    for count, names in methods.items():
+        for name in names:
+            pairs = 0 if name in BASE_PAIRS else int(count)
+            missing = [str(seed) for seed in seeds if (name, pairs, seed) not in found]
+            if missing:
+                on = "" if len(missing) == len(seeds) else f" on seeds {', '.join(missing)}"
+                lines.append(f"{name} with {int(count):,} pairs{on}")
+    return [f"**Not run**: {'; '.join(lines)}.", ""] if lines else []
 
 
 def _has(rows: Sequence[Content], name: str) -> bool:
@@ -121,7 +142,10 @@ def _order(key: tuple[int, str]) -> tuple[int, int]:
 def _difference_table(found: Sequence[Difference]) -> list[str]:
     metrics = ("iou_50", "iou_75", "ap_50", "film_auc")
     heads = [HEADS[METRICS.index(metric)] for metric in metrics]
-    lines = [f"| pairs | method | minus | {' | '.join(heads)} |", "|---" * (len(heads) + 3) + "|"]
+    lines = [
+        f"| pairs | method | minus | seeds | {' | '.join(heads)} |",
+        "|---" * (len(heads) + 4) + "|",
+    ]
     keys = sorted(
         {(one.pairs, one.a, one.b) for one in found},
         key=lambda key: (key[0], *(list(MEANINGS).index(name) for name in key[1:])),
@@ -136,7 +160,7 @@ def _difference_table(found: Sequence[Difference]) -> list[str]:
             }
             patients, seeds = both["patients"], both["seeds"]
             cells.append(f"{patients.mean:+.3f} {_interval(patients)} {_interval(seeds)}")
-        lines.append(f"| {pairs:,} | {a} | {b} | {' | '.join(cells)} |")
+        lines.append(f"| {pairs:,} | {a} | {b} | {patients.seeds} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from data_manifests.support.arrays import Floats, Ints
+from data_manifests.support.arrays import Floats
 from experiments.attention.ranked import RankedBoxes, read_ranked
 from experiments.attention.run import PREDICTIONS, TRUTH
 from localize.evaluation.average_precision import average_precision_measure
@@ -27,7 +27,7 @@ from localize.evaluation.top_k_recall import box_recall_measure
 METRICS = ("iou_25", "iou_50", "iou_75", "ap_50", "film_auc")
 THRESHOLDS = np.array([0.25, 0.5, 0.75])
 BASE_PAIRS = "retinanet", "size_prior", "best_available"  # methods that use no pairs
-MINUENDS = ("proposed", "truth")
+BASELINE = "retinanet"
 REPLICATES = 1000
 BOOTSTRAP_SEED = 0
 
@@ -45,7 +45,8 @@ class MethodScores:
 
 @dataclass(frozen=True)
 class Difference:
-    """Method `a` minus method `b`: mean and 95 % interval; `over` is patients or seeds."""
+    """Method `a` minus method `b` on the `seeds` that both were run on: mean and 95 % interval;
+    `over` is patients or seeds."""
 
     a: str
     b: str
@@ -55,6 +56,7 @@ class Difference:
     low: float | None
     high: float | None
     over: str
+    seeds: int
 
 
 def read_scores(
@@ -90,16 +92,17 @@ def _values(ranked: RankedBoxes, true_boxes: Sequence[Floats], weights: Floats) 
 
 
 def differences(scores: Sequence[MethodScores]) -> list[Difference]:
-    """`proposed` and `truth` minus every other method, for each number of pairs."""
+    """`proposed` minus every other method and `truth` minus the baseline, by number of pairs."""
     by_key: dict[tuple[str, int], list[MethodScores]] = {}
     for one in scores:
         by_key.setdefault((one.method, one.pairs), []).append(one)
     found = []
     for (a, pairs), first in sorted(by_key.items(), key=lambda item: (item[0][1], item[0][0])):
-        if a not in MINUENDS:
-            continue
         for (b, other_pairs), second in sorted(by_key.items()):
-            if b != a and other_pairs in (0, pairs) and b not in ("best_available",):
+            is_wanted = (a == "proposed" and b not in (a, "best_available")) or (
+                a == "truth" and b == BASELINE
+            )
+            if is_wanted and other_pairs in (0, pairs):
                 found += _difference(a, b, pairs, first, second)
     return found
 
@@ -117,8 +120,12 @@ def _difference(
     for k, metric in enumerate(METRICS):
         mean = float(plain[:, k].mean())
         low, high = np.nanpercentile(resampled[:, k], INTERVAL_PERCENT)
-        rows.append(Difference(a, b, pairs, metric, mean, float(low), float(high), "patients"))
-        rows.append(Difference(a, b, pairs, metric, mean, *t_interval(plain[:, k]), "seeds"))
+        rows.append(
+            Difference(a, b, pairs, metric, mean, float(low), float(high), "patients", len(both))
+        )
+        rows.append(
+            Difference(a, b, pairs, metric, mean, *t_interval(plain[:, k]), "seeds", len(both))
+        )
     return rows
 
 
@@ -133,8 +140,3 @@ def t_interval(values: Floats) -> tuple[float | None, float | None]:
 @cache
 def _quantile(freedom: int) -> float:
     return float(stats.t.ppf(0.975, freedom))
-
-
-def seed_counts(scores: Sequence[MethodScores]) -> Ints:
-    """The seeds that are there."""
-    return np.unique([one.seed for one in scores])

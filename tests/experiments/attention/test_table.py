@@ -70,7 +70,9 @@ def test_the_page_shows_methods_and_both_intervals(scores):
             "rows": score_rows(scores),
             "differences": [vars(one) for one in differences(scores)],
             "development": {},
+            "provenance": {"methods": {"570": ["retinanet", "proposed", "truth"]}},
         }
     )
     assert "| 570 | proposed | 2 | " in page
-    assert "| 570 | proposed | retinanet | +0.417 [" in page
+    assert "**Not run**: truth with 570 pairs." in page
+    assert "| 570 | proposed | retinanet | 2 | +0.417 [" in page
