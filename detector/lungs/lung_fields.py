@@ -20,8 +20,7 @@ ONE_PIXEL = 0.5
 WHOLE_LUNG_SHARE = WHOLE_FILM.whole_lung / (
     3 * (WHOLE_FILM.lower_starts - WHOLE_FILM.middle_starts)
 )
-# From the inner edge of a single lung to the midline, as a share of that lung's width: the median
-# of the films with two lungs.
+# From the inner edge of a single lung to the midline, as a share of that lung's width. Set by hand.
 HALF_MEDIASTINUM = 0.15
 
 

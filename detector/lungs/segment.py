@@ -15,8 +15,7 @@ from detector.lungs.lung_fields import HEART, LEFT_LUNG, PARTS, RIGHT_LUNG, Lung
 from detector.lungs.maps import lung_maps
 
 LUNGS = (RIGHT_LUNG, LEFT_LUNG)
-# A lung is found if it has this share of the film and this mean probability. Chosen on validation
-# films; see docs/lungs.md.
+# A lung is found if it has this share of the film and this mean probability. Set by hand.
 MIN_LUNG, MIN_LUNG_SCORE = 0.015, 0.75
 MIN_HEART, MIN_HEART_SCORE = 0.015, 0.70
 NO_LUNGS = "no lungs found"

@@ -15,7 +15,7 @@ def volumes(
     results: Results = None,
     seed: Seeds = None,
     count: Annotated[int, typer.Option("--volumes", min=10, help="Phantom volumes.")] = 260,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each training.")] = 20,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each training.")] = 10,
     device: Device = DeviceName.AUTO,
 ) -> None:
     """Do organ labels and structured reports help to ground reports in volumes (Ichinose 2023)?"""
