@@ -11,14 +11,23 @@ import pandas as pd
 from data_manifests.films.find_films import film_stem, find_films
 from data_manifests.support.atomic import file_sha256
 from data_manifests.support.errors import ConfigError, DataError, Problem
+from data_manifests.tables.table_file import table_parts
 
 
 def read_source_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """A published CSV (also .gz, .zip) with every field as text, blanks as "".
+    """A published CSV (also .gz, .zip) or parquet with every field as text, blanks as "".
 
     Raises:
-        DataError: no such file, no CSV, or a column is missing.
+        DataError: no such file, no table, or a column is missing.
     """
+    if path.suffix == ".parquet" and path.is_file():
+        stored = next(table_parts(path, None))
+        require_columns(path, stored.columns, columns)
+        texts = {
+            str(name): stored[name].astype("str").where(stored[name].notna(), "")
+            for name in stored.columns
+        }
+        return pd.DataFrame(texts, dtype="str")
     try:
         table = pd.read_csv(
             path, dtype="str", keep_default_na=False, na_filter=False, encoding="utf-8-sig"

@@ -19,6 +19,8 @@ from data_manifests.support.atomic import atomic_path
 if TYPE_CHECKING:
     from _csv import Writer
 
+    from pandas.io.parsers import TextFileReader
+
 
 class TextFile(Protocol):
     """Anything that text can be written to."""
@@ -59,8 +61,20 @@ def write_csv(target: Path, table: pd.DataFrame) -> None:
 
 def read_text_csv(path: Path) -> pd.DataFrame:
     """A CSV with every field as text, blanks as "", a byte-order mark and CRLF accepted."""
+    with text_csv_parts(path, None) as reader:
+        return reader.read()
+
+
+def text_csv_parts(path: Path, rows: int | None) -> TextFileReader:
+    """`read_text_csv` in parts of `rows` rows, to iterate over inside a `with`."""
     return pd.read_csv(
-        path, dtype="str", keep_default_na=False, na_filter=False, encoding="utf-8-sig"
+        path,
+        dtype="str",
+        keep_default_na=False,
+        na_filter=False,
+        encoding="utf-8-sig",
+        chunksize=rows,
+        iterator=True,
     )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from data_manifests.films.checks import film_problems
 from data_manifests.films.duplicates import duplicate_contents
 from data_manifests.support.errors import DataError, Problem
-from data_manifests.support.membership import is_member
+from data_manifests.support.membership import Lookup, is_member
+from data_manifests.tables.columns import BOX_COLUMNS
 from data_manifests.tables.leaks import (
     overlap_inside,
     patients_written_twice,
@@ -19,8 +21,11 @@ from data_manifests.tables.leaks import (
     split_leaks,
 )
 from data_manifests.tables.manifest import read_tables
-from data_manifests.tables.row_checks import table_problems
-from data_manifests.tables.typed_tables import typed_tables
+from data_manifests.tables.row_checks import BoxPart, table_problems
+from data_manifests.tables.table_file import table_parts, table_path
+from data_manifests.tables.typed_tables import typed_boxes, typed_tables
+
+PART_ROWS = 50_000  # of boxes
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,15 @@ def check_manifest(
         DataError: the folder cannot be read as tables at all. Bad rows are in the report instead.
     """
     folder = Path(folder)
-    raw, info = read_tables(folder)
+    raw, info = read_tables(folder, ("images", "reports", "labels"))
     tables = typed_tables(raw)
-    problems = table_problems(raw, tables)
-    del raw
     images = tables["images"]
+    boxes = _Boxes(folder, images)
+    parts = boxes.parts()
+    problems = table_problems({**raw, "boxes": boxes.columns}, tables, parts)
+    for _ in parts:  # counted also where a missing column ended the check
+        pass
+    del raw
     notes: list[Problem] = []
     if "image_id" in images and len(images) and not _structural(problems):
         problems += split_leaks(images)
@@ -98,7 +107,7 @@ def check_manifest(
             notes += [p for p in noted if (p.row, p.got) not in known]
     return CheckReport(
         folder=str(folder),
-        counts=_counts(tables),
+        counts=_counts(tables, boxes),
         films_by_split={
             str(name or "unassigned"): int(count)
             for name, count in images["split"].value_counts().sort_index().items()
@@ -113,14 +122,44 @@ def _structural(problems: list[Problem]) -> bool:
     return any(problem.row == 1 for problem in problems)
 
 
-def _counts(tables: Mapping[str, pd.DataFrame]) -> dict[str, int]:
-    images, boxes, reports = tables["images"], tables["boxes"], tables["reports"]
+class _Boxes:
+    """The table of boxes, read in parts and counted."""
+
+    def __init__(self, folder: Path, images: pd.DataFrame) -> None:
+        self._path = table_path(folder, "boxes")
+        self._films = Lookup(images["image_id"])
+        self._has_box = np.zeros(len(images), np.bool_)
+        self._unknown: set[str] = set()
+        self.count = 0
+        self.columns = pd.DataFrame(columns=list(BOX_COLUMNS))
+        if self._path is not None:
+            self.columns = next(table_parts(self._path, 1)).iloc[:0]
+
+    def parts(self) -> Iterator[BoxPart]:
+        """All rows; iterate once."""
+        if self._path is None:
+            return
+        for raw in table_parts(self._path, PART_ROWS):
+            typed = typed_boxes(raw)
+            film = self._films.places(typed["image_id"])
+            first, self.count = self.count, self.count + len(raw)
+            self._has_box[film[film >= 0]] = True
+            self._unknown.update(typed["image_id"][film < 0])
+            yield BoxPart(raw, typed, film, first)
+
+    def films(self) -> int:
+        """The number of films with boxes, unknown ones included."""
+        return int(self._has_box.sum()) + len(self._unknown)
+
+
+def _counts(tables: Mapping[str, pd.DataFrame], boxes: _Boxes) -> dict[str, int]:
+    images, reports = tables["images"], tables["reports"]
     return {
         "films": len(images),
         "patients": images["patient_id"].nunique(),
         "studies": images["study_id"].nunique(),
-        "boxes": len(boxes),
-        "films_with_boxes": boxes["image_id"].nunique(),
+        "boxes": boxes.count,
+        "films_with_boxes": boxes.films(),
         "reports": reports["study_id"].nunique(),
         "films_with_reports": int(is_member(images["study_id"], reports["study_id"]).sum()),
         "films_with_labels": len(tables["labels"]),
@@ -128,6 +167,8 @@ def _counts(tables: Mapping[str, pd.DataFrame]) -> dict[str, int]:
 
 
 def _reports_without_films(reports: pd.DataFrame, images: pd.DataFrame) -> list[Problem]:
+    if reports.empty:
+        return []
     first = reports.drop_duplicates("study_id")
     orphan = first[~is_member(first["study_id"], images["study_id"])]
     if orphan.empty:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from data_manifests.boxes import valid_boxes
+from data_manifests.support.arrays import Floats, Ints
 from data_manifests.support.errors import Problem
-from data_manifests.support.membership import is_member
+from data_manifests.support.membership import is_member, may_repeat, places
 from data_manifests.tables.columns import (
     BOX_COLUMNS,
     CORNERS,
@@ -20,14 +22,29 @@ from data_manifests.tables.columns import (
 
 MAX_PROBLEMS = 10_000  # enough to see a pattern; more do not help
 
+IN_IMAGES = "an image_id of images.csv"
+
 Tables = Mapping[str, pd.DataFrame]
 
 
-def table_problems(raw: Tables, typed: Tables) -> list[Problem]:
+@dataclass(frozen=True)
+class BoxPart:
+    """Some rows of the boxes, as read and typed, and where their films are in `images` (or -1)."""
+
+    raw: pd.DataFrame
+    typed: pd.DataFrame
+    film: Ints
+    first: int = 0  # number of the first row
+
+
+def table_problems(
+    raw: Tables, typed: Tables, box_parts: Iterable[BoxPart] | None = None
+) -> list[Problem]:
     """All problems of the four tables, at most 10,000.
 
     `raw` are the tables as read (to quote what was there), `typed` the same with known columns
-    filled and numbers parsed, NaN where a text was no number.
+    filled and numbers parsed, NaN where a text was no number. With `box_parts` the boxes are
+    checked part by part, and those of the tables are ignored.
     """
     problems = _missing_columns(raw)
     if problems:
@@ -47,8 +64,19 @@ def table_problems(raw: Tables, typed: Tables) -> list[Problem]:
     )
     for column in ("width", "height"):
         problems += _bad_size(raw["images"], images, column)
-    problems += _unknown_reference(boxes, "boxes", "image_id", images["image_id"])
-    problems += _bad_boxes(raw["boxes"], boxes, images)
+    if box_parts is None:
+        box_parts = [BoxPart(raw["boxes"], boxes, places(boxes["image_id"], images["image_id"]))]
+    sizes = images[["width", "height"]].to_numpy(np.float64)
+    sizes = np.append(sizes, [[np.nan, np.nan]], axis=0)
+    unknown: list[Problem] = []
+    bad: dict[str, list[Problem]] = {}
+    for part in box_parts:
+        unknown += _flag(
+            part.typed, "boxes", "image_id", part.film < 0, IN_IMAGES, first=part.first
+        )
+        for kind, found in _bad_boxes(part, sizes).items():
+            bad.setdefault(kind, []).extend(found)
+    problems += [*unknown, *(problem for found in bad.values() for problem in found)]
     problems += _unknown_reference(typed["labels"], "labels", "image_id", images["image_id"])
     problems += _duplicate_labels(typed["labels"])
     problems += _blank(typed["reports"], "reports", ("study_id",))
@@ -87,15 +115,19 @@ def _flag(
     expected: str,
     shown: pd.Series | None = None,
     fix: str = "",
+    first: int = 0,
 ) -> list[Problem]:
-    """One problem for each true row of `bad`, quoting the field's value."""
+    """One problem for each true row of `bad`, quoting the field's value.
+
+    `first` is the number of the table's first row in its file, from 0.
+    """
     if not bad.any():
         return []
     values = table[field] if shown is None else shown
     return [
         Problem(
             file=f"{name}.csv",
-            row=int(row) + 2,
+            row=first + int(row) + 2,
             field=field,
             expected=expected,
             got=repr(_as_read(values.iloc[row])[:80]),
@@ -114,6 +146,8 @@ def _blank(table: pd.DataFrame, name: str, fields: tuple[str, ...]) -> list[Prob
 
 
 def _duplicate_ids(images: pd.DataFrame) -> list[Problem]:
+    if not may_repeat(images["image_id"]):
+        return []  # as nearly always; a fifth of the memory
     duplicate = images["image_id"].duplicated().to_numpy(bool)
     return _flag(images, "images", "image_id", duplicate, "an id that no earlier row has")
 
@@ -155,24 +189,34 @@ def _as_read(value: object) -> str:
 def _unknown_reference(
     table: pd.DataFrame, name: str, field: str, known: pd.Series
 ) -> list[Problem]:
-    unknown = ~is_member(table[field], known)
-    return _flag(table, name, field, unknown, f"an {field} of images.csv")
-
-
-def _bad_boxes(raw: pd.DataFrame, boxes: pd.DataFrame, images: pd.DataFrame) -> list[Problem]:
-    if boxes.empty:
+    if table.empty:
         return []
-    problems = []
+    unknown = ~is_member(table[field], known)
+    return _flag(table, name, field, unknown, IN_IMAGES)
+
+
+def _bad_boxes(part: BoxPart, sizes: Floats) -> dict[str, list[Problem]]:
+    """By kind, so that those of several parts can be listed kind by kind.
+
+    `sizes` are those of all images, and NaN as the last row, for boxes of unknown films.
+    """
+    boxes, raw = part.typed, part.raw
+    if boxes.empty:
+        return {}
+    problems: dict[str, list[Problem]] = {}
     xyxy = boxes[list(CORNERS)].to_numpy(np.float64)
     is_number = np.isfinite(xyxy)
     for k, corner in enumerate(CORNERS):
-        problems += _flag(boxes, "boxes", corner, ~is_number[:, k], "a finite number", raw[corner])
+        bad = ~is_number[:, k]
+        problems[corner] = _flag(
+            boxes, "boxes", corner, bad, "a finite number", raw[corner], first=part.first
+        )
     for low, high in ((0, 2), (1, 3)):
         flipped = is_number.all(axis=1) & (xyxy[:, low] >= xyxy[:, high])
-        problems += [
+        problems[f"flipped {low}"] = [
             Problem(
                 file="boxes.csv",
-                row=int(row) + 2,
+                row=part.first + int(row) + 2,
                 field=CORNERS[high],
                 expected=f"more than {CORNERS[low]}={xyxy[row, low]:g}",
                 got=f"{xyxy[row, high]:g}",
@@ -180,16 +224,15 @@ def _bad_boxes(raw: pd.DataFrame, boxes: pd.DataFrame, images: pd.DataFrame) -> 
             )
             for row in np.flatnonzero(flipped)[:MAX_PROBLEMS]
         ]
-    of_image = images.drop_duplicates("image_id").set_index("image_id")[["width", "height"]]
-    sizes = of_image.reindex(boxes["image_id"]).to_numpy(np.float64)
+    of_film = sizes[part.film]
     # A film of unknown size bounds its boxes only from below.
-    width, height = np.where(np.isfinite(sizes), sizes, np.inf).T
+    width, height = np.where(np.isfinite(of_film), of_film, np.inf).T
     outside = is_number.all(axis=1) & ~valid_boxes(xyxy, width, height)
     outside &= (xyxy[:, 0] < xyxy[:, 2]) & (xyxy[:, 1] < xyxy[:, 3])
-    problems += [
+    problems["outside"] = [
         Problem(
             file="boxes.csv",
-            row=int(row) + 2,
+            row=part.first + int(row) + 2,
             field="x1,y1,x2,y2",
             expected=f"a box inside the film 0,0,{width[row]:g},{height[row]:g}",
             got=",".join(f"{value:g}" for value in xyxy[row]),
@@ -206,6 +249,11 @@ def _binary_text(reports: pd.DataFrame) -> list[Problem]:
 
 
 def _two_patients_in_a_study(images: pd.DataFrame) -> list[Problem]:
+    if not may_repeat(images["study_id"]):
+        return []
+    pairs = images[["study_id", "patient_id"]].drop_duplicates()
+    if not pairs["study_id"].duplicated().any():
+        return []  # as nearly always; a fifth of the memory
     first = images.groupby("study_id", sort=False)["patient_id"].transform("first")
     other = (images["patient_id"] != first).to_numpy(bool) & (images["study_id"] != "").to_numpy()
     # The film is shown instead of the patient's id, which may name a person.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from data_manifests.support.atomic import atomic_path
-from data_manifests.support.csv_file import read_text_csv, write_csv
+from data_manifests.support.csv_file import read_text_csv, text_csv_parts, write_csv
 from data_manifests.support.errors import DataError, Problem
 
 PARQUET_ROWS = 100_000  # larger tables are written as parquet: such a CSV is slow to parse
@@ -29,23 +30,68 @@ def read_table(folder: Path, name: str) -> pd.DataFrame | None:
     Raises:
         DataError: both files, or an unreadable one.
     """
+    path = table_path(folder, name)
+    return None if path is None else next(table_parts(path, None))
+
+
+def table_path(folder: Path, name: str) -> Path | None:
+    """The file of a table: `name.csv` or `name.parquet`; None where there is neither.
+
+    Raises:
+        DataError: both.
+    """
     csv, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
     if parquet.exists() and csv.exists():
         raise table_file_error(folder, f"one of {name}.csv and {name}.parquet", "both")
+    return parquet if parquet.exists() else csv if csv.exists() else None
+
+
+def table_parts(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
+    """A table in parts of `rows` rows (whole where None), one part at least; as `read_table`.
+
+    The index counts the rows of the file from 0.
+
+    Raises:
+        DataError: an unreadable file.
+    """
+    first = 0
     try:
-        if parquet.exists():
-            return pd.read_parquet(parquet)
-        if csv.exists():
-            return read_text_csv(csv)
+        for part in _read_parquet(path, rows) if path.suffix == ".parquet" else _csv(path, rows):
+            part.index = pd.RangeIndex(first, first + len(part))
+            first += len(part)
+            yield part
     except UnicodeDecodeError as error:
-        raise table_file_error(
-            csv, "UTF-8 text", f"{error.reason} at byte {error.start}"
-        ) from error
+        got = f"{error.reason} at byte {error.start}"
+        raise table_file_error(path, "UTF-8 text", got) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise table_file_error(csv, "a CSV table with a header", str(error).strip()) from error
+        raise table_file_error(path, "a CSV table with a header", str(error).strip()) from error
     except (OSError, ValueError) as error:
-        raise table_file_error(parquet, "a parquet table", str(error)) from error
-    return None
+        kind = path.suffix.removeprefix(".")
+        raise table_file_error(path, f"a {kind} table", str(error)) from error
+
+
+def _csv(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
+    if rows is None:
+        yield read_text_csv(path)
+    else:
+        with text_csv_parts(path, rows) as parts:
+            yield from parts
+
+
+def _read_parquet(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if rows is None:
+        table = pd.read_parquet(path)
+        pa.default_memory_pool().release_unused()  # pages of the file: half as much again
+        yield table
+        return
+    with pq.ParquetFile(path) as file:
+        if file.metadata.num_rows == 0:
+            yield file.read().to_pandas()
+        for batch in file.iter_batches(rows):
+            yield batch.to_pandas()
 
 
 def table_file_error(path: Path, expected: str, got: str) -> DataError:

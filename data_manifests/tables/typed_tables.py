@@ -22,6 +22,11 @@ def typed_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     }
 
 
+def typed_boxes(table: pd.DataFrame) -> pd.DataFrame:
+    """`typed_tables` of some rows of the boxes; the index starts anew."""
+    return _fill(table, BOX_COLUMNS, CORNERS)
+
+
 def _fill(table: pd.DataFrame, columns: Sequence[str], numeric: Sequence[str]) -> pd.DataFrame:
     """Known columns first and typed, unknown ones kept; text that is no number becomes NaN."""
     filled: dict[str, pd.Series] = {}
@@ -30,7 +35,7 @@ def _fill(table: pd.DataFrame, columns: Sequence[str], numeric: Sequence[str]) -
             blank: float | str = np.nan if name in numeric else ""
             filled[name] = pd.Series([blank] * len(table), dtype=None if name in numeric else "str")
         elif name in numeric:
-            filled[name] = _as_numbers(table[name])
+            filled[name] = as_numbers(table[name])
         else:
             filled[name] = table[name].astype("str").fillna("")
         filled[name] = filled[name].reset_index(drop=True)
@@ -40,7 +45,7 @@ def _fill(table: pd.DataFrame, columns: Sequence[str], numeric: Sequence[str]) -
     return pd.DataFrame(filled)
 
 
-def _as_numbers(column: pd.Series) -> pd.Series:
+def as_numbers(column: pd.Series) -> pd.Series:
     """float64; blank, and what is no number, is NaN."""
     if not pd.api.types.is_numeric_dtype(column) and len(column):
         try:  # arrow parses clean text ten times faster than pandas
@@ -58,5 +63,5 @@ def numeric_if_all_numbers(column: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(column):
         return column.astype("float64")
     text = column.astype("str").fillna("")
-    numbers = _as_numbers(text)
+    numbers = as_numbers(text)
     return numbers if bool((numbers.notna() | (text == "")).all()) else text

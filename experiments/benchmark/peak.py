@@ -1,9 +1,13 @@
-"""`in_process`: work in a new process, with its seconds and peak memory."""
+"""`in_process`, `of_command`: work in a new process, with its seconds and peak memory."""
 
 from __future__ import annotations
 
+import json
+import math
 import multiprocessing
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +17,17 @@ from experiments.benchmark.rows import seconds_of
 
 STATUS = Path("/proc/self/status")
 MIB = 1024.0
+# A small process in between: a child's maximum begins with the memory of the one that forks it.
+LAUNCHER = """
+import json, os, sys, time
+start = time.perf_counter()
+child = os.fork()
+if child == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+_, status, usage = os.wait4(child, 0)
+print(json.dumps([time.perf_counter() - start, usage.ru_maxrss]), flush=True)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,27 @@ def in_process(work: Callable[[], object], runs: int) -> Cost:
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         return pool.apply(partial(_measure, work, runs))
+
+
+def of_command(arguments: Sequence[str], runs: int) -> Cost:
+    """Run `pneumoloc` with these arguments, start and imports included; `imports_mib` is NaN.
+
+    Raises:
+        CalledProcessError: the command failed.
+    """
+    measured = [
+        json.loads(
+            subprocess.run(  # noqa: S603 - our own command
+                [sys.executable, "-c", LAUNCHER, sys.executable, "-m", "pneumoloc", *arguments],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout.splitlines()[-1]
+        )
+        for _ in range(runs)
+    ]
+    seconds, kib = zip(*measured, strict=True)
+    return Cost(median(seconds), max(kib) / MIB, math.nan)
 
 
 def peak_mib() -> float:

@@ -16,7 +16,7 @@ from experiments.benchmark.scaling import scaling_rows
 from experiments.benchmark.sizes import Bench
 from experiments.benchmark.start_up import start_up_rows
 from experiments.benchmark.structuring import structuring_rows
-from experiments.benchmark.tables import check_rows, export_rows
+from experiments.benchmark.tables import check_rows, export_million_rows, export_rows
 from experiments.benchmark.training import detector_rows
 from experiments.benchmark.volumes import volume_rows
 
@@ -33,6 +33,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[BenchmarkRow]]] = {
     "attributes": structuring_rows,
     "check": check_rows,
     "export": export_rows,
+    "export_1e6": export_million_rows,
     "volumes": volume_rows,
 }
 

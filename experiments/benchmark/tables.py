@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,18 +12,22 @@ import pandas as pd
 
 from data_manifests.support.csv_file import write_csv
 from data_manifests.tables.check import check_manifest
-from data_manifests.tables.columns import BOX_COLUMNS, BOX_LABEL, IMAGE_COLUMNS
-from experiments.benchmark.peak import Cost, in_process
+from data_manifests.tables.columns import BOX_COLUMNS, BOX_LABEL, CORNERS, IMAGE_COLUMNS
+from data_manifests.tables.table_file import table_parts, table_path
+from experiments.benchmark.peak import Cost, in_process, of_command
 from experiments.benchmark.rows import BenchmarkRow
 from experiments.benchmark.sizes import Bench
 from localize.formats.export import export
 from localize.formats.hub.from_tables import annotations_from_prediction
+from localize.prediction.prediction_folder import open_prediction
 from localize.prediction.tables import BOX_COLUMNS as PREDICTED
 from localize.prediction.tables import IMAGE_COLUMNS as PREDICTED_IMAGES
-from localize.prediction.tables import Prediction, read_prediction, write_prediction
+from localize.prediction.tables import Prediction, write_prediction
 
 CHECK_GOAL_S = 15.0  # for a million rows
 GOAL_ROWS = 1_000_000
+BOXES_A_FILM = 10
+STREAM_ROWS = 20_000
 CURVE_RUNS = 3  # for points that no goal rests on
 LONG_ROWS = 1_000_000  # an export of so many takes minutes: once
 MILLION = "manifest_check_1e6"
@@ -58,6 +63,30 @@ def export_rows(bench: Bench) -> Iterator[BenchmarkRow]:
     what = "export to COCO, {rows} films with a box each, from prediction folder to file"
     for rows, cost in _grown(bench, "prediction", write_random_prediction, export_once, _few):
         yield _growth_row("export", "export", what.format(rows=rows), rows, cost, _few(rows))
+
+
+def export_million_rows(bench: Bench) -> Iterator[BenchmarkRow]:
+    """Export to COCO of the largest size, ten boxes a film, beside a bare stream of the rows."""
+    boxes = bench.size.growth[-1]
+    folder = bench.work / "prediction-million"
+    write_random_prediction(folder, boxes // BOXES_A_FILM, BOXES_A_FILM)
+    command = ["export", str(folder), "--format", "coco", "--out", str(bench.work / "boxes.json")]
+    cost = of_command(command, CURVE_RUNS)
+    bare = in_process(partial(stream_once, folder), CURVE_RUNS)
+    yield BenchmarkRow(
+        name="export_1e6" if boxes == GOAL_ROWS else f"export_{boxes}",
+        group="export_1e6",
+        what=f"`export --format coco`, {boxes} boxes on {boxes // BOXES_A_FILM} films",
+        ours=cost.seconds,
+        baseline=bare.seconds,
+        baseline_is="the rows of two tables as COCO, one by one, unchecked, without a sidecar",
+        unit="s",
+        runs=CURVE_RUNS,
+        detail={
+            "peak_mib": cost.peak_mib,
+            "peak_goal_mib": 400,
+        },
+    )
 
 
 def _few(rows: int) -> int:
@@ -96,7 +125,32 @@ def check_once(folder: Path) -> None:
 
 def export_once(folder: Path) -> None:
     """One export beside the prediction."""
-    export(annotations_from_prediction(read_prediction(folder)), "coco", folder / "boxes.json")
+    export(annotations_from_prediction(open_prediction(folder)), "coco", folder / "boxes.json")
+
+
+def stream_once(folder: Path) -> None:
+    """The least that an export to COCO can do: read each row once and write it once."""
+    number: dict[str, int] = {}
+    with (folder / "bare.json").open("w", encoding="utf-8") as out:
+        out.write('{"images": [')
+        for table in table_parts(_path(folder, "images"), STREAM_ROWS):
+            for image_id, path in zip(table["image_id"], table["path"], strict=True):
+                number[image_id] = len(number) + 1
+                out.write(f"{json.dumps({'id': number[image_id], 'file_name': path})},\n")
+        out.write('{}], "annotations": [')
+        for table in table_parts(_path(folder, "boxes"), STREAM_ROWS):
+            corners = table[list(CORNERS)].astype("float64").to_numpy().tolist()
+            for image_id, (x1, y1, x2, y2) in zip(table["image_id"], corners, strict=True):
+                row = {"image_id": number[image_id], "bbox": [x1, y1, x2 - x1, y2 - y1]}
+                out.write(f"{json.dumps(row)},\n")
+        out.write("{}]}\n")
+
+
+def _path(folder: Path, name: str) -> Path:
+    path = table_path(folder, name)
+    if path is None:
+        raise FileNotFoundError(folder / name)
+    return path
 
 
 def write_random_manifest(folder: Path, films: int) -> None:
@@ -116,13 +170,14 @@ def write_random_manifest(folder: Path, films: int) -> None:
     write_csv(folder / "boxes.csv", boxes[list(BOX_COLUMNS)])
 
 
-def write_random_prediction(folder: Path, films: int) -> None:
-    """A prediction with one box on each film."""
+def write_random_prediction(folder: Path, films: int, boxes_a_film: int = 1) -> None:
+    """A prediction with as many boxes on each film."""
     ids = _names("film", np.arange(films))
     images = pd.DataFrame({"image_id": ids, "path": ids + ".png", "width": 1024, "height": 1024})
     images["p_pneumonia"], images["severity"] = 0.5, 1.0
     images["status"], images["error"] = "ok", ""
-    boxes = pd.DataFrame({"image_id": ids, **_corners(films)})
+    boxed = ids.repeat(boxes_a_film).reset_index(drop=True)
+    boxes = pd.DataFrame({"image_id": boxed, **_corners(films * boxes_a_film)})
     boxes["score"], boxes["alpha"], boxes["detector_score"] = 0.5, 0.25, 0.125
     boxes["label"], boxes["attributes"] = BOX_LABEL, "left;lower"
     attributes = pd.DataFrame({"image_id": ids, "left": 0.75, "lower": 0.5})

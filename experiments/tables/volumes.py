@@ -17,6 +17,7 @@ from data_manifests.support.arrays import Floats
 from data_manifests.support.atomic import file_sha256, write_json, write_text
 from data_manifests.volumes.volume_set import read_volume_set
 from detector.run.provenance import provenance
+from detector.run.training_run import has_checkpoint
 from experiments.methods.volume_rows import (
     BOTH,
     NEITHER,
@@ -44,12 +45,13 @@ PAPER = {  # its table 1, in percent: 10,410 studies of one hospital
 
 @dataclass(frozen=True)
 class RowResult:
-    """A trained row on the test volumes; the device and processor time (s) of its training."""
+    """A trained row on the test volumes; the device and processor time (s) of its training, None
+    where it was interrupted."""
 
     row: VolumeRow
     seed: int
     evaluation: GroundingEvaluation
-    train_cpu_s: float
+    train_cpu_s: float | None
     device: str
 
 
@@ -78,10 +80,11 @@ def run_rows(
             run, timing = out / f"{row.name}-{seed}", out / f"{row.name}-{seed}" / "time.json"
             started = time.process_time()
             if not timing.exists():
+                is_new = not has_checkpoint(run)
                 settings = row_settings(row, seed, epochs)
                 train_grounder(volume_set, run, settings, device, cache=out / "cache")
                 name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-                cpu_s = round(time.process_time() - started, 1)
+                cpu_s = round(time.process_time() - started, 1) if is_new else None
                 write_json(timing, {"cpu_s": cpu_s, "device": name})
             result = evaluate_grounder(
                 load_grounder(run, device), volume_set, "test", cache=out / "cache", seed=seed

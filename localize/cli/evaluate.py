@@ -48,20 +48,20 @@ def evaluate(
     from data_manifests.tables.manifest import read_manifest
     from localize.evaluation.evaluate import EvaluationOptions
     from localize.evaluation.evaluate import evaluate as evaluate_prediction
-    from localize.prediction.tables import read_prediction
+    from localize.prediction.prediction_folder import open_prediction
 
-    truth = read_manifest(manifest)
+    truth = read_manifest(manifest, tables=("images", "boxes", "labels"))
     if split:
         truth = truth.split(split)
     if trained_on is not None:
-        training = read_manifest(trained_on).split("train")
+        training = read_manifest(trained_on, tables=("images",)).split("train")
         refuse_overlap_leaks(training, truth, allow=allow_leak or ())
     result = evaluate_prediction(
-        read_prediction(prediction),
+        open_prediction(prediction),
         truth,
         seed=seed,
         replicates=replicates,
-        baseline=None if baseline is None else read_prediction(baseline),
+        baseline=None if baseline is None else open_prediction(baseline),
         targets=None if targets is None else read_text_csv(targets),
         options=EvaluationOptions(score_threshold, baseline_score_threshold),
     )

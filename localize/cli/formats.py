@@ -10,7 +10,7 @@ import typer
 from localize.formats.format_name import ExportFormat, ImportFormat
 
 if TYPE_CHECKING:
-    from localize.prediction.tables import Prediction
+    from localize.prediction.prediction_folder import PredictedFilms
 
 Labels = Annotated[
     list[str] | None, typer.Option("--label", help="Rename a label: OLD=NEW. Repeatable.")
@@ -93,6 +93,7 @@ def export_command(
         annotations_from_prediction,
     )
     from localize.formats.hub.sidecar import sidecar_path
+    from localize.inference.film_list import is_manifest
 
     labels = _label_map(label)
     if (folder / "grounding.json").is_file():
@@ -103,10 +104,10 @@ def export_command(
             Selection(min_score, max_boxes, labels),
             image_root="" if image_root is None else str(image_root),
         )
-    elif (folder / "prediction.json").is_file() or not (folder / "images.csv").is_file():
-        from localize.prediction.tables import read_prediction
+    elif not is_manifest(folder):
+        from localize.prediction.prediction_folder import open_prediction
 
-        predicted = read_prediction(folder)
+        predicted = open_prediction(folder)
         least = _least_score(predicted, min_score, all_boxes)
         annotations = annotations_from_prediction(
             predicted,
@@ -131,8 +132,7 @@ def export_command(
         png_films=png_films,
         keep_patient=keep_patient,
     )
-    export(annotations, format_name, out, options=options)
-    boxes = sum(len(film) for film in annotations)
+    boxes = export(annotations, format_name, out, options=options)
     result = {
         "format": format_name,
         "out": str(out),
@@ -222,7 +222,9 @@ def import_command(
             typer.echo("\n" + summary.to_markdown())
 
 
-def _least_score(prediction: Prediction, min_score: float | None, all_boxes: bool) -> float | None:
+def _least_score(
+    prediction: PredictedFilms, min_score: float | None, all_boxes: bool
+) -> float | None:
     """The score given, else the operating point of the model, else None for all boxes.
 
     Raises:

@@ -114,10 +114,12 @@ def predict(
         source=source,
         report_skipped=partial(typer.echo, err=True),
     )
+    missing = [f"{index}/{share.of}" for index in report.missing_shards]
     if zones:
         from detector.lungs.packaged import load_segmenter
         from localize.pipeline.zones_table import write_zones
-        from localize.prediction.tables import ZONES_TABLE, read_prediction
+        from localize.prediction.lung_borders import ZONES_TABLE
+        from localize.prediction.tables import read_prediction
 
         write_zones(
             read_prediction(out),
@@ -126,12 +128,14 @@ def predict(
             out / ZONES_TABLE,
         )
     if as_json:
-        counts = {
+        counts: dict[str, int | list[str]] = {
             "predicted": report.predicted,
             "skipped": report.skipped,
             "boxes": report.boxes,
             "already_done": report.already_done,
         }
+        if missing:
+            counts["missing_shards"] = missing
         typer.echo(json.dumps({"out": str(out), **counts}))
     else:
         earlier = f" ({report.already_done} by an earlier run)" if report.already_done else ""
@@ -139,6 +143,8 @@ def predict(
             f"{report.predicted} films predicted{earlier}, {report.skipped} skipped, "
             f"{report.boxes} boxes: {out}"
         )
+        if missing:
+            typer.echo(f"joined once these shards are finished, too: {', '.join(missing)}")
         least = loaded.bundle.calibration.operating_point
         if least is not None and ranking != "detector":
             typer.echo(

@@ -38,8 +38,8 @@ def gallery(
     """
     from data_manifests.tables.manifest import read_manifest
     from localize.grounding.tables import DESCRIPTION
-    from localize.inference.film_list import film_files, is_manifest
-    from localize.prediction.tables import read_prediction
+    from localize.inference.film_list import ManifestFiles, film_files, is_manifest
+    from localize.prediction.prediction_folder import open_prediction
     from localize.viewing.gallery.build import build_gallery
 
     target = out or prediction / "gallery.html"
@@ -49,11 +49,13 @@ def gallery(
         build_grounding_page(prediction, film_files(films), target, limit=limit)
         typer.echo(str(target))
         return
+    predicted = open_prediction(prediction)
+    truth = read_manifest(films, tables=("images", "boxes")) if is_manifest(films) else None
     build_gallery(
-        read_prediction(prediction),
-        film_files(films),
+        predicted,
+        film_files(films) if truth is None else ManifestFiles(truth),
         target,
-        manifest=read_manifest(films) if is_manifest(films) else None,
+        manifest=truth,
         limit=limit,
         all_boxes=all_boxes,
         full_resolution=full_resolution,

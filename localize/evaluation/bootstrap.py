@@ -10,8 +10,8 @@ import numpy as np
 from data_manifests.support.arrays import Floats, Ints
 from localize.evaluation.measure import Measure
 
-# Elements of one block of resamples times boxes; a few blocks of float64 fit into 200 MB.
-MAX_BLOCK = 4_000_000
+# Elements of one block of resamples times boxes; a dozen blocks of float64 fit into 100 MB.
+MAX_BLOCK = 1_000_000
 INTERVAL_PERCENT = (2.5, 97.5)
 
 

@@ -9,12 +9,14 @@ import pandas as pd
 
 from data_manifests.support.arrays import Bools, Floats
 from data_manifests.support.errors import DataError, Problem
+from data_manifests.support.membership import is_member, places
 from data_manifests.tables.columns import CORNERS
 from data_manifests.tables.manifest import Manifest
+from localize.evaluation.aligned_prediction import AlignedPrediction, align
 from localize.evaluation.attribute_targets import target_matrix
 from localize.evaluation.average_precision import COCO_THRESHOLDS, average_precision_measure
 from localize.evaluation.bootstrap import bootstrap_values, estimates
-from localize.evaluation.film_boxes import FilmBoxes, find_overlaps, make_film_boxes
+from localize.evaluation.film_boxes import FilmBoxes, Overlaps, find_overlaps, make_film_boxes
 from localize.evaluation.froc import froc_measure
 from localize.evaluation.hits import iobb_measure, pointing_measure
 from localize.evaluation.measure import Measure
@@ -22,7 +24,7 @@ from localize.evaluation.probability import attribute_measure, probability_measu
 from localize.evaluation.report import Evaluation, FilmCounts, MetricRow
 from localize.evaluation.rsna_score import best_score_threshold, rsna_measure
 from localize.evaluation.top_k_recall import box_recall_measure, union_recall_measure
-from localize.prediction.tables import Prediction
+from localize.prediction.prediction_folder import PredictedFilms
 
 IOU_THRESHOLDS: Floats = np.array([0.25, 0.5, 0.75])
 FROC_THRESHOLDS = (0.25, 0.5)
@@ -40,12 +42,12 @@ class EvaluationOptions:
 
 
 def evaluate(
-    prediction: Prediction,
+    prediction: PredictedFilms,
     manifest: Manifest,
     *,
     seed: int = 0,
     replicates: int = 1000,
-    baseline: Prediction | None = None,
+    baseline: PredictedFilms | None = None,
     targets: pd.DataFrame | None = None,
     options: EvaluationOptions | None = None,
 ) -> Evaluation:
@@ -68,12 +70,14 @@ def evaluate(
             no film is left.
     """
     options = options or EvaluationOptions()
-    both = [prediction] if baseline is None else [prediction, baseline]
-    for one in both:
-        _check_films(one, manifest)
-    is_skipped = np.logical_or.reduce([~_is_ok(one, manifest) for one in both])
-    skipped = tuple(manifest.images["image_id"][is_skipped])
-    part = manifest.subset(list(~is_skipped))
+    both = [
+        align(one, manifest, has_attributes=targets is not None)
+        for one in ([prediction] if baseline is None else [prediction, baseline])
+    ]
+    is_ok = np.logical_and.reduce([one.is_ok for one in both])
+    skipped = tuple(manifest.images["image_id"][~is_ok])
+    part = manifest if is_ok.all() else manifest.subset(list(is_ok))
+    both = [one.subset(is_ok) for one in both]
     if part.images.empty:
         raise _problem("at least one film that was not skipped", "none")
     patients = pd.factorize(part.images["patient_id"])[0].astype(np.int64)
@@ -96,20 +100,23 @@ def evaluate(
     thresholds = (options.score_threshold, options.baseline_score_threshold)
     results = []
     for one, threshold in zip(both, thresholds, strict=False):
-        measures, largest = _measures(one, part, target, targets, threshold)
+        boxes = _film_boxes(one, part, target)
+        with_boxes = int((boxes.true_counts() > 0).sum())
+        true_boxes, boxes_unknown = len(boxes.true_xyxy), int((~boxes.is_known).sum())
+        measures, largest = _measures(one, boxes, part, target, targets, threshold)
+        del boxes
         values = bootstrap_values(
             measures, patients, replicates=replicates, seed=seed, largest=largest
         )
         results.append(pd.DataFrame(values, columns=[k for m in measures for k in m.keys]))
-    boxes = _film_boxes(prediction, part, target)
     return Evaluation(
         rows=_rows(results),
         films=FilmCounts(
             evaluated=len(part.images),
             patients=len(np.unique(patients)),
-            with_boxes=int((boxes.true_counts() > 0).sum()),
-            true_boxes=len(boxes.true_xyxy),
-            boxes_unknown=int((~boxes.is_known).sum()),
+            with_boxes=with_boxes,
+            true_boxes=true_boxes,
+            boxes_unknown=boxes_unknown,
             pneumonia=int((target == 1).sum()),
             no_pneumonia=int((target == 0).sum()),
             skipped=skipped,
@@ -121,36 +128,36 @@ def evaluate(
     )
 
 
-def choose_score_threshold(prediction: Prediction, manifest: Manifest) -> float:
+def choose_score_threshold(prediction: PredictedFilms, manifest: Manifest) -> float:
     """The box score threshold with the highest RSNA score; give validation films, never test ones.
 
     Raises:
         DataError: as `evaluate`.
     """
-    _check_films(prediction, manifest)
-    part = manifest.subset(list(_is_ok(prediction, manifest)))
-    return best_score_threshold(_film_boxes(prediction, part, _film_targets(part)))
+    aligned = align(prediction, manifest)
+    part = manifest.subset(list(aligned.is_ok))
+    boxes = _film_boxes(aligned.subset(aligned.is_ok), part, _film_targets(part))
+    return best_score_threshold(boxes)
 
 
-def film_boxes(prediction: Prediction, manifest: Manifest) -> FilmBoxes:
+def film_boxes(prediction: PredictedFilms, manifest: Manifest) -> FilmBoxes:
     """Predicted and true boxes as a `FilmBoxes`, films in the order of the manifest.
 
     Raises:
         DataError: as `evaluate`.
     """
-    _check_films(prediction, manifest)
-    return _film_boxes(prediction, manifest, _film_targets(manifest))
+    return _film_boxes(align(prediction, manifest), manifest, _film_targets(manifest))
 
 
 def _measures(
-    prediction: Prediction,
+    prediction: AlignedPrediction,
+    boxes: FilmBoxes,
     manifest: Manifest,
     target: Floats,
     targets: pd.DataFrame | None,
     score_threshold: float,
 ) -> tuple[list[Measure], int]:
     """All metrics of one prediction, and the longest array they work on."""
-    boxes = _film_boxes(prediction, manifest, target)
     overlaps = find_overlaps(boxes)
     top_k, chosen = boxes.first(boxes.true_counts()), boxes.above(score_threshold)
     measures = [
@@ -158,22 +165,20 @@ def _measures(
         union_recall_measure("union_iou", boxes.first(1), IOU_THRESHOLDS),
         box_recall_measure("best_iou", boxes, IOU_THRESHOLDS),
         union_recall_measure("best_union_iou", boxes, IOU_THRESHOLDS),
-        _coco_measure(boxes),
+        _coco_measure(boxes, overlaps),
         rsna_measure(boxes, score_threshold),
         *(froc_measure(boxes, overlaps, threshold) for threshold in FROC_THRESHOLDS),
-        iobb_measure(chosen, find_overlaps(chosen)),
+        iobb_measure(chosen, overlaps if chosen is boxes else find_overlaps(chosen)),
         pointing_measure(boxes),
     ]
-    films = prediction.images.set_index("image_id")
-    p_pneumonia = films["p_pneumonia"].reindex(manifest.images["image_id"]).to_numpy(np.float64)
+    p_pneumonia = prediction.p_pneumonia
     if not np.isnan(p_pneumonia).all():
         _check_probabilities("images.csv", "p_pneumonia", p_pneumonia, target)
         measures.append(probability_measure("film", p_pneumonia, target))
     if targets is not None:
-        keywords = prediction.keywords()
+        keywords = prediction.keywords
         known = target_matrix(targets, manifest, keywords)
-        table = prediction.attributes.set_index("image_id").reindex(manifest.images["image_id"])
-        probabilities = table.to_numpy(np.float64)
+        probabilities = prediction.attributes
         for column, name in enumerate(keywords):
             _check_probabilities("attributes.csv", name, probabilities[:, column], known[:, column])
         if keywords:
@@ -181,10 +186,10 @@ def _measures(
     return measures, max(len(boxes.pred_xyxy), len(manifest.images))
 
 
-def _coco_measure(boxes: FilmBoxes) -> Measure:
+def _coco_measure(boxes: FilmBoxes, overlaps: Overlaps) -> Measure:
     """AP at IOU_THRESHOLDS and its mean over .5:.05:.95, from one matching."""
     ap = average_precision_measure(
-        boxes, find_overlaps(boxes), np.concatenate([IOU_THRESHOLDS, COCO_THRESHOLDS])
+        boxes, overlaps, np.concatenate([IOU_THRESHOLDS, COCO_THRESHOLDS])
     )
     count = len(IOU_THRESHOLDS)
 
@@ -210,33 +215,26 @@ def _rows(results: list[pd.DataFrame]) -> tuple[MetricRow, ...]:
     )
 
 
-def _film_boxes(prediction: Prediction, manifest: Manifest, target: Floats) -> FilmBoxes:
-    index = pd.Series(np.arange(len(manifest.images)), index=manifest.images["image_id"])
-    table = prediction.boxes[prediction.boxes["image_id"].isin(index.index)]
-    score = table["score"].to_numpy(np.float64)
-    if not np.isfinite(score).all():
-        rows = table.index[~np.isfinite(score)]
-        raise DataError.from_problems(
-            [Problem("boxes.csv", "a finite score", "none", int(r) + 2, "score") for r in rows]
-        )
-    true_film = index[manifest.boxes["image_id"]].to_numpy(np.int64)
-    has_boxes = np.bincount(true_film, minlength=len(index)) > 0
+def _film_boxes(prediction: AlignedPrediction, manifest: Manifest, target: Floats) -> FilmBoxes:
+    films = len(manifest.images)
+    true_film = places(manifest.boxes["image_id"], manifest.images["image_id"])
+    has_boxes = np.bincount(true_film, minlength=films) > 0
     labelled = "pneumonia" in manifest.labels
-    is_known: Bools = has_boxes | (target == 0) if labelled else np.ones(len(index), np.bool_)
+    is_known: Bools = has_boxes | (target == 0) if labelled else np.ones(films, np.bool_)
     return make_film_boxes(
-        table[list(CORNERS)].to_numpy(np.float64),
-        score,
-        index[table["image_id"]].to_numpy(np.int64),
+        prediction.xyxy,
+        prediction.score,
+        prediction.film,
         manifest.boxes[list(CORNERS)].to_numpy(np.float64),
         true_film,
-        films=len(index),
+        films=films,
         is_known=is_known,
     )
 
 
 def _film_targets(manifest: Manifest) -> Floats:
     """1 pneumonia, 0 none, NaN unknown; (I,). `labels.pneumonia` if there is one, else boxes."""
-    has_boxes = manifest.images["image_id"].isin(set(manifest.boxes["image_id"])).to_numpy()
+    has_boxes = is_member(manifest.images["image_id"], manifest.boxes["image_id"])
     if "pneumonia" not in manifest.labels:
         return has_boxes.astype(np.float64)
     labels = manifest.labels.drop_duplicates("image_id").set_index("image_id")["pneumonia"]
@@ -249,52 +247,6 @@ def _film_targets(manifest: Manifest) -> Floats:
         )
     target: Floats = np.where(np.isnan(values) & has_boxes, 1.0, values).astype(np.float64)
     return target
-
-
-def _is_ok(prediction: Prediction, manifest: Manifest) -> Bools:
-    """Which films of the manifest were predicted, not skipped; (I,)."""
-    status = prediction.images.set_index("image_id")["status"]
-    is_ok: Bools = (status.reindex(manifest.images["image_id"]) == "ok").to_numpy(np.bool_)
-    return is_ok
-
-
-def _check_films(prediction: Prediction, manifest: Manifest) -> None:
-    """Raise where the two do not name the same films."""
-    predicted, known = prediction.images["image_id"], manifest.images["image_id"]
-    problems = [
-        Problem("prediction images.csv", "each film once", repr(image_id), field="image_id")
-        for image_id in predicted[predicted.duplicated()].unique()
-    ]
-    for file, other, ids, others, fix in (
-        (
-            "prediction",
-            "manifest",
-            known,
-            predicted,
-            "predict them, or evaluate on a subset of the manifest",
-        ),
-        (
-            "manifest",
-            "prediction",
-            predicted,
-            known,
-            "give the manifest (or its --split) that was predicted",
-        ),
-    ):
-        missing = ids[~ids.isin(set(others))]
-        if len(missing):
-            examples = ", ".join(repr(image_id) for image_id in missing.head(3))
-            problems.append(
-                Problem(
-                    f"{file} images.csv",
-                    f"all {len(ids)} films of the {other}",
-                    f"{len(missing)} missing, such as {examples}",
-                    field="image_id",
-                    fix=fix,
-                )
-            )
-    if problems:
-        raise DataError.from_problems(problems)
 
 
 def _check_probabilities(file: str, field: str, probability: Floats, target: Floats) -> None:

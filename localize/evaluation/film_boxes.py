@@ -9,7 +9,7 @@ import numpy as np
 from data_manifests.support.arrays import Bools, Floats, Ints
 
 # Rows of one film-by-film join: bounds the memory of a film with very many boxes.
-MAX_PAIR_ROWS = 4_000_000
+MAX_PAIR_ROWS = 250_000
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class FilmBoxes:
         return self._keep(self.pred_rank < limit[self.pred_film])
 
     def _keep(self, keep: Bools) -> FilmBoxes:
+        if keep.all():
+            return self
         # Both selections cut a film's list from its end, so the ranks stay right.
         return FilmBoxes(
             self.pred_xyxy[keep],
@@ -111,18 +113,26 @@ def make_film_boxes(
         raise ValueError("scores must be finite")
     pred_film, true_film = np.asarray(pred_film, np.int64), np.asarray(true_film, np.int64)
     order = np.lexsort((-np.asarray(pred_score, np.float64), pred_film))
-    order = order[known[pred_film[order]]]
+    rows = _view_or_rows(order[known[pred_film[order]]], len(pred_film))
+    del order
     true_order = np.argsort(true_film, kind="stable")
-    true_order = true_order[known[true_film[true_order]]]
+    true_rows = _view_or_rows(true_order[known[true_film[true_order]]], len(true_film))
     return FilmBoxes(
-        pred_xyxy=np.asarray(pred_xyxy, np.float64).reshape(-1, 4)[order],
-        pred_score=np.asarray(pred_score, np.float64)[order],
-        pred_film=pred_film[order],
-        pred_rank=rank_in_group(pred_film[order]),
-        true_xyxy=np.asarray(true_xyxy, np.float64).reshape(-1, 4)[true_order],
-        true_film=true_film[true_order],
+        pred_xyxy=np.asarray(pred_xyxy, np.float64).reshape(-1, 4)[rows],
+        pred_score=np.asarray(pred_score, np.float64)[rows],
+        pred_film=pred_film[rows],
+        pred_rank=rank_in_group(pred_film[rows]),
+        true_xyxy=np.asarray(true_xyxy, np.float64).reshape(-1, 4)[true_rows],
+        true_film=true_film[true_rows],
         is_known=known,
     )
+
+
+def _view_or_rows(rows: Ints, count: int) -> Ints | slice:
+    """`rows`, or all as a slice, which copies nothing, where they are 0 to `count` in order."""
+    if len(rows) == count and bool((rows == np.arange(count)).all()):
+        return slice(None)
+    return rows
 
 
 def rank_in_group(group: Ints) -> Ints:

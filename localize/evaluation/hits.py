@@ -6,7 +6,7 @@ import numpy as np
 
 from data_manifests.support.arrays import Floats
 from localize.evaluation.film_boxes import FilmBoxes, Overlaps
-from localize.evaluation.measure import Measure, ratio_measure
+from localize.evaluation.measure import Measure, narrow, ratio_measure
 
 # Wang et al. 2017 (ChestX-ray8), table of T(IoBB).
 IOBB_THRESHOLDS: Floats = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
@@ -21,8 +21,8 @@ def iobb_measure(
     by a prediction with IoBB > T; AFP: predictions without such a true box, per film. Several
     predictions may hit one true box. All given predictions count: apply the score threshold first.
     """
-    true_counts = boxes.true_counts()
-    is_positive = (true_counts > 0).astype(np.float64)
+    true_counts = narrow(boxes.true_counts())
+    is_positive = true_counts > 0
     numerators, denominators, keys = [], [], []
     for threshold in thresholds:
         keep = overlaps.iobb > threshold
@@ -30,13 +30,13 @@ def iobb_measure(
         useful = np.unique(overlaps.pred[keep])
         hits = np.bincount(boxes.true_film[found], minlength=boxes.films)
         false = boxes.pred_counts() - np.bincount(boxes.pred_film[useful], minlength=boxes.films)
-        numerators += [hits, false * is_positive]
+        numerators += [narrow(hits), narrow(false * is_positive)]
         denominators += [true_counts, is_positive]
         keys += [f"iobb_at_{threshold:g}", f"afp_at_{threshold:g}"]
     return ratio_measure(
         tuple(keys),
-        np.stack(numerators, axis=1).astype(np.float64),
-        np.stack(denominators, axis=1).astype(np.float64),
+        np.stack(numerators, axis=1),
+        np.stack(denominators, axis=1),
     )
 
 
@@ -52,8 +52,4 @@ def pointing_measure(boxes: FilmBoxes) -> Measure:
     )  # NaN, no prediction, is outside
     is_hit = np.bincount(boxes.true_film[is_inside], minlength=boxes.films) > 0
     has_boxes = boxes.true_counts() > 0
-    return ratio_measure(
-        ("pointing_hit_rate",),
-        is_hit.astype(np.float64)[:, None],
-        has_boxes.astype(np.float64)[:, None],
-    )
+    return ratio_measure(("pointing_hit_rate",), is_hit[:, None], has_boxes[:, None])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
@@ -11,6 +13,7 @@ from localize.evaluation.film_boxes import FilmBoxes, Overlaps, rank_in_group
 
 # pycocotools lets a threshold of 1 accept an IoU of 1 - 1e-10 (rounding of identical boxes).
 MAX_THRESHOLD = 1 - 1e-10
+PAIRS_AT_A_TIME = 50_000  # of one turn of the greedy rules: some ten bytes a threshold for each
 
 
 def maximum_matches(boxes: FilmBoxes, overlaps: Overlaps, threshold: float) -> Bools:
@@ -37,7 +40,7 @@ def coco_matches(boxes: FilmBoxes, overlaps: Overlaps, thresholds: Floats) -> Bo
     reaches the threshold (of equal IoUs the last one, as pycocotools does).
     """
     limits = np.minimum(thresholds, MAX_THRESHOLD)
-    taken = _greedy(
+    return _greedy(
         overlaps.pred,
         overlaps.true,
         overlaps.iou,
@@ -45,7 +48,6 @@ def coco_matches(boxes: FilmBoxes, overlaps: Overlaps, thresholds: Floats) -> Bo
         boxes.pred_film,
         len(boxes.true_xyxy),
     )
-    return taken >= 0
 
 
 def kaggle_matches(boxes: FilmBoxes, overlaps: Overlaps, thresholds: Floats) -> Bools:
@@ -56,7 +58,7 @@ def kaggle_matches(boxes: FilmBoxes, overlaps: Overlaps, thresholds: Floats) -> 
     """
     order = np.lexsort((overlaps.pred, overlaps.true))
     pred, true, iou = overlaps.pred[order], overlaps.true[order], overlaps.iou[order]
-    taken = _greedy(
+    return _greedy(
         true,
         pred,
         -boxes.pred_rank[pred].astype(np.float64),
@@ -64,7 +66,6 @@ def kaggle_matches(boxes: FilmBoxes, overlaps: Overlaps, thresholds: Floats) -> 
         boxes.true_film,
         len(boxes.pred_xyxy),
     )
-    return taken >= 0
 
 
 def _greedy(
@@ -74,14 +75,14 @@ def _greedy(
     eligible: Bools,
     film_of_agent: Ints,
     targets: int,
-) -> Ints:
-    """Let the agents of each film choose in turn; (agents, T) the target taken, or -1.
+) -> Bools:
+    """Let the agents of each film choose in turn; (agents, T) which of them took a target.
 
     `agent`, `target`, `preference` (E,) and `eligible` (E, T) describe pairs ordered by agent.
     Agents of different films do not meet, so the n-th agents of all films choose together.
     """
     agents, levels = len(film_of_agent), eligible.shape[1]
-    taken = np.full((agents, levels), -1, dtype=np.int64)
+    has_taken = np.zeros((agents, levels), dtype=np.bool_)
     is_used = np.zeros((targets, levels), dtype=np.bool_)
     possible = eligible.any(axis=1)
     agent, target, preference = agent[possible], target[possible], preference[possible]
@@ -91,9 +92,7 @@ def _greedy(
     turn_of_agent[chosers] = rank_in_group(film_of_agent[chosers])
     turn = turn_of_agent[agent]
     order = np.argsort(turn, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(turn[order])) + 1):
-        if not len(rows):
-            continue
+    for rows in _blocks(order, agent, turn):
         starts = np.flatnonzero(np.r_[True, np.diff(agent[rows]) != 0])
         segment = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(rows)]))
         free = eligible[rows] & ~is_used[target[rows]]
@@ -104,6 +103,16 @@ def _greedy(
         choice = np.maximum.reduceat(place, starts, axis=0)  # the last of the best; (agents, T)
         who, level = np.nonzero(choice >= 0)
         what = target[rows][choice[who, level]]
-        taken[agent[rows][starts][who], level] = what
+        has_taken[agent[rows][starts][who], level] = True
         is_used[what, level] = True
-    return taken
+    return has_taken
+
+
+def _blocks(order: Ints, agent: Ints, turn: Ints) -> Iterator[Ints]:
+    """`order`, pairs by turn, cut between agents: at each new turn, and inside long ones."""
+    if not len(order):
+        return
+    starts = np.flatnonzero(np.r_[True, np.diff(agent[order]) != 0])
+    is_cut = np.diff(turn[order[starts]]) != 0
+    is_cut |= np.diff(starts // PAIRS_AT_A_TIME) != 0
+    yield from np.split(order, starts[1:][is_cut])

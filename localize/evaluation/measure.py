@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_manifests.support.arrays import Floats
+from data_manifests.support.arrays import Bools, Floats, Ints
+
+FILMS_AT_A_TIME = 65_536  # whose counts are widened to float64 together
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,39 @@ class Measure:
     values: Callable[[Floats], Floats]
 
 
-def ratio_measure(keys: tuple[str, ...], numerators: Floats, denominators: Floats) -> Measure:
-    """Metrics that are a sum over films divided by a sum over films; both inputs (I, M)."""
+def ratio_measure(
+    keys: tuple[str, ...],
+    numerators: Floats | Ints | Bools,
+    denominators: Floats | Ints | Bools,
+) -> Measure:
+    """Metrics that are a sum over films divided by a sum over films.
+
+    Both inputs are (I, M); the denominators are (I, 1) where all metrics share them. Whole numbers
+    may be of any width, see `narrow`.
+    """
 
     def values(weights: Floats) -> Floats:
-        return divide(weights @ numerators, weights @ denominators)
+        return divide(_sums(weights, numerators), _sums(weights, denominators))
 
     return Measure(keys, values)
+
+
+def narrow(counts: Ints) -> Ints:
+    """The same counts, none negative, in the fewest bytes: a byte where none is above 255."""
+    narrowed: Ints = counts.astype(np.min_scalar_type(counts.max(initial=0)))
+    return narrowed
+
+
+def _sums(weights: Floats, columns: Floats | Ints | Bools) -> Floats:
+    """`weights @ columns`; (R, M)."""
+    if columns.dtype == np.float64:
+        result: Floats = weights @ columns
+        return result
+    sums = np.zeros((len(weights), columns.shape[1]))
+    for start in range(0, len(columns), FILMS_AT_A_TIME):
+        films = slice(start, start + FILMS_AT_A_TIME)
+        sums += weights[:, films] @ columns[films].astype(np.float64)
+    return sums
 
 
 def divide(numerator: Floats, denominator: Floats) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_manifests.support.arrays import Bools, Floats
+from data_manifests.support.arrays import Bools, Floats, Ints
 from localize.evaluation.measure import Measure, divide
 
 CALIBRATION_BINS = 10
@@ -31,7 +31,7 @@ def probability_measure(prefix: str, probability: Floats, target: Floats) -> Mea
     level = np.unique(np.where(counts, probability, 0.0), return_inverse=True)[1]
     order = np.argsort(-level, kind="stable")  # falling probability
     ends = np.flatnonzero(np.diff(level[order], append=-1) != 0)
-    calibration = _calibration_columns(probability, target, counts)
+    calibration = _calibration_bins(probability, target, counts)
     is_right = counts & ((probability >= DECISION) == (target > DECISION))
 
     def values(weights: Floats) -> Floats:
@@ -47,20 +47,22 @@ def probability_measure(prefix: str, probability: Floats, target: Floats) -> Mea
         ap = np.where(is_defined, divide((gain * precision).sum(axis=1), positives), np.nan)
         total = positives + negatives
         accuracy = divide(weights @ is_right.astype(np.float64), total)
-        ece = divide(np.abs(weights @ calibration).sum(axis=1), total)
+        gaps = sum(np.abs(weights[:, films] @ gap) for films, gap in calibration)
+        ece = divide(np.asarray(gaps), total)
         return np.stack([auc, ap, accuracy, ece], axis=1)
 
     return Measure(tuple(f"{prefix}_{name}" for name in METRICS), values)
 
 
-def _calibration_columns(probability: Floats, target: Floats, counts: Bools) -> Floats:
-    """target - probability of each film in the column of its bin; (I, bins)."""
-    gap = np.where(counts, target, 0.0) - np.where(counts, probability, 0.0)
-    clean = np.where(counts, probability, 0.0)
-    bins = np.minimum((clean * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    columns = np.zeros((len(gap), CALIBRATION_BINS))
-    columns[np.arange(len(gap)), bins] = np.where(counts, gap, 0.0)
-    return columns
+def _calibration_bins(
+    probability: Floats, target: Floats, counts: Bools
+) -> list[tuple[Ints, Floats]]:
+    """The films of each bin that count, and their target - probability."""
+    known = np.flatnonzero(counts)
+    bins = (probability[known] * CALIBRATION_BINS).astype(np.int64)
+    bins = np.minimum(bins, CALIBRATION_BINS - 1)
+    films = [known[bins == number] for number in range(CALIBRATION_BINS)]
+    return [(rows, target[rows] - probability[rows]) for rows in films]
 
 
 def attribute_measure(keywords: tuple[str, ...], probabilities: Floats, targets: Floats) -> Measure:

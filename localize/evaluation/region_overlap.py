@@ -7,8 +7,9 @@ import numpy as np
 from data_manifests.support.arrays import Floats
 from localize.evaluation.film_boxes import FilmBoxes
 
-# Cells of one batch of coordinate grids; about 100 MB.
-MAX_CELLS = 12_000_000
+# Cells of one batch of coordinate grids; about 20 MB.
+MAX_CELLS = 2_000_000
+CORNER_CELLS = 16  # what a box costs beside its grid
 
 
 def union_iou(boxes: FilmBoxes) -> Floats:
@@ -23,7 +24,7 @@ def union_iou(boxes: FilmBoxes) -> Floats:
     counts_of_pred = counts[boxes.pred_film]
     for count in np.unique(counts_of_pred[counts_of_pred > 0]):
         rows = np.flatnonzero(counts_of_pred == count)
-        batch = max(1, int(MAX_CELLS // (count * (2 * count - 1) ** 2)))
+        batch = max(1, int(MAX_CELLS // (count * (2 * count - 1) ** 2 + CORNER_CELLS)))
         for part in np.array_split(rows, -(-len(rows) // batch)):
             first = starts[boxes.pred_film[part]]
             true = boxes.true_xyxy[first[:, None] + np.arange(count)]

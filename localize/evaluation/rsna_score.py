@@ -7,7 +7,13 @@ import numpy as np
 from data_manifests.support.arrays import Floats
 from localize.evaluation.film_boxes import FilmBoxes, find_overlaps
 from localize.evaluation.matching import kaggle_matches
-from localize.evaluation.measure import Measure, divide, ratio_measure
+from localize.evaluation.measure import (
+    FILMS_AT_A_TIME,
+    Measure,
+    divide,
+    narrow,
+    ratio_measure,
+)
 
 RSNA_THRESHOLDS: Floats = np.linspace(0.4, 0.75, 8)
 
@@ -19,10 +25,16 @@ def rsna_film_scores(boxes: FilmBoxes) -> Floats:
     nor predicted boxes, which the challenge leaves out, and where the boxes are not known.
     """
     matched = kaggle_matches(boxes, find_overlaps(boxes), RSNA_THRESHOLDS)
-    true_positives = np.zeros((boxes.films, len(RSNA_THRESHOLDS)))
-    np.add.at(true_positives, boxes.true_film, matched)
-    union = boxes.true_counts()[:, None] + boxes.pred_counts()[:, None] - true_positives
-    scores: Floats = divide(true_positives, union).mean(axis=1)
+    found = [
+        narrow(np.bincount(boxes.true_film[column], minlength=boxes.films)) for column in matched.T
+    ]
+    both = boxes.true_counts() + boxes.pred_counts()
+    scores = np.empty(boxes.films)
+    for start in range(0, boxes.films, FILMS_AT_A_TIME):
+        films = slice(start, start + FILMS_AT_A_TIME)
+        true_positives = np.stack([column[films] for column in found], axis=1).astype(np.float64)
+        union = both[films, None] - true_positives
+        scores[films] = divide(true_positives, union).mean(axis=1)
     return scores
 
 
@@ -33,7 +45,7 @@ def rsna_measure(boxes: FilmBoxes, score_threshold: float) -> Measure:
     return ratio_measure(
         ("rsna_score",),
         np.where(counts, scores, 0.0)[:, None],
-        counts.astype(np.float64)[:, None],
+        counts[:, None],
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from data_manifests.support.arrays import Floats
 from localize.evaluation.film_boxes import FilmBoxes, find_overlaps
 from localize.evaluation.matching import MAX_THRESHOLD, maximum_matches
-from localize.evaluation.measure import Measure, ratio_measure
+from localize.evaluation.measure import Measure, narrow, ratio_measure
 from localize.evaluation.region_overlap import union_iou
 
 
@@ -18,14 +18,14 @@ def box_recall_measure(prefix: str, boxes: FilmBoxes, thresholds: Floats) -> Mea
     film), all boxes for the best that any ranking of them could reach (at most k can match).
     """
     overlaps = find_overlaps(boxes)
-    true_counts = boxes.true_counts().astype(np.float64)
     found = [
-        np.bincount(boxes.true_film[maximum_matches(boxes, overlaps, t)], minlength=boxes.films)
+        narrow(
+            np.bincount(boxes.true_film[maximum_matches(boxes, overlaps, t)], minlength=boxes.films)
+        )
         for t in thresholds
     ]
-    numerators = np.stack(found, axis=1).astype(np.float64)
-    denominators = np.repeat(true_counts[:, None], len(thresholds), axis=1)
-    return ratio_measure(_keys(prefix, thresholds), numerators, denominators)
+    true_counts = narrow(boxes.true_counts())[:, None]
+    return ratio_measure(_keys(prefix, thresholds), np.stack(found, axis=1), true_counts)
 
 
 def union_recall_measure(prefix: str, boxes: FilmBoxes, thresholds: Floats) -> Measure:
@@ -36,11 +36,11 @@ def union_recall_measure(prefix: str, boxes: FilmBoxes, thresholds: Floats) -> M
     """
     best = np.zeros(boxes.films)
     np.maximum.at(best, boxes.pred_film, union_iou(boxes))
-    has_boxes = (boxes.true_counts() > 0).astype(np.float64)
+    has_boxes = (boxes.true_counts() > 0)[:, None]
     limits = np.minimum(thresholds, MAX_THRESHOLD)
-    numerators = has_boxes[:, None] * (best[:, None] >= limits)
-    denominators = np.repeat(has_boxes[:, None], len(thresholds), axis=1)
-    return ratio_measure(_keys(prefix, thresholds), numerators, denominators)
+    return ratio_measure(
+        _keys(prefix, thresholds), has_boxes & (best[:, None] >= limits), has_boxes
+    )
 
 
 def _keys(prefix: str, thresholds: Floats) -> tuple[str, ...]:

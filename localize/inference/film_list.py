@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from data_manifests.films.find_films import film_stem, find_films, readable_name
+from data_manifests.films.paths import locate_films
 from data_manifests.films.read_film import FILM_SUFFIXES
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest, read_manifest
@@ -53,6 +54,33 @@ def film_files(path: Path) -> Mapping[str, Path]:
         DataError: neither of the two.
     """
     return {film.image_id: film.file for film in films_to_predict([path])}
+
+
+class ManifestFiles(Mapping[str, Path]):
+    """image_id -> film file of a manifest; a path is made where it is asked for.
+
+    Raises:
+        DataError: see `Manifest.film_paths`.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+
+    def __getitem__(self, image_id: str) -> Path:
+        ids = self._manifest.images["image_id"]
+        row = (ids == image_id).to_numpy(bool)  # a millisecond a million films, and no index
+        if not row.any():
+            raise KeyError(image_id)
+        located = locate_films(self._manifest.root, self._manifest.images["path"][row])
+        if located.problems:
+            raise DataError.from_problems(located.problems)
+        return located.paths[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._manifest.images["image_id"])
+
+    def __len__(self) -> int:
+        return len(self._manifest.images)
 
 
 def manifest_films(manifest: Manifest) -> list[FilmToPredict]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,13 @@ FilmSource = Callable[[Sequence[FilmToPredict]], Iterator[FilmPrediction | Skipp
 @dataclass(frozen=True)
 class PredictReport:
     """Films `predicted` and `skipped` by this process and its earlier runs, and their `boxes`;
-    `already_done` films come from earlier runs."""
+    `already_done` films come from earlier runs. `missing_shards` are not finished yet."""
 
     predicted: int
     skipped: int
     boxes: int
     already_done: int
+    missing_shards: tuple[int, ...] = ()
 
 
 def predict_folder(
@@ -83,7 +84,7 @@ def predict_folder(
     target = shard_folder(out, shard)
     is_whole = shard.of == 1
     if not is_whole and (done := _finished(target, run)) is not None:
-        report = PredictReport(**done, already_done=len(mine))
+        report = PredictReport(**done, already_done=len(mine), missing_shards=())
     else:
         with UnfinishedPrediction(target, run) as unfinished:
             first = unfinished.films
@@ -98,10 +99,11 @@ def predict_folder(
             if is_whole and counts["skipped"] == len(films) > 0:
                 first_error = unfinished.discard()
                 raise DataError(f"none of {len(films)} films can be read; the first: {first_error}")
-            unfinished.finish(info if is_whole else {**info, "run": run, "counts": counts})
-        report = PredictReport(**counts, already_done=first)
+            described = info if is_whole else {**info, "run": run, "counts": counts}
+            unfinished.finish(described, is_shard=not is_whole)
+        report = PredictReport(**counts, already_done=first, missing_shards=())
     if not is_whole:
-        join_shards(out, shard.of, size)
+        report = replace(report, missing_shards=join_shards(out, shard.of, size))
     return report
 
 

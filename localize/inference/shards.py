@@ -13,6 +13,7 @@ from data_manifests.support.csv_file import csv_writer
 from data_manifests.support.errors import DataError
 from data_manifests.support.temporary import temporary_folder
 from detector.propose import Shard
+from localize.prediction.table_blocks import packed_tables
 from localize.prediction.tables import DESCRIPTION, TABLES, publish_prediction
 
 FOLDER = "shards"
@@ -25,18 +26,19 @@ def shard_folder(out: Path, shard: Shard) -> Path:
     return out if shard.of == 1 else out / FOLDER / f"{shard.index}-of-{shard.of}"
 
 
-def join_shards(out: Path, of: int, block: int) -> bool:
+def join_shards(out: Path, of: int, block: int) -> tuple[int, ...]:
     """Write the tables of all shards into `out`, blocks of `block` films in turn.
 
-    Returns False, and does nothing, while a shard is missing. Two processes that end together may
-    both join: they write the same.
+    Returns the numbers of missing shards, and does nothing while there are some. Two processes that
+    end together may both join: they write the same.
 
     Raises:
         DataError: the shards are of different films, bundles or options.
     """
     folders = [shard_folder(out, Shard(index, of)) for index in range(of)]
-    if not all((folder / DESCRIPTION).is_file() for folder in folders):
-        return False
+    missing = [k for k, folder in enumerate(folders) if not (folder / DESCRIPTION).is_file()]
+    if missing:
+        return tuple(missing)
     infos = [json.loads((folder / DESCRIPTION).read_text("utf-8")) for folder in folders]
     runs = [{**info["run"], "shard": ""} for info in infos]
     for folder, run in zip(folders, runs, strict=True):
@@ -49,10 +51,9 @@ def join_shards(out: Path, of: int, block: int) -> bool:
         staged = Path(name) / out.name
         staged.mkdir()
         _join_tables(folders, staged, block)
-        publish_prediction(
-            staged, out, {key: value for key, value in infos[0].items() if key not in OF_A_SHARD}
-        )
-    return True
+        info = {key: value for key, value in infos[0].items() if key not in OF_A_SHARD}
+        publish_prediction(packed_tables(staged), out, info)
+    return ()
 
 
 def _join_tables(folders: list[Path], staged: Path, block: int) -> None:

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from data_manifests.support.atomic import lock_folder, write_json
 from data_manifests.support.csv_file import csv_text
+from localize.prediction.table_blocks import packed_tables
 from localize.prediction.tables import TABLES, Prediction, publish_prediction, written_tables
 
 logger = logging.getLogger(__name__)
@@ -95,12 +96,16 @@ class UnfinishedPrediction:
         with (self.folder / PROGRESS).open("a", encoding="utf-8") as progress:
             progress.write(json.dumps(line) + "\n")
 
-    def finish(self, info: Mapping[str, Any]) -> None:
-        """Put the tables in place, with their `prediction.json`."""
+    def finish(self, info: Mapping[str, Any], *, is_shard: bool = False) -> None:
+        """Put the tables in place, with their `prediction.json`; large ones as parquet.
+
+        Those of a shard stay CSV: `join_shards` joins their rows as text.
+        """
         for file in self._files.values():
             os.fsync(file.fileno())
             file.close()
-        publish_prediction(self._staged, self.target, info)
+        staged = self._staged if is_shard else packed_tables(self._staged)
+        publish_prediction(staged, self.target, info)
         shutil.rmtree(self.folder)
 
     def discard(self) -> str:

@@ -20,7 +20,8 @@ from localize.inference.film_list import FilmToPredict
 from localize.pipeline.lungs_folder import lungs_found
 from localize.prediction.film_prediction import FilmPrediction
 from localize.prediction.film_tables import films_of_prediction
-from localize.prediction.tables import BORDER_COLUMNS, Prediction
+from localize.prediction.lung_borders import BORDER_COLUMNS
+from localize.prediction.tables import Prediction
 
 COLUMNS = ("image_id", "lungs", *ZONES, "right", "left", *BORDER_COLUMNS)
 DIGITS = 4

@@ -83,8 +83,8 @@ class FilmPrediction:
             raise ValueError("image_id: expected an id, got an empty text")
         for name in ("scores", "alphas", "detector_scores"):
             object.__setattr__(self, name, self._shares(name, may_be_nan=name != "scores"))
-        rises = np.flatnonzero(np.diff(self.scores) > 0)
-        if len(rises):
+        if (self.scores[1:] > self.scores[:-1]).any():
+            rises = np.flatnonzero(np.diff(self.scores) > 0)
             raise ValueError(
                 f"film {self.image_id!r}, scores: expected the best box first, got "
                 f"{self.scores[rises[0] + 1]} after {self.scores[rises[0]]} at {rises[0] + 1}"

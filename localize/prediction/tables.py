@@ -4,56 +4,31 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from data_manifests.laterality import LungBorders
 from data_manifests.support.atomic import write_json
-from data_manifests.support.csv_file import read_text_csv, write_csv
+from data_manifests.support.csv_file import write_csv
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.support.temporary import temporary_folder
+from data_manifests.tables.table_file import table_file_error
+from localize.prediction.columns import BOX_COLUMNS as BOX_COLUMNS
+from localize.prediction.columns import IMAGE_COLUMNS as IMAGE_COLUMNS
+from localize.prediction.columns import OPTIONAL_COLUMNS
+from localize.prediction.columns import TABLES as TABLES
+from localize.prediction.film_parts import film_parts
+from localize.prediction.lung_borders import ZONES_TABLE, read_borders
+from localize.prediction.table_blocks import packed_tables
 
 FORMAT_VERSION = 1
-TABLES = ("images.csv", "boxes.csv", "attributes.csv")
 DESCRIPTION = "prediction.json"
 OPERATING_POINT_KEY = "operating_point"  # of prediction.json
 UNPROVEN_KEY = "unproven_attributes"  # of prediction.json: columns that pages leave out
-IMAGE_COLUMNS = (
-    "image_id",
-    "path",
-    "width",
-    "height",
-    "p_pneumonia",
-    "severity",
-    "opacity",
-    "warning",
-    "status",
-    "error",
-)
-BOX_COLUMNS = (
-    "image_id",
-    "x1",
-    "y1",
-    "x2",
-    "y2",
-    "score",
-    "alpha",
-    "detector_score",
-    "label",
-    "attributes",
-)
-# Blank in predictions of other methods, and of bundles without calibration or film guard.
-OPTIONAL_COLUMNS = ("opacity", "warning")
-IMAGE_NUMBERS = ("width", "height", "p_pneumonia", "severity")
-BOX_NUMBERS = BOX_COLUMNS[1:8]
-STATUSES = ("ok", "skipped")
-ZONES_TABLE = "zones.csv"  # written only where it is asked for; see `write_zones`
-BORDER_COLUMNS = tuple(field.name for field in fields(LungBorders))
 
 
 @dataclass(frozen=True)
@@ -73,6 +48,10 @@ class Prediction:
     attributes: pd.DataFrame
     info: Mapping[str, Any]  # Any: whatever JSON can hold
     borders: Mapping[str, LungBorders] = field(default_factory=dict)
+
+    def parts(self) -> Iterator[Prediction]:
+        """The whole as one part; a `PredictionFolder` has more."""
+        yield self
 
     def operating_point(self) -> float | None:
         """The box score from which on boxes are shown by default; None where none is recommended.
@@ -101,6 +80,8 @@ class Prediction:
 def write_prediction(prediction: Prediction, folder: Path) -> None:
     """Write the three tables and, last, `prediction.json`: a folder without it is unfinished.
 
+    Tables of more than 100,000 rows become parquet.
+
     Everything is written to a temporary folder first: a full disk leaves an earlier prediction
     unchanged.
     """
@@ -110,7 +91,7 @@ def write_prediction(prediction: Prediction, folder: Path) -> None:
         staged = Path(name) / folder.name
         for table, content in written_tables(prediction).items():
             write_csv(staged / table, content)
-        publish_prediction(staged, folder, prediction.info)
+        publish_prediction(packed_tables(staged), folder, prediction.info)
 
 
 def written_tables(prediction: Prediction) -> dict[str, pd.DataFrame]:
@@ -131,124 +112,44 @@ def publish_prediction(staged: Path, folder: Path, info: Mapping[str, Any]) -> N
     # Without its last file, a mixture of old and new tables counts as unfinished.
     (folder / DESCRIPTION).unlink(missing_ok=True)
     (folder / ZONES_TABLE).unlink(missing_ok=True)
-    for name in (*TABLES, DESCRIPTION):
-        os.replace(staged / name, folder / name)
+    for name in TABLES:
+        packed = Path(name).with_suffix(".parquet").name
+        new, old = (packed, name) if (staged / packed).exists() else (name, packed)
+        os.replace(staged / new, folder / new)
+        (folder / old).unlink(missing_ok=True)
+    os.replace(staged / DESCRIPTION, folder / DESCRIPTION)
 
 
 def read_prediction(folder: Path) -> Prediction:
-    """Read and check a prediction folder.
+    """Read and check a prediction folder whole; `open_prediction` takes a few films at a time.
 
     Raises:
         DataError: a file or column is missing, text stands for a number, an id comes twice, or a
-            box has an unknown film.
+            box or row of attributes has an unknown film.
     """
     folder = Path(folder)
+    info = read_info(folder)
+    (part,) = film_parts(folder, is_whole=True)
+    borders = read_borders(folder)
+    return Prediction(part.images, part.boxes, part.attributes, info, borders)
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """The content of `prediction.json`.
+
+    Raises:
+        DataError: the prediction is not finished, or of another version.
+    """
     try:
-        info = json.loads((folder / "prediction.json").read_text("utf-8"))
+        info = json.loads((folder / DESCRIPTION).read_text("utf-8"))
     except FileNotFoundError as error:
-        got = "no prediction.json" if folder.is_dir() else "no such folder"
-        raise _error(folder, "a finished prediction", got) from error
+        got = f"no {DESCRIPTION}" if folder.is_dir() else "no such folder"
+        raise table_file_error(folder, "a finished prediction", got) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise _error(folder / "prediction.json", "JSON", str(error)) from error
+        raise table_file_error(folder / DESCRIPTION, "JSON", str(error)) from error
     version = info.pop("format_version", None) if isinstance(info, dict) else None
     if version != FORMAT_VERSION:
-        raise _error(folder / "prediction.json", f"format_version {FORMAT_VERSION}", str(version))
-    needed = tuple(name for name in IMAGE_COLUMNS if name not in OPTIONAL_COLUMNS)
-    images = _table(folder / "images.csv", needed, IMAGE_NUMBERS)
-    images = images.assign(**{name: "" for name in OPTIONAL_COLUMNS if name not in images})
-    boxes = _table(folder / "boxes.csv", BOX_COLUMNS, BOX_NUMBERS)
-    attributes = _table(folder / "attributes.csv", ("image_id",), None)
-    problems = [
-        Problem(
-            file=name,
-            row=int(row) + 2,
-            field="image_id",
-            expected="an id that no earlier row has",
-            got=repr(table["image_id"].iloc[row]),
+        raise table_file_error(
+            folder / DESCRIPTION, f"format_version {FORMAT_VERSION}", str(version)
         )
-        for name, table in (("images.csv", images), ("attributes.csv", attributes))
-        for row in np.flatnonzero(table["image_id"].duplicated())
-    ]
-    problems += [
-        Problem(
-            file="boxes.csv",
-            row=int(row) + 2,
-            field="image_id",
-            expected="a film of images.csv",
-            got=repr(boxes["image_id"].iloc[row]),
-        )
-        for row in np.flatnonzero(~boxes["image_id"].isin(set(images["image_id"])))
-    ]
-    corners = boxes[["x1", "y1", "x2", "y2"]].to_numpy(np.float64)
-    flipped = ~((corners[:, 0] < corners[:, 2]) & (corners[:, 1] < corners[:, 3]))
-    problems += [
-        Problem(
-            file="boxes.csv",
-            row=int(row) + 2,
-            field="x1,y1,x2,y2",
-            expected="x1 < x2, y1 < y2",
-            got=str(corners[row].tolist()),
-        )
-        for row in np.flatnonzero(flipped)
-    ]
-    if problems:
-        raise DataError.from_problems(problems)
-    return Prediction(images, boxes, attributes, info, _borders(folder / ZONES_TABLE))
-
-
-def _borders(path: Path) -> dict[str, LungBorders]:
-    """The borders of the films with lungs in `zones.csv`; none where there is no such file."""
-    if not path.exists():
-        return {}
-    table = _table(path, ("image_id", *BORDER_COLUMNS), BORDER_COLUMNS)
-    known = table[np.isfinite(table[list(BORDER_COLUMNS)]).all(axis=1)]
-    found = {}
-    for row, image_id, *numbers in known[["image_id", *BORDER_COLUMNS]].itertuples(name=None):
-        try:
-            found[str(image_id)] = LungBorders(*numbers)
-        except ValueError as error:
-            problem = Problem(
-                file=path.name,
-                row=int(row) + 2,
-                field=",".join(BORDER_COLUMNS),
-                expected="shares of the film in order",
-                got=str(error),
-                fix="delete the file, or write it anew with predict --zones",
-            )
-            raise DataError.from_problems([problem]) from error
-    return found
-
-
-def _table(path: Path, columns: tuple[str, ...], numbers: tuple[str, ...] | None) -> pd.DataFrame:
-    """A CSV with its numeric columns parsed (all but the first where `numbers` is None)."""
-    if not path.is_file():
-        raise _error(path, "a table", "no such file")
-    try:
-        table = read_text_csv(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise _error(path, "a CSV table with a header", str(error).strip()) from error
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise _error(path, f"the columns {', '.join(columns)}", f"no {', '.join(missing)}")
-    problems = []
-    for name in table.columns[1:] if numbers is None else numbers:
-        text = table[name]
-        parsed = pd.to_numeric(text.where(text != "", None), errors="coerce").astype("float64")
-        problems += [
-            Problem(
-                file=path.name,
-                row=int(row) + 2,
-                field=str(name),
-                expected="a finite number",
-                got=repr(text.iloc[row]),
-            )
-            for row in np.flatnonzero(~np.isfinite(parsed) & (text != ""))
-        ]
-        table[name] = parsed
-    if problems:
-        raise DataError.from_problems(problems)
-    return table
-
-
-def _error(path: Path, expected: str, got: str) -> DataError:
-    return DataError.from_problems([Problem(file=str(path), expected=expected, got=got)])
+    return dict(info)

@@ -42,7 +42,7 @@ def write_dicom_gsps(annotations: Annotations, target: Path, options: FormatOpti
         DataError: as `dicom_targets`; `target` holds something already.
     """
     require_highdicom()
-    names = SafeNames(film.name for film in annotations)
+    names = SafeNames(annotations.film_names())
     with atomic_folder(target) as folder:
         for item in dicom_targets(annotations, "gsps", options):
             save(_state(item), item, folder / f"{names.of(item.film.name)}.dcm")

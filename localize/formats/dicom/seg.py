@@ -39,7 +39,7 @@ def write_dicom_seg(annotations: Annotations, target: Path, options: FormatOptio
         DataError: as `dicom_targets`; `target` holds something already.
     """
     require_highdicom()
-    names = SafeNames(film.name for film in annotations)
+    names = SafeNames(annotations.film_names())
     with atomic_folder(target) as folder:
         for item in dicom_targets(annotations, "seg", options):
             if len(item.film):

@@ -61,7 +61,7 @@ def write_dicom_sr(annotations: Annotations, target: Path, options: FormatOption
         DataError: as `dicom_targets`; `target` holds something already.
     """
     require_highdicom()
-    names = SafeNames(film.name for film in annotations)
+    names = SafeNames(annotations.film_names())
     with atomic_folder(target) as folder:
         for item in dicom_targets(annotations, "sr", options):
             save(_report(item), item, folder / f"{names.of(item.film.name)}.dcm")

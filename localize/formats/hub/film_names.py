@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
+from data_manifests.support.arrays import Ints
 from data_manifests.support.errors import DataError, Problem
 
 # A name may hold dots (DICOM UIDs), so only these endings are taken for an extension.
@@ -28,28 +30,66 @@ def film_names(paths: Iterable[str], image_ids: Iterable[str], image_root: str =
         DataError: two films would get one name.
     """
     root = Path(image_root).resolve() if image_root else None
-    names = []
-    for path, image_id in zip(paths, image_ids, strict=True):
-        names.append(_film_name(str(path), root) if path else str(image_id))
-    if len(set(names)) < len(names):
-        seen: set[str] = set()
-        twice = sorted({name for name in names if name in seen or seen.add(name)})  # type: ignore[func-returns-value]  # set.add returns None, which is the point
-        raise DataError.from_problems(
-            [
-                Problem(
-                    "images.csv",
-                    "one name for each film",
-                    f"several films called {name!r}",
-                    field="path",
-                    fix="give the folder that all films lie in (--image-root)",
-                )
-                for name in twice
-            ]
-        )
+    names = [
+        film_name(str(path), str(image_id), root)
+        for path, image_id in zip(paths, image_ids, strict=True)
+    ]
+    refuse_equal_names(lambda: names)
     return names
 
 
-def _film_name(path: str, root: Path | None) -> str:
+def refuse_equal_names(names: Callable[[], Iterable[str]]) -> None:
+    """Raise where two films have one name; `names` starts a new pass over all names.
+
+    Raises:
+        DataError: see `film_names`.
+    """
+    problems = [
+        Problem(
+            "images.csv",
+            "one name for each film",
+            f"several films called {name!r}",
+            field="path",
+            fix="give the folder that all films lie in (--image-root)",
+        )
+        for name in sorted(repeated_names(names))
+    ]
+    if problems:
+        raise DataError.from_problems(problems)
+
+
+def repeated_names(names: Callable[[], Iterable[str]]) -> set[str]:
+    """The names that come more than once; 8 bytes of memory for each of the others.
+
+    `names` starts a new pass over all of them.
+    """
+    shared = _shared_hashes(names())
+    seen: set[str] = set()
+    twice: set[str] = set()
+    if shared:
+        for name in names():
+            if _hash(name) in shared:
+                (twice if name in seen else seen).add(name)
+    return twice
+
+
+def _shared_hashes(names: Iterable[str]) -> frozenset[int]:
+    """The hashes that come more than once."""
+    hashes: Ints = np.fromiter(map(_hash, names), np.int64)
+    hashes.sort()
+    return frozenset(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+
+
+def _hash(name: str) -> int:
+    """64 bits, signed; the same in every process."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
+def film_name(path: str, image_id: str, root: Path | None) -> str:
+    """The name of one film; see `film_names`, of which `root` is the resolved `image_root`."""
+    if not path:
+        return image_id
     if root is not None:
         resolved = Path(path).resolve()
         if resolved.is_relative_to(root):
@@ -83,14 +123,15 @@ class SafeNames:
 
     def __init__(self, names: Iterable[str], *, replace_dots: bool = False) -> None:
         self._replace_dots = replace_dots
-        self._counts = Counter(self._plain(name).casefold() for name in names)
+        # A hash that two names share by chance only gives both their longer path.
+        self._shared = _shared_hashes(self._plain(name).casefold() for name in names)
 
     def of(self, name: str) -> str:
         """The path for a film's name, such as `ward-1/film` for `ward-1/film.png`."""
         stem = split_suffix(name)[0]
         plain = self._plain(name)
         unchanged = stem.replace(".", "_") if self._replace_dots else stem
-        if plain == unchanged and self._counts[plain.casefold()] <= 1:
+        if plain == unchanged and _hash(plain.casefold()) not in self._shared:
             return plain
         return f"{plain}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:10]}"
 

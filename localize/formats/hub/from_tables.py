@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,12 +12,14 @@ import pandas as pd
 from data_manifests.boxes import Boxes, valid_boxes
 from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
+from data_manifests.support.membership import is_member
 from data_manifests.tables.columns import CORNERS
 from data_manifests.tables.manifest import Manifest
 from localize.formats.hub.annotations import DEFAULT_LABEL, Annotations, FilmAnnotation
-from localize.formats.hub.film_names import film_names
+from localize.formats.hub.film_names import film_name, film_names, refuse_equal_names
 from localize.prediction.film_prediction import FilmPrediction
 from localize.prediction.film_tables import films_of_prediction
+from localize.prediction.prediction_folder import PredictedFilms
 from localize.prediction.tables import Prediction
 
 
@@ -47,12 +50,12 @@ class Selection:
 
 
 def annotations_from_prediction(
-    prediction: Prediction, selection: Selection | None = None, *, image_root: str = ""
+    prediction: PredictedFilms, selection: Selection | None = None, *, image_root: str = ""
 ) -> Annotations:
     """The predicted films (not the skipped ones), in order, with or without boxes.
 
     Args:
-        prediction: as read from its folder.
+        prediction: as read from its folder; one that was opened is not held in memory.
         selection: all boxes under their own labels by default.
         image_root: names are relative to this folder where the film lies in it; other films with an
             absolute path are named by their file name.
@@ -62,25 +65,44 @@ def annotations_from_prediction(
             outside its film, or a number outside its range.
     """
     selection = selection or Selection()
-    images = prediction.images[prediction.images["status"] == "ok"]
-    names = film_names(images["path"], images["image_id"], image_root)
-    boxes = prediction.boxes[prediction.boxes["image_id"].isin(set(images["image_id"]))]
-    model = prediction.info.get("model", prediction.info.get("bundle_id", "pneumoloc"))
+    root = Path(image_root).resolve() if image_root else None
+    labels: set[str] = set()
+    count = 0
+    for part in prediction.parts():
+        images = _predicted(part)
+        boxes = part.boxes[is_member(part.boxes["image_id"], images["image_id"])]
+        labels.update(selection.label(str(label)) for label in boxes["label"].unique())
+        count += len(images)
+
+    def names() -> Iterator[str]:
+        for part in prediction.parts():
+            images = _predicted(part)
+            for path, image_id in zip(images["path"], images["image_id"], strict=True):
+                yield film_name(str(path), str(image_id), root)
 
     def films() -> Iterator[FilmAnnotation]:
-        predicted = (
-            film for film in films_of_prediction(prediction) if isinstance(film, FilmPrediction)
-        )
-        for film, name in zip(predicted, names, strict=True):
-            yield annotation_of_prediction(selection.chosen(film), name, selection.label_map)
+        for part in prediction.parts():
+            for film in films_of_prediction(part):
+                if isinstance(film, FilmPrediction):
+                    name = film_name(film.path, film.image_id, root)
+                    chosen = selection.chosen(film)
+                    yield annotation_of_prediction(chosen, name, selection.label_map)
 
+    refuse_equal_names(names)
+    model = prediction.info.get("model", prediction.info.get("bundle_id", "pneumoloc"))
     return Annotations(
-        _classes([selection.label(str(label)) for label in boxes["label"].unique()], selection),
+        _classes(labels, selection),
         prediction.keywords(),
         model if isinstance(model, str) else "pneumoloc",
         films,
-        len(images),
+        count,
+        names=names,
     )
+
+
+def _predicted(part: Prediction) -> pd.DataFrame:
+    """The rows of the films that were not skipped."""
+    return part.images[part.images["status"] == "ok"]
 
 
 def annotation_of_prediction(
@@ -188,5 +210,5 @@ def _sizes(images: pd.DataFrame) -> Floats:
     return sizes
 
 
-def _classes(labels: list[str], selection: Selection) -> tuple[str, ...]:
+def _classes(labels: Iterable[str], selection: Selection) -> tuple[str, ...]:
     return tuple(sorted(set(labels))) or (selection.label_map.get(DEFAULT_LABEL, DEFAULT_LABEL),)

@@ -15,11 +15,6 @@ from localize.formats.hub.annotations import Annotations, FilmAnnotation
 from localize.formats.hub.film_names import SafeNames, film_file, split_suffix
 
 
-def has_dicom(annotations: Annotations, image_root: Path | None) -> bool:
-    """Whether one of the films is a DICOM file."""
-    return any(_is_dicom(film, image_root) for film in annotations)
-
-
 def with_png_films(annotations: Annotations, folder: Path, image_root: Path | None) -> Annotations:
     """Write an 8-bit PNG of each DICOM film into `folder`, and name the film by it.
 
@@ -29,9 +24,9 @@ def with_png_films(annotations: Annotations, folder: Path, image_root: Path | No
         DataError: a film cannot be read.
     """
     names = {}
-    safe = SafeNames(film.name for film in annotations)
+    safe = SafeNames(annotations.film_names())
     for film in annotations:
-        if not _is_dicom(film, image_root):
+        if not is_dicom_film(film, image_root):
             continue
         names[film.name] = f"{safe.of(film.name)}.png"
         pixels = read_film(film_file(film.name, film.path, image_root)).pixels
@@ -47,11 +42,11 @@ def with_png_films(annotations: Annotations, folder: Path, image_root: Path | No
             name = names[film.name]
             yield replace(film, name=name, path=str(folder / name))
 
-    return replace(annotations, films=films)
+    return replace(annotations, films=films, names=None)
 
 
-def _is_dicom(film: FilmAnnotation, image_root: Path | None) -> bool:
-    """By the name's ending; a name without ending by the file, where there is one."""
+def is_dicom_film(film: FilmAnnotation, image_root: Path | None) -> bool:
+    """Whether a film is a DICOM file: by its ending; without one by the file, if it is there."""
     suffix = split_suffix(film.name)[1].lower()
     if suffix:
         return suffix in DICOM_SUFFIXES

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_manifests.support.atomic import atomic_path
-from data_manifests.support.csv_file import csv_writer
-from localize.formats.hub.annotations import Annotations
+from data_manifests.support.csv_file import TextFile, csv_writer
+from localize.formats.hub.annotations import FilmAnnotation
 
 COLUMNS = (
     "film",
@@ -39,30 +38,32 @@ def sidecar_path(target: Path) -> Path:
     return target.with_name(f"{target.name if target.suffix == '' else target.stem}.sidecar.csv")
 
 
-def write_sidecar(annotations: Annotations, target: Path) -> None:
-    """Write one row for each box, and one without box numbers for each film without boxes."""
-    with (
-        atomic_path(target) as temporary,
-        temporary.open("w", encoding="utf-8", errors="replace", newline="") as handle,
-    ):
-        writer = csv_writer(handle)
-        writer.writerow(COLUMNS)
-        for film in annotations:
-            head = [film.name, film.image_id, film.width, film.height]
-            tail = [_cell(film.p_pneumonia), _cell(film.severity), annotations.model]
-            if not len(film):
-                writer.writerow([*head, *[""] * 10, film.annotator, *tail, ""])
-            alphas = (
-                np.full(len(film), np.nan) if film.prediction is None else film.prediction.alphas
-            )
-            detector = alphas if film.prediction is None else film.prediction.detector_scores
-            for place, corners in enumerate(film.xyxy.tolist()):
-                numbers = [
-                    _cell(float(column[place])) for column in (film.scores, alphas, detector)
-                ]
-                words = ";".join(film.keywords[place])
-                row = [place + 1, *corners, film.labels[place], *numbers, words]
-                writer.writerow([*head, *row, film.annotators[place], *tail, film.sentences[place]])
+class SidecarWriter:
+    """Writes one row for each box, and one without box numbers for each film without boxes.
+
+    Args:
+        file: open for text.
+        model: of the last column.
+    """
+
+    def __init__(self, file: TextFile, model: str) -> None:
+        self._rows = csv_writer(file)
+        self._rows.writerow(COLUMNS)
+        self._model = model
+
+    def write(self, film: FilmAnnotation) -> None:
+        """Add a film."""
+        head = [film.name, film.image_id, film.width, film.height]
+        tail = [_cell(film.p_pneumonia), _cell(film.severity), self._model]
+        if not len(film):
+            self._rows.writerow([*head, *[""] * 10, film.annotator, *tail, ""])
+        alphas = np.full(len(film), np.nan) if film.prediction is None else film.prediction.alphas
+        detector = alphas if film.prediction is None else film.prediction.detector_scores
+        for place, corners in enumerate(film.xyxy.tolist()):
+            numbers = [_cell(float(column[place])) for column in (film.scores, alphas, detector)]
+            words = ";".join(film.keywords[place])
+            row = [place + 1, *corners, film.labels[place], *numbers, words]
+            self._rows.writerow([*head, *row, film.annotators[place], *tail, film.sentences[place]])
 
 
 def _cell(value: float | None) -> float | str:

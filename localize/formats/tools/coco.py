@@ -6,8 +6,10 @@ https://cocodataset.org/#format-data. Boxes are [x, y, width, height] in pixels 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from data_manifests.support.atomic import atomic_path
@@ -23,7 +25,7 @@ from localize.formats.hub.reading import (
     load_json,
     number,
 )
-from localize.formats.hub.writing import json_line, whole_corners, write_json_list
+from localize.formats.hub.writing import json_line, whole_corners, write_json_lines, write_json_list
 
 Row = dict[str, Any]  # Any: a JSON object of the format
 
@@ -34,12 +36,18 @@ def write_coco(annotations: Annotations, target: Path, options: FormatOptions) -
     Raises:
         DataError: `coco_images` lacks a film.
     """
-    ids = _image_ids(annotations, options.coco_images)
+    category = _categories(annotations)
+    box_id = count(1)
     _write_dataset(
         target,
         annotations,
-        images=(_image_row(film, ids) for film in annotations),
-        boxes=_box_rows(annotations, ids, has_polygon=options.coco_polygon),
+        (
+            (
+                _image_row(film, image_id),
+                _box_rows(film, image_id, category, box_id, has_polygon=options.coco_polygon),
+            )
+            for image_id, film in _numbered(annotations, options.coco_images)
+        ),
     )
 
 
@@ -48,17 +56,27 @@ def write_v7_coco(annotations: Annotations, target: Path, options: FormatOptions
 
     V7 cuts fractions off, which moves boxes to the left and up; here they are rounded.
     """
-    ids = _image_ids(annotations, options.coco_images)
+    category = _categories(annotations)
+    box_id = count(1)
 
-    def boxes() -> Iterator[Row]:
-        for row in _box_rows(annotations, ids, has_polygon=True):
+    def whole(rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
             x, y, width, height = row["bbox"]
             corners = whole_corners([x, y, x + width, y + height])
             row |= _geometry(corners, has_polygon=True)
             yield {key: value for key, value in row.items() if key not in _EXTRA}
 
-    images = ({k: v for k, v in _image_row(f, ids).items() if k in _PLAIN} for f in annotations)
-    _write_dataset(target, annotations, images=images, boxes=boxes())
+    _write_dataset(
+        target,
+        annotations,
+        (
+            (
+                {k: v for k, v in _image_row(film, image_id).items() if k in _PLAIN},
+                whole(_box_rows(film, image_id, category, box_id, has_polygon=True)),
+            )
+            for image_id, film in _numbered(annotations, options.coco_images)
+        ),
+    )
 
 
 _PLAIN = ("id", "file_name", "width", "height")
@@ -74,15 +92,16 @@ def write_coco_results(annotations: Annotations, target: Path, options: FormatOp
     Raises:
         DataError: a box without a score (true boxes have none), or `coco_images` lacks a film.
     """
-    ids = _image_ids(annotations, options.coco_images)
+    category = _categories(annotations)
 
     def rows() -> Iterator[Row]:
-        for row in _box_rows(annotations, ids, has_polygon=False):
-            if "score" not in row:
-                raise DataError.from_problems(
-                    [Problem("boxes", "a score for each box", "none", fix="use --format coco")]
-                )
-            yield {key: row[key] for key in ("image_id", "category_id", "bbox", "score")}
+        for image_id, film in _numbered(annotations, options.coco_images):
+            for row in _box_rows(film, image_id, category, count(1), has_polygon=False):
+                if "score" not in row:
+                    raise DataError.from_problems(
+                        [Problem("boxes", "a score for each box", "none", fix="use --format coco")]
+                    )
+                yield {key: row[key] for key in ("image_id", "category_id", "bbox", "score")}
 
     with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as handle:
         write_json_list(handle, rows())
@@ -183,8 +202,12 @@ def _finite(value: object) -> float | None:
 
 
 def _write_dataset(
-    target: Path, annotations: Annotations, *, images: Iterator[Row], boxes: Iterator[Row]
+    target: Path, annotations: Annotations, films: Iterable[tuple[Row, Iterable[Row]]]
 ) -> None:
+    """Write the data set in one pass over its films: each with the row of its image and its boxes.
+
+    The boxes wait in a temporary file beside `target` until all images are written.
+    """
     head = {
         "info": {"description": f"pneumoloc export, model {annotations.model}", "version": "1.0"},
         "licenses": [],
@@ -193,17 +216,28 @@ def _write_dataset(
             for number_, label in enumerate(annotations.labels, start=1)
         ],
     }
-    with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as handle:
+    with (
+        atomic_path(target) as temporary,
+        temporary.open("w", encoding="utf-8") as handle,
+        TemporaryFile("w+", encoding="utf-8", dir=target.parent) as waiting,
+    ):
+
+        def images() -> Iterator[Row]:
+            for image, boxes in films:
+                waiting.writelines(f"{json_line(box)}\n" for box in boxes)
+                yield image
+
         handle.write(json_line(head)[:-1] + ',\n"images": ')
-        write_json_list(handle, images)
+        write_json_list(handle, images())
         handle.write(',\n"annotations": ')
-        write_json_list(handle, boxes)
+        waiting.seek(0)
+        write_json_lines(handle, (line.rstrip("\n") for line in waiting))
         handle.write("}\n")
 
 
-def _image_row(film: FilmAnnotation, ids: dict[str, int]) -> Row:
+def _image_row(film: FilmAnnotation, image_id: int) -> Row:
     row: Row = {
-        "id": ids[film.name],
+        "id": image_id,
         "file_name": film.name,
         "width": film.width,
         "height": film.height,
@@ -220,29 +254,36 @@ def _image_row(film: FilmAnnotation, ids: dict[str, int]) -> Row:
     return row
 
 
-def _box_rows(annotations: Annotations, ids: dict[str, int], *, has_polygon: bool) -> Iterator[Row]:
-    category = {label: place for place, label in enumerate(annotations.labels, start=1)}
-    box_id = 0
-    for film in annotations:
-        for place, corners in enumerate(film.xyxy.tolist()):
-            box_id += 1
-            row: Row = {
-                "id": box_id,
-                "image_id": ids[film.name],
-                "category_id": category[film.labels[place]],
-                **_geometry(corners, has_polygon=has_polygon),
-                "iscrowd": 0,
-            }
-            score = film.score(place)
-            if score is not None:
-                row["score"] = score
-            if film.keywords[place]:
-                row["attributes"] = dict.fromkeys(film.keywords[place], True)
-            if film.annotators[place]:
-                row["annotator"] = film.annotators[place]
-            if film.sentences[place]:
-                row["sentence"] = film.sentences[place]
-            yield row
+def _categories(annotations: Annotations) -> dict[str, int]:
+    return {label: place for place, label in enumerate(annotations.labels, start=1)}
+
+
+def _box_rows(
+    film: FilmAnnotation,
+    image_id: int,
+    category: dict[str, int],
+    box_id: Iterator[int],
+    *,
+    has_polygon: bool,
+) -> Iterator[Row]:
+    for place, corners in enumerate(film.xyxy.tolist()):
+        row: Row = {
+            "id": next(box_id),
+            "image_id": image_id,
+            "category_id": category[film.labels[place]],
+            **_geometry(corners, has_polygon=has_polygon),
+            "iscrowd": 0,
+        }
+        score = film.score(place)
+        if score is not None:
+            row["score"] = score
+        if film.keywords[place]:
+            row["attributes"] = dict.fromkeys(film.keywords[place], True)
+        if film.annotators[place]:
+            row["annotator"] = film.annotators[place]
+        if film.sentences[place]:
+            row["sentence"] = film.sentences[place]
+        yield row
 
 
 def _geometry(corners: Sequence[float], *, has_polygon: bool) -> Row:
@@ -255,10 +296,11 @@ def _geometry(corners: Sequence[float], *, has_polygon: bool) -> Row:
     }
 
 
-def _image_ids(annotations: Annotations, given: Path | None) -> dict[str, int]:
-    """The number of each film: from 1 in order, or that of another COCO file by its name."""
+def _numbered(annotations: Annotations, given: Path | None) -> Iterator[tuple[int, FilmAnnotation]]:
+    """Each film with its number: from 1 in order, or that of another COCO file by its name."""
     if given is None:
-        return {film.name: place for place, film in enumerate(annotations, start=1)}
+        yield from enumerate(annotations, start=1)
+        return
     content = load_json(given)
     rows = content.get("images") if isinstance(content, dict) else None
     known = {
@@ -267,10 +309,11 @@ def _image_ids(annotations: Annotations, given: Path | None) -> dict[str, int]:
         if isinstance(row, dict) and isinstance(row.get("id"), int)
     }
     missing = [
-        Problem(str(given), f"an image {film.name!r} with a whole-number id", "none")
-        for film in annotations
-        if film.name not in known
+        Problem(str(given), f"an image {name!r} with a whole-number id", "none")
+        for name in annotations.film_names()
+        if name not in known
     ]
     if missing:
         raise DataError.from_problems(missing)
-    return {film.name: known[film.name] for film in annotations}
+    for film in annotations:
+        yield known[film.name], film

@@ -39,7 +39,7 @@ def write_labelme(annotations: Annotations, target: Path, options: FormatOptions
     Raises:
         DataError: `target` holds something already.
     """
-    names = SafeNames(film.name for film in annotations)
+    names = SafeNames(annotations.film_names())
     with atomic_folder(target) as folder:
         for film in annotations:
             name = names.of(film.name)

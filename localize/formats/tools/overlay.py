@@ -26,7 +26,7 @@ def write_overlays(annotations: Annotations, target: Path, options: FormatOption
     Raises:
         DataError: a film's file is missing or cannot be read; `target` is not empty.
     """
-    names = SafeNames(film.name for film in annotations)
+    names = SafeNames(annotations.film_names())
     with atomic_folder(target) as folder:
         for film in annotations:
             file = film_file(film.name, film.path, options.image_root)

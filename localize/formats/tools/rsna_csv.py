@@ -14,7 +14,7 @@ from data_manifests.support.atomic import atomic_path
 from data_manifests.support.csv_file import csv_writer
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import DEFAULT_LABEL, Annotations
-from localize.formats.hub.film_names import split_suffix
+from localize.formats.hub.film_names import repeated_names, split_suffix
 from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.imported_film import ImportedBox, ImportedFilm, SizeOf
 from localize.formats.hub.reading import file_error
@@ -31,7 +31,7 @@ def write_rsna_csv(annotations: Annotations, target: Path, options: FormatOption
     Raises:
         DataError: a box without a score, or two films of one name in different folders.
     """
-    seen: set[str] = set()
+    twice = repeated_names(lambda: map(_patient, annotations.film_names()))
     with (
         atomic_path(target) as temporary,
         temporary.open("w", encoding="utf-8", errors="replace", newline="") as handle,
@@ -39,10 +39,9 @@ def write_rsna_csv(annotations: Annotations, target: Path, options: FormatOption
         writer = csv_writer(handle)
         writer.writerow(COLUMNS)
         for film in annotations:
-            patient = split_suffix(film.name.rsplit("/", 1)[-1])[0]
-            if patient in seen:
+            patient = _patient(film.name)
+            if patient in twice:
                 raise _error("each file name once", repr(patient))
-            seen.add(patient)
             if not np.isfinite(film.scores).all():
                 raise _error("a score for each box", f"none on {film.name!r}")
             scale = np.array([SIDE / film.width, SIDE / film.height] * 2)
@@ -96,6 +95,10 @@ def read_rsna_csv(path: Path, size_of: SizeOf) -> list[ImportedFilm]:
     if problems:
         raise DataError.from_problems(problems)
     return films
+
+
+def _patient(name: str) -> str:
+    return split_suffix(name.rsplit("/", 1)[-1])[0]
 
 
 def _error(expected: str, got: str) -> DataError:

@@ -34,7 +34,7 @@ def write_slicer(annotations: Annotations, target: Path, options: FormatOptions)
         DataError: no pixel size (DICOM without spacing, or no `spacing_mm`); `target` holds
             something already.
     """
-    names = SafeNames(film.name for film in annotations)
+    names = SafeNames(annotations.film_names())
     with atomic_folder(target) as folder:
         for film in annotations:
             path = folder / f"{names.of(film.name)}.mrk.json"

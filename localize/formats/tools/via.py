@@ -19,7 +19,7 @@ from data_manifests.support.atomic import atomic_path
 from data_manifests.support.csv_file import csv_writer
 from data_manifests.support.errors import DataError, Problem
 from localize.formats.hub.annotations import Annotations, FilmAnnotation
-from localize.formats.hub.film_names import film_file
+from localize.formats.hub.film_names import film_file, repeated_names
 from localize.formats.hub.format_options import FormatOptions
 from localize.formats.hub.imported_film import ImportedBox, ImportedFilm
 from localize.formats.hub.reading import (
@@ -102,10 +102,10 @@ def _sized(
     annotations: Annotations, options: FormatOptions
 ) -> Iterator[tuple[FilmAnnotation, str, int]]:
     """Each film with its bare file name and size in bytes."""
-    seen: set[str] = set()
+    twice = repeated_names(lambda: map(_bare, annotations.film_names()))
     for film in annotations:
-        name = film.name.rsplit("/", 1)[-1]
-        if name in seen or any(c in name for c in "\r\n"):
+        name = _bare(film.name)
+        if name in twice or any(c in name for c in "\r\n"):
             raise DataError.from_problems(
                 [
                     Problem(
@@ -117,8 +117,11 @@ def _sized(
                     )
                 ]
             )
-        seen.add(name)
         yield film, name, film_file(film.name, film.path, options.image_root).stat().st_size
+
+
+def _bare(name: str) -> str:
+    return name.rsplit("/", 1)[-1]
 
 
 def _regions(film: FilmAnnotation) -> Iterator[tuple[Row, Row]]:

@@ -34,7 +34,7 @@ def write_voc(annotations: Annotations, target: Path, options: FormatOptions) ->
     Raises:
         DataError: `target` holds something already.
     """
-    names = SafeNames((film.name for film in annotations), replace_dots=options.replace_dots)
+    names = SafeNames(annotations.film_names(), replace_dots=options.replace_dots)
     with atomic_folder(target) as folder:
         sets = folder / "ImageSets" / "Main"
         sets.mkdir(parents=True)

@@ -7,6 +7,7 @@ https://docs.ultralytics.com/datasets/detect), `yolo-1.1` that of CVAT and Darkn
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,8 @@ def write_yolo(annotations: Annotations, target: Path, options: FormatOptions) -
     """
     with atomic_folder(target) as folder:
         (folder / "images").mkdir()
-        _write_labels(annotations, folder / "labels", options)
+        for _ in _write_labels(annotations, folder / "labels", options):
+            pass
         content = {
             "path": ".",
             "train": "images",
@@ -56,8 +58,8 @@ def write_yolo_darknet(annotations: Annotations, target: Path, options: FormatOp
     """
     with atomic_folder(target) as folder:
         images = _write_labels(annotations, folder / "obj_train_data", options)
-        lines = "".join(f"data/obj_train_data/{name}\n" for name in images)
-        (folder / "train.txt").write_text(lines, "utf-8")
+        with (folder / "train.txt").open("w", encoding="utf-8") as listed:
+            listed.writelines(f"data/obj_train_data/{name}\n" for name in images)
         names = "".join(f"{' '.join(label.split())}\n" for label in annotations.labels)
         (folder / "obj.names").write_text(names, "utf-8")
         (folder / "obj.data").write_text(
@@ -121,15 +123,13 @@ def _film(name: str, rows: Floats, labels: list[str], size_of: SizeOf) -> Import
     )
 
 
-def _write_labels(annotations: Annotations, folder: Path, options: FormatOptions) -> list[str]:
-    """Write the text files; the file names of the films that belong to them."""
-    names = SafeNames((film.name for film in annotations), replace_dots=options.replace_dots)
+def _write_labels(annotations: Annotations, folder: Path, options: FormatOptions) -> Iterator[str]:
+    """Write the text files; yields the file name of each film when its file is written."""
+    names = SafeNames(annotations.film_names(), replace_dots=options.replace_dots)
     classes = {label: number for number, label in enumerate(annotations.labels)}
     folder.mkdir()
-    images = []
     for film in annotations:
         name = names.of(film.name)
-        images.append(name + split_suffix(film.name)[1])
         path = folder / f"{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         size = np.array([film.width, film.height] * 2, dtype=np.float64)
@@ -141,7 +141,7 @@ def _write_labels(annotations: Annotations, folder: Path, options: FormatOptions
                 cells.append(f"{_confidence(film, place):.12g}")
             lines.append(" ".join(cells) + "\n")
         path.write_text("".join(lines), "utf-8")
-    return images
+        yield name + split_suffix(film.name)[1]
 
 
 def _confidence(film: FilmAnnotation, place: int) -> float:

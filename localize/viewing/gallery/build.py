@@ -18,7 +18,7 @@ from data_manifests.support.atomic import atomic_path
 from data_manifests.support.errors import DataError
 from data_manifests.support.progress_bar import progress_bar
 from data_manifests.tables.manifest import Manifest
-from localize.prediction.tables import Prediction
+from localize.prediction.prediction_folder import PredictedFilms
 from localize.viewing.gallery.cards import Card, film_cards, skipped_films
 from localize.viewing.gallery.thumbnail import thumbnails
 
@@ -37,7 +37,7 @@ FIRST_PICTURES = 12  # stand before the script, so that they are seen while the 
 
 
 def build_gallery(
-    prediction: Prediction,
+    prediction: PredictedFilms,
     films: Mapping[str, Path],
     target: Path,
     *,
@@ -88,7 +88,7 @@ def build_gallery(
             has_warnings=any(card.warning for card in cards),
             call_help=CALL_HELP,
             has_severity=any(card.severity is not None for card in cards),
-            predicted=int((prediction.images["status"] == "ok").sum()),
+            predicted=sum(int((p.images["status"] == "ok").sum()) for p in prediction.parts()),
             shown=len(cards),
             keywords=prediction.shown_keywords(),
             script=Markup(script),  # noqa: S704 - our own file
@@ -106,7 +106,7 @@ def build_gallery(
 
 
 def _page_data(
-    cards: list[Card], prediction: Prediction, manifest: Manifest | None, least_score: float
+    cards: list[Card], prediction: PredictedFilms, manifest: Manifest | None, least_score: float
 ) -> dict[str, object]:
     """What the page's script reads; the template escapes it."""
     return {

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from data_manifests.support.arrays import Floats
+from data_manifests.support.membership import is_member
 from data_manifests.tables.manifest import Manifest
 from localize.prediction.film_prediction import FilmPrediction, SkippedFilm
 from localize.prediction.film_tables import films_of_prediction
-from localize.prediction.tables import Prediction
+from localize.prediction.prediction_folder import PredictedFilms
 
 Corners = tuple[float, float, float, float]
 DECIMALS = 4  # of probabilities and scores; boxes have two decimals of a pixel
@@ -89,32 +91,35 @@ def film_card(
     )
 
 
-def film_cards(prediction: Prediction, manifest: Manifest | None, *, limit: int) -> list[Card]:
+def film_cards(prediction: PredictedFilms, manifest: Manifest | None, *, limit: int) -> list[Card]:
     """The first `limit` predicted films, by falling P(pneumonia).
 
     Raises:
         DataError: see `films_of_prediction`.
     """
-    true: Mapping[str, Floats] = {}
-    if manifest is not None:
-        boxes = manifest.boxes_by_image()
-        true = {name: boxes.get(name, NO_BOXES) for name in manifest.images["image_id"]}
     keywords = prediction.keywords()
     unproven = set(keywords) - set(prediction.shown_keywords())
-    cards: list[Card] = []
-    for film in films_of_prediction(prediction):
-        if len(cards) == limit:
-            break
-        if isinstance(film, FilmPrediction):
-            cards.append(film_card(film, keywords, true.get(film.image_id), unproven=unproven))
+    films = (film for part in prediction.parts() for film in films_of_prediction(part))
+    shown = list(islice((film for film in films if isinstance(film, FilmPrediction)), limit))
+    true: Mapping[str, Floats] = {}
+    if manifest is not None:
+        part = manifest.subset(
+            list(is_member(manifest.images["image_id"], [f.image_id for f in shown]))
+        )
+        boxes = part.boxes_by_image()
+        true = {name: boxes.get(name, NO_BOXES) for name in part.images["image_id"]}
+    cards = [film_card(f, keywords, true.get(f.image_id), unproven=unproven) for f in shown]
     return sorted(cards, key=lambda card: -(card.p_pneumonia or 0.0))
 
 
-def skipped_films(prediction: Prediction) -> list[SkippedFilm]:
+def skipped_films(prediction: PredictedFilms) -> list[SkippedFilm]:
     """The films that could not be read."""
-    rows = prediction.images[prediction.images["status"] != "ok"]
-    columns = (rows[name].astype("str") for name in ("image_id", "path", "error"))
-    return [SkippedFilm(*row) for row in zip(*columns, strict=True)]
+    found = []
+    for part in prediction.parts():
+        rows = part.images[part.images["status"] != "ok"]
+        columns = (rows[name].astype("str") for name in ("image_id", "path", "error"))
+        found += [SkippedFilm(*row) for row in zip(*columns, strict=True)]
+    return found
 
 
 def _corners(xyxy: Floats) -> tuple[Corners, ...]:

@@ -142,6 +142,29 @@ def test_the_nih_rsna_overlap_is_refused_unless_named(folder: Path) -> None:
     assert check_manifest(folder, allow=("nih-rsna",)).is_sound
 
 
+def test_boxes_read_in_parts_give_the_report_of_the_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every kind of bad box, in different parts; the films of the boxes are in no order."""
+    (folder / "boxes.csv").write_text(
+        "image_id,x1,y1,x2,y2\n"
+        "f2,1,1,5,5\nf0,1,1,5,5\nnobody,1,1,5,5\nf1,no,1,5,5\nf1,5,1,1,5\n"
+        "f0,1,5,5,1\nf3,1,1,9999,5\nf0,1,1,5,5\nnobody,1,inf,5,5\nf2,7,1,7,5\n"
+    )
+    reports = []
+    for rows in (1, 3, 1000):
+        monkeypatch.setattr("data_manifests.tables.check.PART_ROWS", rows)
+        reports.append(check_manifest(folder, find_films=False))
+    assert reports[0] == reports[1] == reports[2]
+    places = [(problem.row, problem.field) for problem in reports[0].problems]
+    assert places == [
+        (4, "image_id"), (10, "image_id"), (5, "x1"), (10, "y1"), (6, "x2"), (11, "x2"),
+        (7, "y2"), (8, "x1,y1,x2,y2"),
+    ]  # fmt: skip
+    assert reports[0].counts["boxes"] == 10
+    assert reports[0].counts["films_with_boxes"] == 5  # four films, and the unknown one
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_hundred_thousand_films_take_seconds_and_linear_time(tmp_path: Path, kind: str) -> None:

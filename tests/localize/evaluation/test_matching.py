@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from localize.evaluation import matching
 from localize.evaluation.film_boxes import find_overlaps, make_film_boxes
 from localize.evaluation.matching import coco_matches, kaggle_matches, maximum_matches
 from tests.localize.evaluation.slow_loops import (
@@ -50,8 +51,10 @@ def slow_coco(pred, true, threshold):
     return hits
 
 
+@pytest.mark.parametrize("pairs_at_a_time", [1, 7, 50_000])
 @pytest.mark.parametrize("seed", range(5))
-def test_coco_matching_is_the_greedy_loop(seed):
+def test_coco_matching_is_the_greedy_loop(seed, pairs_at_a_time, monkeypatch):
+    monkeypatch.setattr(matching, "PAIRS_AT_A_TIME", pairs_at_a_time)
     boxes = random_film_boxes(seed)
     thresholds = np.array([0.1, 0.5, 0.75, 1.0])
     is_true = coco_matches(boxes, find_overlaps(boxes), thresholds)

@@ -167,10 +167,28 @@ def test_shards_in_any_order_join_to_the_whole(model, bundle, films, expected, t
 
 def test_a_finished_shard_is_not_done_again(model, films, tmp_path, monkeypatch):
     first = predict_folder(model, films, tmp_path, shard=Shard(0, 2))
+    assert first.missing_shards == (1,)
     asked = die_after(monkeypatch, 0)
     again = predict_folder(model, films, tmp_path, shard=Shard(0, 2))
     assert asked == []
     assert again == dataclasses.replace(first, already_done=4)
+
+
+def test_a_dead_shard_is_named_until_it_is_done_and_goes_on_where_it_was(
+    model, films, expected, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    die_after(monkeypatch, 1)
+    with pytest.raises(Killed):
+        predict_folder(model, films, out, shard=Shard(0, 2))
+    monkeypatch.undo()
+    assert predict_folder(model, films, out, shard=Shard(1, 2)).missing_shards == (0,)
+    assert not (out / "prediction.json").exists()
+    asked = die_after(monkeypatch, 99)
+    report = predict_folder(model, films, out, shard=Shard(0, 2))
+    assert report.missing_shards == ()
+    assert asked == [[film.image_id for film in films[4:6]]]
+    assert tables(out) == expected
 
 
 @pytest.mark.parametrize("change", ["films", "options"])

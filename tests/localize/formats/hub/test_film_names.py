@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_manifests.support.errors import DataError
-from localize.formats.hub.film_names import SafeNames, film_names, split_suffix
+from localize.formats.hub import film_names as module
+from localize.formats.hub.film_names import SafeNames, film_names, repeated_names, split_suffix
 from tests.localize.formats.films import HOSTILE_NAMES
 
 
@@ -91,3 +92,16 @@ def test_names_do_not_depend_on_the_order_of_films():
     names = list(HOSTILE_NAMES)
     forwards, backwards = SafeNames(names), SafeNames(reversed(names))
     assert [forwards.of(name) for name in names] == [backwards.of(name) for name in names]
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", "d\ud800", ""])))
+def test_repeated_names_are_those_that_come_twice(names):
+    assert repeated_names(lambda: names) == {name for name in names if names.count(name) > 1}
+
+
+def test_names_of_one_hash_are_not_taken_for_equal(monkeypatch):
+    monkeypatch.setattr(module, "_hash", len)
+    assert repeated_names(lambda: ["aa", "bb", "c", "bb"]) == {"bb"}
+    with pytest.raises(DataError, match=r"'bb'"):
+        film_names(["aa", "bb", "c", "bb"], ["1", "2", "3", "4"])
+    assert film_names(["aa", "bb"], ["1", "2"]) == ["aa", "bb"]
