@@ -40,8 +40,8 @@ def hospital(tmp_path_factory):
     films = make_manifest(
         films.images, films.boxes, reports, films.labels, info=films.info, root=films.root
     )
-    write_manifest(films, folder / "pairs")
-    mine_reports(folder / "pairs", folder / "mined", lexicon=load_lexicon("en"), workers=1)
+    write_manifest(films, folder / "films")
+    mine_reports(folder / "films", folder / "mined", lexicon=load_lexicon("en"), workers=1)
     write_network(make_detector(), folder / "detector", tiny_config().model_dump(mode="json"))
     return films, folder
 
@@ -82,7 +82,7 @@ def test_true_boxes_are_not_read(hospital, tmp_path):
 
 def test_the_command_teaches_the_films_of_the_split_train_and_says_how_many(hospital, tmp_path):
     folder = hospital[1]
-    arguments = ["gate", "--detector", folder, "--manifest", folder / "pairs"]
+    arguments = ["gate", "--detector", folder, "--manifest", folder / "films"]
     arguments += ["--attributes", folder / "mined", "--out", tmp_path / "gated", "--device", "cpu"]
     arguments += [part for setting in SHORT for part in ("--set", setting)]
     done = CliRunner().invoke(localize_app, [str(one) for one in arguments])
