@@ -12,7 +12,7 @@ from experiments.cli import boxes, lungs, siim
 from experiments.cli.benchmark import benchmark
 from experiments.cli.grounding import grounding
 from experiments.cli.options import Device, Out, Results
-from experiments.cli.phantom import ablation, controlled, corrections, curves, detectors
+from experiments.cli.phantom import ablation, attention, controlled, corrections, curves, detectors
 from experiments.cli.tables import figures, pages, table1, table2
 from experiments.cli.volumes import volumes
 
@@ -29,6 +29,7 @@ def _experiment() -> None:
 for command in (
     table1,
     table2,
+    attention,
     controlled,
     detectors,
     ablation,

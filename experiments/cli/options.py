@@ -106,10 +106,10 @@ def overrides(seeds: list[int] | None, set_: list[str] | None) -> list[str]:
 
 
 def command_line(
-    name: str, preset: str, seeds: list[int] | None, set_: list[str] | None, rest: str = ""
+    name: str, preset: str | None, seeds: list[int] | None, set_: list[str] | None, rest: str = ""
 ) -> str:
     """The command line that a result names."""
-    words = [f"pneumoloc experiment {name} --preset {preset}"]
+    words = [f"pneumoloc experiment {name}" + ("" if preset is None else f" --preset {preset}")]
     words += [f"--seed {seed}" for seed in seeds or []]
     words += [f"--set {shlex.quote(setting)}" for setting in set_ or []]
     return " ".join(words) + f"{rest} --out WORK"

@@ -91,6 +91,45 @@ def detectors(
     )
 
 
+def attention(
+    out: Out,
+    words: Annotated[
+        Path, typer.Option("--words", help="Word vectors, a folder of `attributes vectors`.")
+    ],
+    detectors: Annotated[
+        Path | None,
+        typer.Option(help="Folder of `experiment detectors`; default: trained here."),
+    ] = None,
+    results: Results = None,
+    seed: Seeds = None,
+    set_: Set = None,
+    processes: Annotated[int, typer.Option(min=1, help="Processes in parallel.")] = 1,
+    device: Device = DeviceName.CPU,
+    development: Annotated[
+        Path | None, typer.Option(help="controlled-attention.json of development seeds.")
+    ] = None,
+) -> None:
+    """Do reports move boxes while the detector is frozen? Gates and their controls."""
+    import json
+
+    from experiments.attention.page import attention_content, write_attention
+    from experiments.attention.preset import read_attention_preset
+    from experiments.attention.run import AttentionRun, run_attention
+    from experiments.attention.table import read_scores
+
+    chosen = read_attention_preset(overrides(seed, set_))
+    run = AttentionRun(chosen, out, words, device.value, detectors)
+    run_attention(run, processes=processes, progress=show_progress)
+    before = {} if development is None else json.loads(development.read_text("utf-8"))
+    content = attention_content(
+        read_scores(out, chosen.seeds),
+        chosen,
+        command_line("attention", None, seed, set_, " --words WORDS --detectors DETECTORS"),
+        {name: before[name] for name in ("rows",) if name in before},
+    )
+    typer.echo(write_attention(content, results or out))
+
+
 def ablation(
     out: Out,
     results: Results = None,

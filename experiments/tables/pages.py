@@ -9,6 +9,7 @@ from typing import Any
 
 from data_manifests.support.atomic import write_text
 from data_manifests.support.errors import DataError
+from experiments.attention import page
 from experiments.benchmark.report import markdown
 from experiments.data import dictation, open_input
 from experiments.tables import ablation, corrections_report, curves, grounding, table1, table2
@@ -60,7 +61,9 @@ def rewrite_pages(files: Sequence[Path]) -> list[Path]:
 
 def _rewrite(content: Mapping[str, Any], folder: Path, stem: str) -> None:
     kind = stem.partition("-")[0]
-    if kind in table1.TITLES:
+    if stem == page.STEM:
+        write_text(folder / f"{stem}.md", page.attention_page(content))
+    elif kind in table1.TITLES:
         table = table1.Table1.from_json(content, published_notes(content, stem))
         table1.write_page(table, folder, stem)
     elif kind == "table2":

@@ -147,3 +147,37 @@ def adapt(
         f"best epoch {result.best_epoch}, AP {result.scores.selection:.3f} on the labels of the "
         f"validation split: {out}"
     )
+
+
+@localize_app.command()
+def gate(
+    detector: Annotated[Path, typer.Option("--detector", help="Run folder or bundle.")],
+    manifest: Manifest_,
+    attributes: Mined,
+    out: Annotated[Path, typer.Option("--out", help="Run folder of the gated detector.")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="teacher.NAME=VALUE or training.NAME=VALUE; may repeat."),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Teach a detector's scores by reports of a new hospital; its body and boxes stay frozen.
+
+    The films of the split train teach. No true box of them is read.
+    """
+    from data_manifests.support.errors import ConfigError
+    from data_manifests.tables.manifest import read_manifest
+    from detector.run.device import choose_device
+    from localize.adaptation.gate_detector import gate_detector, gate_settings
+
+    if (out / "detector.json").exists():
+        raise ConfigError(f"{out}: holds a detector; choose another --out")
+    films = read_manifest(manifest).split("train")
+    settings = gate_settings(set_ or [])
+    done = gate_detector(
+        detector, films, attributes, out, settings=settings, device=choose_device(device)
+    )
+    typer.echo(
+        f"{done.boxed_films} films with an opacity, {done.empty_films} without, "
+        f"{done.unlabelled_films} left out: {done.folder}"
+    )

@@ -26,13 +26,15 @@ class Regions:
     """Regions of B films as the localizer takes them.
 
     `features` (B, R, D); `geometry` (B, R, 4) corners over film size; `scores` (B, R) in [0, 1];
-    `mask` (B, R) true where there is a region.
+    `mask` (B, R) true where there is a region; `gate_logits` (B, R) of a `Gate` on the film, None
+    without one.
     """
 
     features: Tensor
     geometry: Tensor
     scores: Tensor
     mask: Tensor
+    gate_logits: Tensor | None = None
 
     @classmethod
     def from_batch(cls, batch: RoiBatch, device: torch.device) -> Regions:
@@ -67,8 +69,9 @@ class Localizer(nn.Module):
     """The trained part of the method, from finished parts. Words are in the losses only.
 
     `fusion` maps regions to phi (B, R, W). `roi_weights(phi, score_logits)` gives the logits of
-    alpha (B, R). `attribute_head` maps phi (..., W) to K logits. `film_head` adds the evidence of
-    the whole film; None leaves it out. With `uses_logit` the fusion sees logits of the scores.
+    alpha (B, R); None takes the gates of the regions. `attribute_head` maps phi (..., W) to K
+    logits. `film_head` adds the evidence of the whole film; None leaves it out. With `uses_logit`
+    the fusion sees logits of the scores.
     The buffer `is_place` (K,) bool marks keywords that the place of a box decides (left, basal).
     """
 
@@ -77,7 +80,7 @@ class Localizer(nn.Module):
     def __init__(
         self,
         fusion: RegionFusion,
-        roi_weights: nn.Module,
+        roi_weights: nn.Module | None,
         attribute_head: nn.Module,
         film_head: FilmHead | None,
         *,
@@ -102,13 +105,22 @@ class Localizer(nn.Module):
     def forward(self, regions: Regions) -> LocalizerOutput:
         """Weights and attributes of B films; each film needs at least one region."""
         fused = self.fuse(regions)
-        logits = self.roi_weights(fused, regions.score_logits())
-        alpha = masked_softmax(logits, regions.mask, dim=1)
+        logits, alpha = self._alpha(regions, fused)
         if self.pooling == "features":
             pooled = torch.einsum("br,brw->bw", alpha, fused.float())  # v
             return LocalizerOutput(fused, logits, alpha, self.attribute_head(pooled))
         mean = torch.einsum("br,brk->bk", alpha, self.region_attributes(regions, fused))
         return LocalizerOutput(fused, logits, alpha, mean.logit(LOGIT_EPS))
+
+    def _alpha(self, regions: Regions, fused: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of alpha and alpha itself, which sums to 1 over a film's regions, (B, R) each."""
+        if self.roi_weights is not None:
+            logits = self.roi_weights(fused, regions.score_logits())
+            return logits, masked_softmax(logits, regions.mask, dim=1)
+        if regions.gate_logits is None:
+            raise ValueError("this localizer takes its alpha from gates, got regions without them")
+        gates = regions.gate_logits.float().sigmoid() * regions.mask
+        return regions.gate_logits, gates / gates.sum(dim=1, keepdim=True).clamp(min=1e-6)
 
     def film_attributes(self, regions: Regions, output: LocalizerOutput) -> Tensor:
         """Each film's attributes from its regions and, where fitted, from the film as a whole;

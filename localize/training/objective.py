@@ -47,9 +47,14 @@ class LowestTriplet:
     negatives: Tensor
     negative_index: Tensor
     margin: float
+    is_literal: bool = False
 
     def __call__(self, model: Localizer, output: LocalizerOutput, batch: PairBatch) -> Tensor:
-        """One value for each pair, (B,); 0 without words."""
+        """One value for each pair, (B,); 0 without words.
+
+        A word whose negative is in the report has none, unless the loss `is_literal`. Without any
+        negative the text term is 0.
+        """
         mask, words = batch.regions.mask, batch.words
         positive = self.similarity.of(output.fused, output.alpha, mask, words)
         fused_low = model.fuse(batch.lowest)
@@ -57,10 +62,11 @@ class LowestTriplet:
         none = torch.zeros_like(batch.lowest.scores)
         by_rois = self.similarity.of(fused_low, none, batch.lowest.mask, words).roi
         # "right" is no negative of "left" in a report that says both.
-        contrast = words & ~words[:, self.negative_index]
+        contrast = words if self.is_literal else words & ~words[:, self.negative_index]
         by_words = self.similarity.of(
             output.fused, output.alpha, mask, contrast, self.negatives
         ).text
+        by_words = torch.where(contrast.any(dim=1), by_words, positive.text.detach() - self.margin)
         return triplet_loss(positive, by_rois, by_words, margin=self.margin) * words.any(dim=1)
 
 

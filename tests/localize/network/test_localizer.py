@@ -155,7 +155,8 @@ def test_scores_of_zero_and_one_stay_finite():
 def test_permuted_regions_give_permuted_weights_and_the_same_attributes(alpha, pooling, seed):
     model, regions = make_model(alpha=alpha, pooling=pooling), make_regions()
     order = torch.randperm(REGIONS, generator=torch.Generator().manual_seed(seed))
-    shuffled = Regions(*(value[:, order] for value in vars(regions).values()))
+    given = {name: value for name, value in vars(regions).items() if value is not None}
+    shuffled = Regions(**{name: value[:, order] for name, value in given.items()})
     plain, other = run(model, regions), run(model, shuffled)
     torch.testing.assert_close(other.alpha, plain.alpha[:, order], atol=1e-6, rtol=0)
     torch.testing.assert_close(other.fused, plain.fused[:, order], atol=1e-5, rtol=0)
@@ -179,7 +180,8 @@ def test_padding_changes_nothing(alpha, pooling, extra):
 
 def test_a_film_does_not_see_the_other_films_of_its_batch():
     model, regions = make_model(alpha="free"), make_regions()
-    alone = run(model, Regions(*(value[:1] for value in vars(regions).values())))
+    given = {name: value for name, value in vars(regions).items() if value is not None}
+    alone = run(model, Regions(**{name: value[:1] for name, value in given.items()}))
     together = run(model, regions)
     torch.testing.assert_close(together.alpha[:1], alone.alpha, atol=1e-6, rtol=0)
     torch.testing.assert_close(
@@ -249,3 +251,15 @@ def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
     (tmp_path / "w.safetensors").write_bytes(b"\x80\x04K\x01.")
     with pytest.raises(CheckpointError, match="expected safetensors"):
         load_localizer_weights(make_model(), tmp_path / "w.safetensors")
+
+
+def test_a_localizer_without_weights_of_its_own_takes_the_gates_as_alpha():
+    regions = make_regions()
+    model = make_model()
+    model.roi_weights = None
+    with pytest.raises(ValueError, match="gates"):
+        model(regions)
+    gates = torch.randn(FILMS, REGIONS)
+    output = run(model, replace(regions, gate_logits=gates))
+    open_ = gates.sigmoid() * regions.mask
+    torch.testing.assert_close(output.alpha, open_ / open_.sum(dim=1, keepdim=True))
