@@ -95,14 +95,13 @@ def _triplet(
         )
         nothing = torch.zeros_like(alpha[films])
         _, roi_low = caption_scores(low[films], nothing, similarity.vectors[present], similarity)
-        text_other = torch.zeros_like(text)
+        loss = (margin - roi[own] + roi_low[own]).clamp(min=0)
         if contrast:
             text_other, _ = caption_scores(
                 fused[films], alpha[films], printed.negatives[contrast], similarity
             )
-        by_rois = (margin - roi[own] + roi_low[own]).clamp(min=0)
-        by_words = (margin - text[own] + text_other[own]).clamp(min=0)
-        losses.append(by_rois + by_words)
+            loss = loss + (margin - text[own] + text_other[own]).clamp(min=0)
+        losses.append(loss)
     return torch.stack(losses)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from data_manifests.laterality import WHOLE_FILM, LungBorders, LungSide
 from data_manifests.support.arrays import Bools, Floats
 from detector.lungs import LungFields
-from detector.lungs.lung_fields import HEART, LEFT_LUNG, RIGHT_LUNG
+from detector.lungs.lung_fields import LEFT_LUNG, RIGHT_LUNG
 
 # Of the average film: how far a lung reaches from the midline, and the heart to either side of it,
 # as shares of the width.
@@ -88,8 +88,8 @@ class FilmAnatomy:
 
     def heart_rectangle(self) -> Floats:
         """The silhouette of the heart, (4,): as it was segmented, else where it usually lies."""
-        if self.lungs is not None and self.lungs.heart_score is not None:
-            return _bounds(self.lungs.labels == HEART)
+        if self.lungs is not None and self.lungs.heart is not None:
+            return np.asarray(self.lungs.heart.xyxy[0], np.float64)
         middle, bottom = self.midline_px, self.top_px + 3.1 * self.third_px
         half = self.width
         return self.inside(

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from data_manifests.films.read_film import Film
 from data_manifests.support.errors import ConfigError, DataError
 from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
-from detector.lungs.packaged import load_segmenter
-from detector.lungs.segment import LungSegmenter
 from detector.network.core import Core, torch_core
 from detector.proposals import best_rois
 from detector.run.device import warn_of_slow_bfloat16
@@ -28,6 +27,9 @@ from localize.inference.options import PredictOptions
 from localize.inference.pictures import Picture, film_of_picture
 from localize.network.config import LocalizerConfig
 from localize.prediction.film_prediction import FilmPrediction, SkippedFilm
+
+if TYPE_CHECKING:
+    from detector.lungs.segment import LungSegmenter
 
 READ_THREADS = 2
 
@@ -255,7 +257,9 @@ class Model:
 
     @cached_property
     def _segmenter(self) -> LungSegmenter:
-        """The package's lung network, read when it is first needed."""
+        """The package's lung network, read when it is first needed, with scipy."""
+        from detector.lungs.packaged import load_segmenter
+
         return load_segmenter(device=self.device)
 
     def _rank(

@@ -66,7 +66,8 @@ class LowestTriplet:
         by_words = self.similarity.of(
             output.fused, output.alpha, mask, contrast, self.negatives
         ).text
-        by_words = torch.where(contrast.any(dim=1), by_words, positive.text.detach() - self.margin)
+        # margin - S + (S - margin): neither a value nor a gradient.
+        by_words = torch.where(contrast.any(dim=1), by_words, positive.text - self.margin)
         return triplet_loss(positive, by_rois, by_words, margin=self.margin) * words.any(dim=1)
 
 

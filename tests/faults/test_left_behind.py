@@ -122,6 +122,8 @@ def test_an_interrupted_viewer_ends_at_once_and_keeps_what_was_saved(tmp_path, n
         make_prediction(["film"], [("film", 1, 2, 30, 40, 0.9)]), tmp_path / "prediction"
     )
     log = tmp_path / "log"
+    # A shell's background job, as this test may be, ignores Ctrl-C, and so would the viewer.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run = start(
         "view", str(tmp_path / "prediction"), "--no-browser", log=log, TMPDIR=str(temporary)
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from data_manifests.boxes import Boxes
 from detector.lungs import LungFields
 from localize.grounding.film_anatomy import BANDS, FilmAnatomy
 
@@ -14,7 +15,8 @@ def segmented():
     labels[10:70, 10:40] = 1
     labels[10:70, 60:90] = 2
     labels[40:70, 40:60] = 3
-    return LungFields(labels, 0.9, 0.8, 0.7)
+    heart = Boxes(np.array([[40.0, 40, 60, 70]]), width=100, height=90)
+    return LungFields(labels, 0.9, 0.8, 0.7, heart)
 
 
 def test_segmented_lungs_give_their_own_rectangles():
