@@ -159,7 +159,7 @@ def _difference_table(found: Sequence[Difference]) -> list[str]:
                 if (one.pairs, one.a, one.b, one.metric) == (pairs, a, b, metric)
             }
             patients, seeds = both["patients"], both["seeds"]
-            cells.append(f"{patients.mean:+.3f} {_interval(patients)} {_interval(seeds)}")
+            cells.append(f"{patients.mean:+.3f} {_interval(patients)}, {_interval(seeds)}")
         lines.append(f"| {pairs:,} | {a} | {b} | {patients.seeds} | {' | '.join(cells)} |")
     return [*lines, ""]
 
