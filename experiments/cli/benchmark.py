@@ -18,8 +18,8 @@ def benchmark(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="A group: predict, onnx, attention, detector, scaling, rois, evaluate, "
-            "attributes, check, export, volumes; default all."
+            help="A group: start, predict, onnx, int8, attention, detector, scaling, rois, "
+            "evaluate, attributes, check, export, export_1e6, volumes; default all."
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Measured runs; medians are reported.")] = 5,
