@@ -10,17 +10,15 @@ import numpy as np
 import torch
 
 from data_manifests.films.read_film import read_film
-from data_manifests.support.atomic import write_json, write_text
 from data_manifests.tables.manifest import Manifest
 from detector.lungs.lung_fields import LungFields
-from detector.lungs.packaged import PACKAGED, load_segmenter, read_description
+from detector.lungs.packaged import load_segmenter
 from detector.lungs.segment import LungSegmenter
-from detector.run.provenance import manifest_sha256, provenance
-from experiments.core.box_bundle import covid_films
 from experiments.data.box_films import TEST_GROUPS, box_films
 from experiments.data.lung_films import COVID, lung_films
 from experiments.lungs.dice import DiceRow, dice_rows
 from experiments.lungs.spoilt_films import SpoiltRow, spoilt_rows
+from experiments.lungs.write_results import LungFiles, write_results
 from experiments.tables.rows import estimate_cell
 from localize.evaluation.bootstrap import Estimate
 
@@ -91,24 +89,14 @@ def found_rows(segmenter: LungSegmenter, films: Manifest) -> list[FoundRow]:
 
 def write_lung_results(results: LungResults, data: Path, folder: Path) -> str:
     """Write `lungs.json` and `lungs.md` into `folder`; returns the page."""
-    description = read_description(PACKAGED)
     covid = next(row for row in results.dice if row.group == COVID)
-    content = {
-        "command": COMMAND,
-        "seed": SEED,
-        "weights_sha256": description.sha256,
-        "provenance": {**provenance(), "data": manifest_sha256(covid_films(data))},
-        "lungs": {
-            "dice_right": covid.dice_right.value,
-            "dice_left": covid.dice_left.value,
-            "patients": covid.patients,
-        },
-        **asdict(results),
+    summary = {
+        "dice_right": covid.dice_right.value,
+        "dice_left": covid.dice_left.value,
+        "patients": covid.patients,
     }
-    write_json(folder / "lungs.json", content)
-    page = lung_page(results)
-    write_text(folder / "lungs.md", page)
-    return page
+    files = LungFiles(folder, "lungs", COMMAND, SEED, data)
+    return write_results(files, {"lungs": summary, **asdict(results)}, lung_page(results))
 
 
 def lung_page(results: LungResults) -> str:

@@ -9,10 +9,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from data_manifests.support.atomic import write_json, write_text
 from data_manifests.tables.manifest import Manifest
-from detector.lungs.packaged import PACKAGED, load_segmenter, read_description
-from detector.run.provenance import manifest_sha256, provenance
+from detector.lungs.packaged import load_segmenter
+from detector.run.provenance import manifest_sha256
 from experiments.core.box_bundle import covid_films, scored_films, validation_films
 from experiments.data.box_films import TEST_GROUPS, box_films
 from experiments.data.lung_films import COVID, lung_films
@@ -29,6 +28,7 @@ from experiments.lungs.covid_uses import (
 from experiments.lungs.fields_of_films import fields_of_films
 from experiments.lungs.places import PlaceRow, place_rows
 from experiments.lungs.roi_prior import PriorRow, prior_rows
+from experiments.lungs.write_results import LungFiles, write_results
 from experiments.tables.rows import estimate_cell
 from localize.bundle.bundle import load_bundle
 from localize.bundle.packaged import PACKAGED_BUNDLE
@@ -90,17 +90,8 @@ def evaluate_uses(data: Path, work: Path, device: torch.device) -> UseResults:
 
 def write_use_results(results: UseResults, data: Path, folder: Path) -> str:
     """Write `lungs-uses.json` and `lungs-uses.md` into `folder`; returns the page."""
-    content = {
-        "command": COMMAND,
-        "seed": SEED,
-        "weights_sha256": read_description(PACKAGED).sha256,
-        "provenance": {**provenance(), "data": manifest_sha256(covid_films(data))},
-        **asdict(results),
-    }
-    write_json(folder / "lungs-uses.json", content)
-    page = use_page(results)
-    write_text(folder / "lungs-uses.md", page)
-    return page
+    files = LungFiles(folder, "lungs-uses", COMMAND, SEED, data)
+    return write_results(files, asdict(results), use_page(results))
 
 
 def use_page(results: UseResults) -> str:
