@@ -42,18 +42,26 @@ def grounding(
     from experiments.tables.grounding import (
         phantom_content,
         read_content,
-        real_content,
+        read_lungs,
         write_grounding,
     )
+    from experiments.tables.grounding_real import real_content
 
     folder = results or out
     content = {} if part == Part.all else read_content(folder)
     if part != Part.phantom:
         from detector.run.device import choose_device
-        from experiments.core.grounding_real import ground_real
+        from experiments.core.grounding_notes import ground_notes
+        from experiments.core.grounding_real import ground_boxed
+        from localize.bundle.bundle import load_bundle
+        from localize.bundle.packaged import PACKAGED_BUNDLE
+        from localize.inference.model import Model
 
-        real = ground_real(required(data, "--data"), choose_device(device), progress=show_progress)
-        content |= real_content(real.named, real.notes, real.rule)
+        open_films = required(data, "--data")
+        model = Model(load_bundle(PACKAGED_BUNDLE), device=choose_device(device))
+        boxed = ground_boxed(model, open_films, progress=show_progress)
+        show_progress("COVID films with notes and masks")
+        content |= real_content(boxed, ground_notes(model, open_films, boxed.rule))
     if part != Part.real:
         from experiments.core.grounding_phantom import PhantomGrounding, run_grounding
         from experiments.core.grounding_places import score_place_boxes
@@ -61,4 +69,4 @@ def grounding(
         run, seeds = PhantomGrounding(out), tuple(seed or DEFAULT_SEEDS)
         content |= phantom_content(run_grounding(run, seeds, progress=show_progress), run)
         content["place_boxes"] = score_place_boxes(run, seeds)
-    typer.echo(write_grounding(content, folder))
+    typer.echo(write_grounding(content | read_lungs(folder), folder))

@@ -1,42 +1,37 @@
-"""`ground_real`: grounding on real films with boxes, and with masks."""
+"""`ground_boxed`: grounding of sentences dictated from the boxes of real films."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
 
-from attributes.structure import Finding, Structurer
+from attributes.structure import Finding
 from data_manifests.boxes import iou_matrix
-from data_manifests.laterality import SIDES, is_on_side, places_of
-from data_manifests.support.arrays import Bools, Floats, Ints
-from data_manifests.support.csv_file import read_text_csv
+from data_manifests.laterality import SIDES, WHOLE_FILM, LungBorders, is_on_side, places_of
+from data_manifests.support.arrays import Floats, Ints
 from data_manifests.support.errors import DataError
 from data_manifests.tables.manifest import Manifest
 from experiments.core.box_bundle import labelled_films
-from experiments.data.box_films import FULL_FRAMES, box_films, without_first_bundle_patients
+from experiments.data.box_films import TEST_GROUPS, box_films, without_first_bundle_patients
 from experiments.data.dictation import dictate
-from experiments.data.open_films import open_manifests
 from experiments.methods.inputs import Progress, no_progress
-from localize.bundle.bundle import load_bundle
-from localize.bundle.packaged import PACKAGED_BUNDLE
 from localize.grounding.film_anatomy import FilmAnatomy
 from localize.grounding.ground_report import (
     GroundingRule,
     ScoredRegions,
     ground_finding,
-    ground_report,
 )
 from localize.grounding.place_agreement import AgreementWeights, regions_of_words
-from localize.grounding.report_sentences import ReportSentence, report_sentences
+from localize.grounding.report_sentences import report_sentences
 from localize.inference.ground_films import NMS_IOU, REGIONS, grounding_structurer, scored_regions
 from localize.inference.model import Model
 
 NAMED_IOU = 0.5
+GROUPS = ("rsna", "siim")
+MOST_FILMS, SEED = 200, 0  # of each group and split
 NO_BOX = np.zeros((0, 4))
 # Tried on validation films; the first is taken where several are equal.
 CANDIDATES = tuple(
@@ -48,7 +43,7 @@ CANDIDATES = tuple(
 
 @dataclass(frozen=True)
 class RegionFilm:
-    """A film with what the detector proposes and its true boxes (N, 4), film pixels."""
+    """A film with its lungs, what the detector proposes and its true boxes (N, 4), film pixels."""
 
     patient: str
     anatomy: FilmAnatomy
@@ -75,31 +70,43 @@ class NamedBoxes:
     patients: Ints
 
 
-def boxed_rsna(films: Manifest) -> Manifest:
-    """The full frames of RSNA with boxes."""
+def boxed_films(films: Manifest, sources: Sequence[str]) -> Manifest:
+    """The films of some sources that have boxes, at most MOST_FILMS, drawn from a seed."""
     images = films.images
     boxed = images["image_id"].isin(set(films.boxes["image_id"]))
-    return films.subset(images["source"].isin(FULL_FRAMES) & boxed)
+    ids = images.loc[images["source"].isin(sources) & boxed, "image_id"].to_numpy()
+    chosen = np.random.default_rng(SEED).permutation(ids)[:MOST_FILMS]
+    return films.subset(images["image_id"].isin(set(chosen.tolist())))
 
 
 def region_films(model: Model, films: Manifest) -> list[RegionFilm]:
-    """The regions of every film.
+    """The regions and lungs of every film.
 
     Raises:
         DataError: a film cannot be read.
     """
     boxes = films.boxes_by_image()
-    found = model.film_regions(list(films.film_paths()), limit=REGIONS, nms_iou=NMS_IOU)
+    found = model.film_regions(
+        list(films.film_paths()), limit=REGIONS, nms_iou=NMS_IOU, with_lungs=True
+    )
     rows = []
     for regions, patient, image_id in zip(
         found, films.images["patient_id"], films.images["image_id"], strict=True
     ):
         if isinstance(regions, DataError):
             raise regions
-        anatomy = FilmAnatomy(regions.width, regions.height)
+        anatomy = FilmAnatomy(regions.width, regions.height, regions.lungs)
         scored = scored_regions(regions, model.bundle)
         rows.append(RegionFilm(str(patient), anatomy, scored, boxes.get(image_id, NO_BOX)))
     return rows
+
+
+def on_average_film(films: Sequence[RegionFilm]) -> list[RegionFilm]:
+    """The same films with the lungs of the average film."""
+    return [
+        replace(film, anatomy=FilmAnatomy(film.anatomy.width, film.anatomy.height))
+        for film in films
+    ]
 
 
 def choose_rule(films: Sequence[RegionFilm]) -> GroundingRule:
@@ -107,9 +114,15 @@ def choose_rule(films: Sequence[RegionFilm]) -> GroundingRule:
     return max(CANDIDATES, key=lambda rule: float(ground_dictated(films, rule).named.mean()))
 
 
-def ground_dictated(films: Sequence[RegionFilm], rule: GroundingRule) -> NamedBoxes:
+def ground_dictated(
+    films: Sequence[RegionFilm],
+    rule: GroundingRule,
+    borders: Sequence[LungBorders] | None = None,
+) -> NamedBoxes:
     """Dictate each film's boxes and ground every sentence that states a place.
 
+    `borders` are those that the sides and zones of each film's sentences are dictated by, the
+    average film's by default.
     The best box of a film, the one that is shown without a report, is its region with the highest
     score, moved by its neighbours as the sentence's box is.
     """
@@ -117,12 +130,12 @@ def ground_dictated(films: Sequence[RegionFilm], rule: GroundingRule) -> NamedBo
     rows: list[tuple[float, float, float, float]] = []
     owners: list[int] = []
     patients = sorted({film.patient for film in films})
-    for film in films:
+    for film, own in zip(films, borders or [WHOLE_FILM] * len(films), strict=True):
         width, height = film.anatomy.width, film.anatomy.height
         true = film.true[np.lexsort(film.true.T[::-1])]
         corners = [(x1, y1, x2, y2) for x1, y1, x2, y2 in true.tolist()]
-        text = dictate(corners, width, height)
-        named_places = [place.words() for place in places_of(true, width, height)]
+        text = dictate(corners, width, height, own)
+        named_places = [place.words() for place in places_of(true, width, height, own)]
         best = ground_finding("opacity", (), film.regions, film.anatomy, rule).xyxy
         for sentence in report_sentences([("", text)], structurer):
             for finding in sentence.findings:
@@ -137,7 +150,7 @@ def ground_dictated(films: Sequence[RegionFilm], rule: GroundingRule) -> NamedBo
                         _hits(found[:1], true[chosen]),
                         _hits(best[:1], true[chosen]),
                         _hits(best[:1], true),
-                        _side_right(found[:1], finding, width),
+                        _side_right(found[:1], finding, width, own),
                     )
                 )
                 owners.append(patients.index(film.patient))
@@ -169,124 +182,65 @@ def _hits(found: Floats, true: Floats) -> float:
     return float(len(found) > 0 and iou_matrix(found, true).max() >= NAMED_IOU)
 
 
-def _side_right(found: Floats, finding: Finding, width: int) -> float:
+def _side_right(found: Floats, finding: Finding, width: int, borders: LungBorders) -> float:
     sides = [side for side in SIDES if side in finding.attributes]
     if len(sides) != 1 or not len(found):
         return np.nan
-    return float(is_on_side(found, width, sides[0])[0])
+    return float(is_on_side(found, width, sides[0], borders)[0])
 
 
 @dataclass(frozen=True)
-class NoteBoxes:
-    """B grounded boxes of notes on films with a mask of opacity.
+class DictatedGrounding:
+    """The films of one group, with their own lungs and with those of the average film.
 
     Args:
-        touches: (B,) the box holds a pixel of the mask.
-        random_touches: (B,) a box of the same size anywhere in the film's lungs does, on average.
-        patients: (B,).
-        films: with a mask and a note.
-        grounded: of them with a box.
+        lungs, average: sentences dictated by the sides and zones of the average film.
+        lungs_own, average_own: dictated by those of the film's own lungs.
     """
 
-    touches: Floats
-    random_touches: Floats
-    patients: Ints
-    films: int
-    grounded: int
+    lungs: NamedBoxes
+    average: NamedBoxes
+    lungs_own: NamedBoxes
+    average_own: NamedBoxes
 
 
-def ground_notes(model: Model, data: Path, rule: GroundingRule) -> NoteBoxes:
-    """Ground the clinical notes of COVID films that have a mask of opacity."""
-    folder = data / "covid_chestxray"
-    films = open_manifests(data).covid
-    table = read_text_csv(folder / "metadata.csv")
-    masks: Mapping[str, str] = {
-        Path(image).stem: mask
-        for image, mask in zip(table["image"], table["opacity_mask"], strict=True)
-        if mask
-    }
-    notes = dict(zip(films.reports["study_id"], films.reports["text"], strict=True))
-    images = films.images
-    chosen = films.subset(images["image_id"].isin(set(masks)) & images["study_id"].isin(set(notes)))
-    structurer = grounding_structurer("en")
-    touches, chance, owners, grounded = list[float](), list[float](), list[int](), 0
-    patients = sorted(set(chosen.images["patient_id"]))
-    for film, row in zip(
-        region_films(model, chosen), chosen.images.to_dict("records"), strict=True
-    ):
-        mask = _read_mask(folder / masks[row["image_id"]], film.anatomy)
-        boxes = _note_boxes(notes[row["study_id"]], film, structurer, rule)
-        grounded += len(boxes) > 0
-        for box in boxes:
-            touches.append(float(mask[_window(box)].any()))
-            chance.append(_chance(mask, box, film.anatomy))
-            owners.append(patients.index(row["patient_id"]))
-    return NoteBoxes(
-        np.array(touches),
-        np.array(chance),
-        np.array(owners, np.int64),
-        len(chosen.images),
-        grounded,
+def compare_lungs(films: Sequence[RegionFilm], rule: GroundingRule) -> DictatedGrounding:
+    """Ground with own and average lungs what is dictated by own and average lungs."""
+    average = on_average_film(films)
+    borders = [film.anatomy.borders for film in films]
+    return DictatedGrounding(
+        ground_dictated(films, rule),
+        ground_dictated(average, rule),
+        ground_dictated(films, rule, borders),
+        ground_dictated(average, rule, borders),
     )
 
 
-def _note_boxes(note: str, film: RegionFilm, structurer: Structurer, rule: GroundingRule) -> Floats:
-    """The distinct boxes of a note's opacities."""
-    sentences: list[ReportSentence] = report_sentences([("", note)], structurer)
-    rows = ground_report(sentences, film.regions, film.anatomy, rule)
-    boxes = [one.xyxy for one in rows if "detector" in one.methods]
-    return np.unique(np.concatenate(boxes), axis=0) if boxes else np.zeros((0, 4))
-
-
-def _read_mask(path: Path, anatomy: FilmAnatomy) -> Bools:
-    with Image.open(path) as picture:
-        resized = picture.convert("L").resize(
-            (anatomy.width, anatomy.height), Image.Resampling.NEAREST
-        )
-    return np.asarray(resized) > 0
-
-
-def _window(box: Floats) -> tuple[slice, slice]:
-    x1, y1, x2, y2 = np.round(box).astype(int).tolist()
-    return slice(y1, max(y2, y1 + 1)), slice(x1, max(x2, x1 + 1))
-
-
-def _chance(mask: Bools, box: Floats, anatomy: FilmAnatomy) -> float:
-    """Share of places in the average lungs where a box of this size touches the mask."""
-    width, height = box[2] - box[0], box[3] - box[1]
-    found = []
-    for side in SIDES:
-        lung = anatomy.lung_rectangle(side)
-        for x in np.linspace(lung[0], lung[2], 8):
-            for y in np.linspace(lung[1], lung[3], 8):
-                moved = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
-                found.append(mask[_window(anatomy.inside(moved))].any())
-    return float(np.mean(found))
-
-
 @dataclass(frozen=True)
-class RealGrounding:
-    """The rule chosen on validation films, and what it does on test films."""
+class BoxedGrounding:
+    """The rule chosen on validation films, and each group of films: `val` and `test` by group."""
 
     rule: GroundingRule
-    named: NamedBoxes
-    notes: NoteBoxes
+    val: Mapping[str, DictatedGrounding]
+    test: Mapping[str, DictatedGrounding]
 
 
-def ground_real(
-    data: Path, device: torch.device, *, progress: Progress = no_progress
-) -> RealGrounding:
-    """Choose the rule on RSNA's validation patients, then ground test films with the package's
-    bundle.
+def ground_boxed(model: Model, data: Path, *, progress: Progress = no_progress) -> BoxedGrounding:
+    """Choose the rule on the validation patients of all GROUPS, then ground their test films.
 
     Raises:
         DataError: a missing table or a bad row.
     """
-    model = Model(load_bundle(PACKAGED_BUNDLE), device=device)
     films = labelled_films(without_first_bundle_patients(box_films(data), data))
-    progress("RSNA validation films")
-    rule = choose_rule(region_films(model, boxed_rsna(films.split("val"))))
-    progress("RSNA test films")
-    named = ground_dictated(region_films(model, boxed_rsna(films.split("test"))), rule)
-    progress("COVID films with notes and masks")
-    return RealGrounding(rule, named, ground_notes(model, data, rule))
+    found: dict[str, dict[str, list[RegionFilm]]] = {}
+    for split in ("val", "test"):
+        for group in GROUPS:
+            progress(f"{group} {split} films")
+            boxed = boxed_films(films.split(split), TEST_GROUPS[group])
+            found.setdefault(split, {})[group] = region_films(model, boxed)
+    rule = choose_rule([film for group in found["val"].values() for film in group])
+    compared = {
+        split: {group: compare_lungs(shown, rule) for group, shown in groups.items()}
+        for split, groups in found.items()
+    }
+    return BoxedGrounding(rule, compared["val"], compared["test"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_manifests.laterality import SIDES, Place, places_of
+from data_manifests.laterality import SIDES, WHOLE_FILM, LungBorders, Place, places_of
 from data_manifests.tables.manifest import Manifest, make_manifest, write_manifest
 from data_manifests.tables.split import split_manifest
 from experiments.data.manifest_input import ManifestInput
@@ -94,13 +94,17 @@ def with_dictation(films: Manifest) -> Manifest:
     )
 
 
-def dictate(boxes: Sequence[Corners], width: int, height: int) -> str:
+def dictate(
+    boxes: Sequence[Corners], width: int, height: int, borders: LungBorders = WHOLE_FILM
+) -> str:
     """A report of opacities in these boxes: extent, then side and zone of each.
+
+    `borders` are the lines between sides and zones: those of the average film by default.
 
     >>> dictate([(300, 300, 420, 480)], 512, 512)
     'Mild focal opacity in the left lower zone.'
     """
-    places = places_of(sorted(boxes), width, height)
+    places = places_of(sorted(boxes), width, height, borders)
     share = sum((x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in boxes) / (width * height)
     extent = "Mild" if share < MODERATE_SHARE else "Moderate"
     if share >= SEVERE_SHARE:

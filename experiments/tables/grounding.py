@@ -17,11 +17,9 @@ from experiments.core.grounding_phantom import (
     ROWS,
     GroundingTable,
     PhantomGrounding,
-    mean_estimates,
 )
-from experiments.core.grounding_real import NamedBoxes, NoteBoxes
-from localize.evaluation.bootstrap import Estimate
-from localize.grounding.ground_report import GroundingRule
+from experiments.tables.grounding_cells import cell, estimate_json, number
+from experiments.tables.grounding_real import real_lines
 
 STEM = "grounding"
 COMMAND = "pneumoloc experiment grounding --data DATA --out WORK --results docs/results"
@@ -58,7 +56,7 @@ def phantom_content(table: GroundingTable, run: PhantomGrounding) -> dict[str, A
                 "negated_with_box": found["negated_with_box"].value,
                 "no_region": _complement(found["negated_with_box"].value),
                 "multi_region": found["multi_region"].value,
-                "accuracy_minus_neither": _estimate(found["diff_accuracy"]),
+                "accuracy_minus_neither": estimate_json(found["diff_accuracy"]),
                 "accuracy_by_finding": _by_finding(one.is_hit, table.findings),
             }
         )
@@ -77,40 +75,14 @@ def phantom_content(table: GroundingTable, run: PhantomGrounding) -> dict[str, A
     }
 
 
-def real_content(named: NamedBoxes, notes: NoteBoxes, rule: GroundingRule) -> dict[str, Any]:
-    """The numbers on RSNA films with dictated sentences and on COVID films with notes."""
-    found = mean_estimates(
-        {
-            "named": named.named,
-            "best": named.best,
-            "diff": named.named - named.best,
-            "best_any": named.best_any,
-            "side": named.side_right,
-        },
-        named.patients,
-    )
-    touching = mean_estimates(
-        {"touches": notes.touches, "chance": notes.random_touches}, notes.patients
-    )
-    return {
-        "rsna_dictated": {
-            "named_iou_50": found["named"].value,
-            "best_box_iou_50": found["best"].value,
-            "diff": _estimate(found["diff"]),
-            "side_right": found["side"].value,
-            "best_box_any_iou_50": found["best_any"].value,
-            "sentences": len(named.named),
-            "patients": len(np.unique(named.patients)),
-        },
-        "covid_notes": {
-            "touches_mask": _estimate(touching["touches"]),
-            "chance": _estimate(touching["chance"]),
-            "boxes": len(notes.touches),
-            "films": notes.films,
-            "films_with_box": notes.grounded,
-        },
-        "rule": {"zone_sd": rule.weights.zone_sd, "area_sd": rule.weights.area_sd},
-    }
+def read_lungs(results: Path) -> dict[str, Any]:
+    """Dice of the lung network in `lungs.json` of the same folder; nothing where it is not there.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    found = _read_json(results / "lungs.json", "pneumoloc experiment lungs evaluate")
+    return {"lungs": found["lungs"]} if "lungs" in found else {}
 
 
 def read_content(results: Path) -> dict[str, Any]:
@@ -119,13 +91,16 @@ def read_content(results: Path) -> dict[str, Any]:
     Raises:
         DataError: the file is damaged.
     """
-    path = results / f"{STEM}.json"
+    return _read_json(results / f"{STEM}.json", "pneumoloc experiment grounding")
+
+
+def _read_json(path: Path, command: str) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
         return dict(json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
-        problem = Problem(str(path), "results of `pneumoloc experiment grounding`", str(error))
+        problem = Problem(str(path), f"results of `{command}`", str(error))
         raise DataError.from_problems([problem]) from error
 
 
@@ -145,7 +120,7 @@ def write_page(content: Content, results: Path) -> str:
     if "place_boxes" in content:
         lines += _place_lines(content["place_boxes"])
     if "rsna_dictated" in content:
-        lines += _real_lines(content)
+        lines += real_lines(content)
     page = "\n".join(lines) + "\n"
     write_text(results / f"{STEM}.md", page)
     return page
@@ -175,19 +150,19 @@ def _phantom_lines(content: Content) -> list[str]:
         cells = [
             "yes" if row["anatomy"] else "no",
             "yes" if row["structuring"] else "no",
-            _number(row["dice"]),
-            _number(row["miou"]),
-            f"{_number(row['accuracy'])} [{_number(row['low'])}, {_number(row['high'])}]",
-            "" if is_first else _cell(difference, signed=True),
-            _number(row["negated_with_box"]),
-            _number(row["multi_region"]),
+            number(row["dice"]),
+            number(row["miou"]),
+            f"{number(row['accuracy'])} [{number(row['low'])}, {number(row['high'])}]",
+            "" if is_first else cell(difference, signed=True),
+            number(row["negated_with_box"]),
+            number(row["multi_region"]),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     names = sorted(content["rows"][0]["accuracy_by_finding"])
     lines += ["", f"| accuracy | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for row in content["rows"]:
         aids = [name for name in ("anatomy", "structuring") if row[name]]
-        cells = [_number(row["accuracy_by_finding"][name]) for name in names]
+        cells = [number(row["accuracy_by_finding"][name]) for name in names]
         lines.append(f"| {' and '.join(aids) or 'neither'} | {' | '.join(cells)} |")
     return [*lines, ""]
 
@@ -198,40 +173,16 @@ def _place_lines(places: Content) -> list[str]:
         "",
         "The methods `place` and `heart` of `pneumoloc ground` look at the lungs and at no other "
         "pixel. Share of the phantom findings above whose box has IoU .5 with the true one, with "
-        "the true lungs, and with the average lungs. The first is the score of such a box.",
+        "segmented, true and average lungs; and share whose box (segmented lungs) holds the centre "
+        "of the true one. The lung network was trained on other phantom films.",
         "",
-        "| finding | findings | true lungs | average lungs |",
-        "|---|---|---|---|",
+        "| finding | findings | segmented | true | average | holds the centre |",
+        "|---|---|---|---|---|---|",
         *(
-            f"| {name} | {row['findings']} | {_number(row['lungs'])} | {_number(row['average'])} |"
+            f"| {name} | {row['findings']} | {number(row['segmented'])} | {number(row['lungs'])} | "
+            f"{number(row['average'])} | {number(row['centre'])} |"
             for name, row in places.items()
         ),
-        "",
-    ]
-
-
-def _real_lines(content: Content) -> list[str]:
-    rsna, covid, rule = content["rsna_dictated"], content["covid_notes"], content["rule"]
-    return [
-        "## Real films",
-        "",
-        f"RSNA: {rsna['sentences']} sentences of {rsna['patients']} test patients, dictated from "
-        "the readers' boxes (side and zone): they are simulated and always right. The rule "
-        f"was chosen on validation films: zone_sd {rule['zone_sd']}, area_sd {rule['area_sd']}.",
-        "",
-        "| question | value |",
-        "|---|---|",
-        f"| the sentence's box overlaps the box that it was dictated from, IoU .5 | "
-        f"{_number(rsna['named_iou_50'])} |",
-        f"| the film's best box does | {_number(rsna['best_box_iou_50'])} |",
-        f"| difference | {_cell(rsna['diff'], signed=True)} |",
-        f"| the film's best box overlaps any true box | {_number(rsna['best_box_any_iou_50'])} |",
-        f"| the sentence's box is on the stated side | {_number(rsna['side_right'])} |",
-        "",
-        f"COVID: {covid['films']} films with a clinical note and a mask of opacity; the notes of "
-        f"{covid['films_with_box']} give {covid['boxes']} boxes. "
-        f"{_cell(covid['touches_mask'])} of the boxes touch the mask; boxes of the same size "
-        f"anywhere in the lungs would by {_cell(covid['chance'])}.",
         "",
     ]
 
@@ -242,24 +193,5 @@ def _by_finding(values: Floats, findings: tuple[str, ...]) -> dict[str, float]:
     return {name: float(np.nanmean(values[names == name])) for name in kinds}
 
 
-def _estimate(one: Estimate) -> dict[str, float | None]:
-    return {"mean": one.value, "low": one.low, "high": one.high}
-
-
 def _complement(value: float | None) -> float | None:
     return None if value is None else 1 - value
-
-
-def _cell(one: Content, *, signed: bool = False) -> str:
-    if one["mean"] is None:
-        return "undefined"
-    low, high = _number(one["low"]), _number(one["high"])
-    return f"{'+' if signed and one['mean'] > 0 else ''}{_number(one['mean'])} [{low}, {high}]"
-
-
-def _number(value: float | None) -> str:
-    """Three decimals without the leading zero."""
-    if value is None:
-        return "undefined"
-    text = f"{value:.3f}"
-    return text.replace("0.", ".", 1) if abs(value) < 1 and not text.startswith("1") else text

@@ -34,7 +34,10 @@ LEFT_ZONES = ("lingular", "retrocardiac")  # words that name the left lung by th
 
 @dataclass(frozen=True)
 class FilmAnatomy:
-    """The size of a film and its lungs; `lungs` None or without a lung: the average film."""
+    """The size of a film and its lungs; `lungs` None or without a lung: the average film.
+
+    `lungs` may be those of a smaller copy of the film.
+    """
 
     width: int
     height: int
@@ -44,6 +47,13 @@ class FilmAnatomy:
     def borders(self) -> LungBorders:
         """Midline and zones."""
         return WHOLE_FILM if self.lungs is None else self.lungs.borders
+
+    @cached_property
+    def _scales(self) -> Floats:
+        """From pixels of `lungs` to those of the film, (4,)."""
+        if self.lungs is None:
+            return np.ones(4)
+        return np.array([self.width / self.lungs.width, self.height / self.lungs.height] * 2)
 
     @property
     def midline_px(self) -> float:
@@ -70,7 +80,7 @@ class FilmAnatomy:
         """The lung of a side, (4,)."""
         part = LEFT_LUNG if side == "left" else RIGHT_LUNG
         if self.lungs is not None and self.lungs.score_of(part) is not None:
-            return _bounds(self.lungs.labels == part)
+            return self.inside(_bounds(self.lungs.labels == part) * self._scales)
         near, far = LUNG_BEGINS * self.width, LUNG_REACHES * self.width
         middle, bottom = self.midline_px, self.top_px + 3 * self.third_px
         x1, x2 = (middle + near, middle + far) if side == "left" else (middle - far, middle - near)
@@ -89,7 +99,7 @@ class FilmAnatomy:
     def heart_rectangle(self) -> Floats:
         """The silhouette of the heart, (4,): as it was segmented, else where it usually lies."""
         if self.lungs is not None and self.lungs.heart is not None:
-            return np.asarray(self.lungs.heart.xyxy[0], np.float64)
+            return self.inside(np.asarray(self.lungs.heart.xyxy[0], np.float64) * self._scales)
         middle, bottom = self.midline_px, self.top_px + 3.1 * self.third_px
         half = self.width
         return self.inside(

@@ -20,7 +20,6 @@ import numpy as np
 
 from attributes.structure import Finding
 from data_manifests.boxes import iou_matrix
-from data_manifests.laterality import LungSide
 from data_manifests.support.arrays import Floats
 from localize.grounding.film_anatomy import FilmAnatomy
 from localize.grounding.place_agreement import (
@@ -29,6 +28,7 @@ from localize.grounding.place_agreement import (
     place_agreement,
     regions_of_words,
 )
+from localize.grounding.place_boxes import PLACE_SCORES, USUAL_ZONE, place_rectangles
 from localize.grounding.report_grounding import GroundedSentence, Method, WhyNone
 from localize.grounding.report_sentences import ReportSentence
 
@@ -39,24 +39,8 @@ DETECTED_OR_PLACED = frozenset({"atelectasis", "nodule", "mass"})
 PLACED = frozenset({"effusion", "pneumothorax"})
 HEART = frozenset({"cardiomegaly"})
 MANY = frozenset({"multifocal", "diffuse", "patchy", "interstitial"})
-# Where a finding lies if no zone is stated.
-USUAL_ZONE = {"atelectasis": "basal", "pneumothorax": "apical"}
 SMALL = frozenset({"nodule"})  # findings that are small unless a word says otherwise
 VOTING_IOU = 0.5  # regions that overlap the chosen one by this move its edges
-# Height of a pleural effusion as a share of its lung, by the word of size.
-EFFUSION_HEIGHT = {"small": 0.2, "mild": 0.2, "moderate": 0.4, "large": 0.65, "severe": 0.65}
-USUAL_EFFUSION = 0.3
-# Share of findings of described phantom films (seed 100, which is in no result) whose box has
-# IoU .5 with the true one; 0 for findings that the phantom does not have. A `place` box shows
-# where to look and hardly ever fits.
-PLACE_SCORES = {
-    "effusion": 0.01,
-    "pneumothorax": 0.0,
-    "cardiomegaly": 0.89,
-    "atelectasis": 0.0,
-    "nodule": 0.0,
-    "mass": 0.0,
-}
 
 
 @dataclass(frozen=True)
@@ -69,7 +53,7 @@ class ScoredRegions:
 
 @dataclass(frozen=True)
 class GroundingRule:
-    """Numbers of the rule; chosen on validation films of RSNA, see docs/grounding.md.
+    """Numbers of the rule; chosen on validation films of RSNA and SIIM, see docs/grounding.md.
 
     Args:
         weights: of the agreement with words of place.
@@ -159,7 +143,8 @@ def ground_finding(
 ) -> FoundBoxes:
     """The regions of a finding that is there; a box for each side of a bilateral one at least."""
     if name in HEART:
-        return _boxes([anatomy.heart_rectangle()], [PLACE_SCORES[name]], "heart")
+        score = PLACE_SCORES[name].of(anatomy)
+        return _boxes([anatomy.heart_rectangle()], [score], "heart")
     places = regions_of_words(attributes)
     if name in PLACED:
         return _placed(name, attributes, places, anatomy)
@@ -212,29 +197,8 @@ def _placed(
     name: str, attributes: Sequence[str], places: Sequence[PlaceWords], anatomy: FilmAnatomy
 ) -> FoundBoxes:
     """The part of the lung that the words name; nothing where no side is stated."""
-    boxes = []
-    for words in places:
-        if words.side is None:
-            continue
-        if name == "effusion":
-            boxes.append(_effusion(words.side, attributes, anatomy))
-            continue
-        zones = words.zones or (USUAL_ZONE.get(name, ""),)
-        rectangles = [
-            anatomy.zone_rectangle(words.side, zone) if zone else anatomy.lung_rectangle(words.side)
-            for zone in zones
-        ]
-        corners = np.array(rectangles)
-        boxes.append(np.concatenate([corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)]))
-    return _boxes(boxes, [PLACE_SCORES[name]] * len(boxes), "place")
-
-
-def _effusion(side: LungSide, attributes: Sequence[str], anatomy: FilmAnatomy) -> Floats:
-    """The lowest part of a lung, as high as the word of size says."""
-    lung = anatomy.lung_rectangle(side)
-    share = next((EFFUSION_HEIGHT[one] for one in attributes if one in EFFUSION_HEIGHT), None)
-    height = (share or USUAL_EFFUSION) * (lung[3] - lung[1])
-    return anatomy.inside(np.array([lung[0], lung[3] - height, lung[2], lung[3]]))
+    boxes = place_rectangles(name, attributes, places, anatomy)
+    return _boxes(boxes, [PLACE_SCORES[name].of(anatomy)] * len(boxes), "place")
 
 
 def _boxes(boxes: Sequence[Floats], scores: Sequence[float], method: Method) -> FoundBoxes:

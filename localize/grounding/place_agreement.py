@@ -50,7 +50,7 @@ class PlaceWords:
 class AgreementWeights:
     """How fast agreement falls with the distance from what the words say.
 
-    Chosen on validation films of RSNA by `pneumoloc experiment grounding`.
+    Chosen on validation films of RSNA and SIIM by `pneumoloc experiment grounding`.
 
     Args:
         zone_sd: standard deviation of a box's centre beyond the edge of its zone, in zones.

@@ -13,6 +13,7 @@ from torch import Tensor
 from data_manifests.laterality import WHOLE_FILM, LungBorders
 from data_manifests.support.arrays import Floats
 from detector.film_stream import StreamedFilm
+from detector.lungs.lung_fields import LungFields
 from detector.proposals import Rois
 from localize.inference.choices import Ranking
 from localize.network.config import LocalizerConfig
@@ -41,6 +42,7 @@ class FilmRegions:
         film_tail: (4,) the detector's logits at the ranks of TAIL_RANKS, and log of the share of
             the film that its regions are expected to cover (sum of areas times scores).
         borders: sides and zones of the film; whoever segments it sets those of its own lungs.
+        lungs: its lung fields in the model's frame, where they were asked for.
     """
 
     width: int
@@ -56,6 +58,7 @@ class FilmRegions:
     film_max: float
     film_tail: Floats
     borders: LungBorders = WHOLE_FILM
+    lungs: LungFields | None = None
 
 
 def pad_regions(

@@ -83,6 +83,7 @@ def ground_films(
             limit=REGIONS,
             nms_iou=NMS_IOU,
             checksums=[one.sha256 for one in readable],
+            with_lungs=True,
         )
         for one in chunk:
             if one.film is None or not one.sections:
@@ -123,7 +124,7 @@ def _grounded(
 ) -> ReportGrounding:
     width, height = regions.width, regions.height
     sentences = report_sentences(one.sections, structurer)
-    anatomy = FilmAnatomy(width, height)
+    anatomy = FilmAnatomy(width, height, regions.lungs)
     rows = ground_report(sentences, scored_regions(regions, bundle), anatomy, rule)
     return ReportGrounding(one.study_id, one.image_id, one.path, width, height, rows)
 

@@ -155,13 +155,20 @@ class Model:
         limit: int,
         nms_iou: float | None = None,
         checksums: Sequence[str] = (),
+        with_lungs: bool = False,
     ) -> Iterator[FilmRegions | DataError]:
         """As `regions`, for files and pictures in memory; a film that cannot be read gives its
         error. `nms_iou` replaces the bundle's. Files are compared with their SHA-256 in `checksums`
-        where it is not blank."""
+        where it is not blank. `with_lungs` also segments the lungs."""
         stated = checksums if self.options.verify else ()
         for streamed, found in self._ranked(films, limit, self.options, stated, nms_iou):
-            yield _with_path(streamed, films) if found is None else found
+            if found is None:
+                yield _with_path(streamed, films)
+            elif with_lungs and streamed.image is not None:
+                fields = self._segmenter.fields(streamed.image[0].numpy())
+                yield replace(found, lungs=fields, borders=fields.borders)
+            else:
+                yield found
 
     def ground(
         self, film: Picture, report: str, *, lexicon: str = "en", image_id: str = ""

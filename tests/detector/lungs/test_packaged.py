@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from data_manifests.films.read_film import read_film
 from data_manifests.phantom.case import PhantomOptions, make_case, plan_case, render_anatomy
 from data_manifests.support.errors import CheckpointError
 from detector.lungs.packaged import (
@@ -47,6 +49,18 @@ def test_lungs_of_phantom_films_are_found(segmenter, domain):
         for part, mask in enumerate(masks, start=1):
             found = fields.labels == part
             assert 2 * (found & mask).sum() / (found.sum() + mask.sum()) > 0.85
+
+
+EXAMPLES = sorted((Path(__file__).parents[3] / "localize" / "examples").glob("*.jpg"))
+
+
+@pytest.mark.parametrize("film", EXAMPLES, ids=lambda path: path.stem)
+def test_a_real_film_is_found_upright_and_refused_upside_down(segmenter, film):
+    pixels = read_film(film).pixels
+    assert segmenter.fields(pixels).is_complete
+    turned = segmenter.fields(np.ascontiguousarray(np.rot90(pixels, 2)))
+    assert not turned.is_found
+    assert "upside down" in turned.reason
 
 
 def test_blank_picture_has_no_lungs(segmenter):

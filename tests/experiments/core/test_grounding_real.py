@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.core.grounding_real import RegionFilm, choose_rule, ground_dictated
+from experiments.core.grounding_real import (
+    RegionFilm,
+    choose_rule,
+    compare_lungs,
+    ground_dictated,
+)
 from localize.grounding.film_anatomy import FilmAnatomy
 from localize.grounding.ground_report import GroundingRule, ScoredRegions
+from tests.detector.lungs.fields import drawn_fields
 
 RIGHT_UPPER, LEFT_LOWER = [100.0, 80, 200, 150], [330.0, 270, 430, 350]
 FILM = FilmAnatomy(512, 512)
@@ -38,3 +44,16 @@ def test_a_box_elsewhere_is_no_hit():
 
 def test_the_first_of_equal_rules_is_chosen():
     assert choose_rule([film([LEFT_LOWER])]) == GroundingRule()
+
+
+def test_lungs_that_lie_higher_move_the_zones_of_sentence_and_box():
+    """By the film's own lungs the box is in the lower zone, by the average film in the upper."""
+    lungs = drawn_fields(right=(80, 10, 230, 160), left=(260, 10, 410, 160), size=(512, 512))
+    low, high = [100.0, 115, 200, 155], [100.0, 20, 200, 60]
+    regions = ScoredRegions(np.array([low, high]), np.array([0.3, 0.9]))
+    one = RegionFilm("p", FilmAnatomy(512, 512, lungs), regions, np.array([low]))
+    found = compare_lungs([one], GroundingRule())
+    assert found.lungs_own.named.tolist() == [1]
+    assert found.average_own.named.tolist() == [0]
+    assert found.lungs.named.tolist() == found.average.named.tolist() == [0]
+    assert found.lungs_own.side_right.tolist() == [1]

@@ -45,3 +45,14 @@ def test_every_rectangle_of_the_average_film_lies_inside_it(zone, size):
     ):
         assert 0 <= box[0] < box[2] <= size[0]
         assert 0 <= box[1] < box[3] <= size[1]
+
+
+def test_lungs_of_a_smaller_copy_give_the_same_rectangles():
+    film, copy = FilmAnatomy(100, 90, segmented()), FilmAnatomy(300, 180, segmented())
+    scales = [3, 2, 3, 2]
+    for one, other in (
+        (film.lung_rectangle("right"), copy.lung_rectangle("right")),
+        (film.zone_rectangle("left", "upper"), copy.zone_rectangle("left", "upper")),
+        (film.heart_rectangle(), copy.heart_rectangle()),
+    ):
+        np.testing.assert_allclose(one * scales, other)

@@ -21,6 +21,7 @@ from localize.inference.model import Model
 from localize.inference.options import PredictOptions
 from localize.inference.report_films import report_films
 from pneumoloc import command_line
+from tests.detector.lungs.fields import drawn_fields
 from tests.localize.models import write_films
 
 REPORT = "Opacity in the left lower lobe. No effusion. Enlarged heart."
@@ -109,6 +110,26 @@ def test_a_picture_in_memory_gives_what_its_file_gives(model, folder):
     of_file, of_array = (model.ground(one, REPORT) for one in (path, read_film(path).pixels))
     for one, other in zip(of_file.sentences, of_array.sentences, strict=True):
         np.testing.assert_allclose(one.xyxy, other.xyxy)
+
+
+def test_sides_and_heart_are_those_of_the_films_own_lungs(model, monkeypatch, tmp_path):
+    class Planted:
+        """Lungs and heart in the left third of the film."""
+
+        def fields(self, pixels):
+            height, width = pixels.shape
+            third = width // 3
+            bounds = {"right": (0, third // 3), "heart": (third // 3, 2 * third // 3)}
+            bounds["left"] = (2 * third // 3, third)
+            drawn = {name: (x1, 0, x2, height) for name, (x1, x2) in bounds.items()}
+            return drawn_fields(**drawn, size=(width, height))
+
+    monkeypatch.setitem(model.__dict__, "_segmenter", Planted())
+    (film,) = write_films(tmp_path / "films", [(300, 150)])
+    heart, effusion = model.ground(film, "Enlarged heart. Large left effusion.").sentences
+    assert heart.xyxy[0].tolist() == pytest.approx([33.3, 0, 66.7, 150], abs=4)
+    x1, _, x2, y2 = effusion.xyxy[0]
+    assert (x1, x2, y2) == pytest.approx((66.7, 100, 150), abs=4)
 
 
 def test_an_unreadable_film_stops_or_is_named(model, folder, tmp_path):
