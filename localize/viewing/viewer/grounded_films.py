@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from data_manifests.support.errors import DataError
 from localize.formats.hub.film_names import film_names
 from localize.formats.hub.from_groundings import annotation_of_grounding
 from localize.formats.hub.from_tables import Selection
@@ -13,6 +15,8 @@ from localize.grounding.tables import read_groundings
 from localize.viewing.gallery.cards import Card, CardBox, rounded
 from localize.viewing.grounding_page.build import page_sentences
 from localize.viewing.viewer.viewer_films import FilmReport, ViewerFilm
+
+LOGGER = logging.getLogger(__name__)
 
 
 def grounded_films(folder: Path, files: Mapping[str, Path]) -> list[ViewerFilm]:
@@ -25,9 +29,18 @@ def grounded_films(folder: Path, files: Mapping[str, Path]) -> list[ViewerFilm]:
         files: film file of each `image_id`.
 
     Raises:
-        DataError: the folder is unfinished or damaged, or two films have one name.
+        DataError: the folder is unfinished or damaged, two films have one name, or no film was
+            read with a report.
     """
-    shown = [film for film in read_groundings(folder) if film.width]
+    found = list(read_groundings(folder))
+    shown = [film for film in found if film.width]
+    if not shown:
+        raise DataError(
+            f"{folder}: expected a film that was read with its report, got none; `images.csv` says "
+            "what each film lacks"
+        )
+    if len(found) > len(shown):
+        LOGGER.warning("%d films or reports alone are not shown", len(found) - len(shown))
     names = film_names((film.path for film in shown), (film.image_id for film in shown))
     return [
         grounded_film(film, name, files.get(film.image_id))

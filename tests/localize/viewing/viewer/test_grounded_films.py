@@ -6,7 +6,11 @@ import json
 
 import pytest
 
+from data_manifests.support.errors import DataError
 from localize.formats.tools.coco import read_coco
+from localize.grounding.report_grounding import ReportGrounding
+from localize.grounding.tables import GroundingWriter
+from localize.viewing.viewer.grounded_films import grounded_films
 from tests.localize.viewing.viewer.served import (
     LEFT_BOX,
     LEFT_TEXT,
@@ -14,6 +18,7 @@ from tests.localize.viewing.viewer.served import (
     RIGHT_TEXT,
     TAIL_TEXT,
     ask,
+    grounded,
     served_reports,
 )
 
@@ -64,6 +69,16 @@ def test_a_box_keeps_its_score_only_with_its_sentence(viewer, tmp_path):
     _, again, _ = ask(viewer, "/api/film?number=0")
     assert [one["sentence"] for one in again["corrected"]] == [LEFT_TEXT, TAIL_TEXT, RIGHT_TEXT, ""]
     assert save(viewer, [kept, moved])[1]["boxes"][1]["annotator"] == "tester"
+
+
+def test_films_alone_are_counted_and_nothing_to_show_is_an_error(tmp_path, caplog):
+    with served_reports(tmp_path):
+        assert "1 films or reports alone are not shown" in caplog.text
+    with GroundingWriter(tmp_path / "none") as writer:
+        writer.write(ReportGrounding("s", "", "", 0, 0, (grounded("No.", "", why="no film"),)))
+        writer.finish({})
+    with pytest.raises(DataError, match="read with its report, got none"):
+        grounded_films(tmp_path / "none", {})
 
 
 @pytest.mark.parametrize("sentence", ["Another sentence.", 3, None])
