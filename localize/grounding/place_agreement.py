@@ -58,7 +58,7 @@ class AgreementWeights:
         area_sd: standard deviation of the logarithm of its area.
     """
 
-    zone_sd: float = 0.5
+    zone_sd: float = 0.3
     across_sd: float = 0.5
     area_sd: float = 3.0
 

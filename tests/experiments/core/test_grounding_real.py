@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.core.grounding_real import (
+    CANDIDATES,
     RegionFilm,
     choose_rule,
     compare_lungs,
@@ -43,7 +44,7 @@ def test_a_box_elsewhere_is_no_hit():
 
 
 def test_the_first_of_equal_rules_is_chosen():
-    assert choose_rule([film([LEFT_LOWER])]) == GroundingRule()
+    assert choose_rule([film([LEFT_LOWER])]) == CANDIDATES[0]
 
 
 def test_lungs_that_lie_higher_move_the_zones_of_sentence_and_box():
