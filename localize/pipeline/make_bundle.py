@@ -38,9 +38,11 @@ MODEL_CARD = """\
 **Research use only. Not a medical device; do not use it for diagnosis or treatment.**
 
 - Trained by pneumoloc on: {{ training_data }}
-- Detector: {{ detector.backbone }}, {{ detector.image_size }} px, \
+- Detector: {{ detector.backbone }}, {{ detector.image_size }} px\
+{% if detector.validation.ap_50 is not none %}, \
 validation AP@.5 {{ number(detector.validation.ap_50) }}, \
-AP@.25 {{ number(detector.validation.ap_25) }}
+AP@.25 {{ number(detector.validation.ap_25) }}{% endif %}
+
 - Localizer: {{ localizer.localizer.alpha }} region weights, negatives \
 {{ localizer.training.negatives }}, kept epoch {{ localizer.validation.epoch }}, \
 validation loss {{ number(localizer.validation.loss) }}, \
@@ -186,7 +188,8 @@ def _card(
 ) -> str:
     environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - Markdown
     return environment.from_string(MODEL_CARD).render(
-        detector=read_json(detector_run / "detector.json"),
+        # A gated detector, or a mean of detectors, was not validated by a training.
+        detector={"validation": {"ap_50": None}} | read_json(detector_run / "detector.json"),
         localizer=read_json(localizer_run / "localizer.json"),
         calibration=asdict(calibration),
         severity=None if severity is None else asdict(severity),
