@@ -156,6 +156,9 @@ def bundle(
     words: Annotated[
         Path | None, typer.Option(help="Folder with word vectors; default: open_lite0.")
     ] = None,
+    localizer: Annotated[
+        Path | None, typer.Option(help="Trained on this detector's regions; default: train it.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Make a bundle around a detector: localizer, calibration, severity, film guard."""
@@ -163,7 +166,7 @@ def bundle(
     from experiments.core.box_bundle import BoxBundleParts, make_box_bundle
     from localize.bundle.packaged import FIRST_BUNDLE
 
-    parts = BoxBundleParts(data, detector, words or FIRST_BUNDLE, out)
+    parts = BoxBundleParts(data, detector, words or FIRST_BUNDLE, out, localizer)
     typer.echo(str(make_box_bundle(parts, bundle, choose_device(device))))
 
 

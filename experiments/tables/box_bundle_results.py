@@ -16,6 +16,7 @@ from data_manifests.support.atomic import write_json, write_text
 from data_manifests.tables.manifest import Manifest
 from detector.run.provenance import manifest_sha256, provenance
 from experiments.core.box_bundle import SEVERITY, covid_films, labelled_films, scored_films
+from experiments.core.calibration_errors import CalibrationErrors, calibration_errors
 from experiments.data.box_films import TEST_GROUPS, box_films, without_first_bundle_patients
 from experiments.tables.rows import estimate_cell
 from experiments.tables.table2_runs import subset_prediction
@@ -39,6 +40,11 @@ ROWS = {
     "ap_at_0.5": "AP@.5",
     "film_auc": "film AUC",
     "film_ece": "film ECE",
+}
+CALIBRATION = {
+    "as_predicted": "as predicted, without `--prevalence`",
+    "at_reference": "the same, films weighted to the bundle's own prevalence",
+    "at_own": "with the set's own prevalence as `--prevalence`",
 }
 NORMAL_AUC = "film AUC, opacity against normal"
 REPLICATES = 1000
@@ -65,6 +71,8 @@ class BundleScores:
         words: AUC of each word of place among test films with boxes.
         severity: against Cohen's scores.
         flagged: share of test films that the film guard flags, by group.
+        calibration: calibration error of P(pneumonia), by group; empty for a bundle that states no
+            prevalence.
     """
 
     evaluations: Mapping[str, Evaluation]
@@ -72,6 +80,7 @@ class BundleScores:
     words: Mapping[str, Estimate]
     severity: SeverityResult
     flagged: Mapping[str, float]
+    calibration: Mapping[str, CalibrationErrors]
 
 
 def evaluate_box_bundle(
@@ -134,6 +143,7 @@ def write_box_bundle_results(scores: Mapping[str, BundleScores], data: Path, res
             lines.append(f"| {NORMAL_AUC} | " + " | ".join(cells) + " | - |")
         flagged = [f"{scores[name].flagged[group]:.3f}" for name in names]
         lines += ["| flagged by the film guard | " + " | ".join(flagged) + " | - |", ""]
+    lines += _calibration_lines(scores[names[0]], names[0])
     lines += [
         "## Words of place",
         "",
@@ -175,6 +185,31 @@ def write_box_bundle_results(scores: Mapping[str, BundleScores], data: Path, res
     return page
 
 
+def _calibration_lines(scores: BundleScores, name: str) -> list[str]:
+    groups = list(scores.calibration)
+    if not groups:
+        return []
+    lines = [
+        "## P(pneumonia) as a probability",
+        "",
+        f"Calibration error (ECE, 10 bins) of `{name}`. A user knows which share of films shows an "
+        "opacity and gives it as `--prevalence`; here it is the share of the test films "
+        "themselves. In the last row labels are drawn from these probabilities: so much error a "
+        "perfect map has on so few films.",
+        "",
+        "| P(pneumonia) | " + " | ".join(groups) + " |",
+        "|---" * (len(groups) + 1) + "|",
+        "| films with an opacity | "
+        + " | ".join(f"{scores.calibration[group].prevalence:.3f}" for group in groups)
+        + " |",
+    ]
+    for key, title in CALIBRATION.items():
+        cells = [estimate_cell(getattr(scores.calibration[group], key)) for group in groups]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    floor = [f"{scores.calibration[group].floor:.3f}" for group in groups]
+    return [*lines, "| the last one, labels drawn | " + " | ".join(floor) + " |", ""]
+
+
 def _predict(bundle: Bundle, films: Manifest, device: torch.device) -> Prediction:
     return predict_films(bundle, manifest_films(films), PredictOptions(), device)
 
@@ -187,7 +222,7 @@ def _scores(
     bundle: Bundle,
     device: torch.device,
 ) -> BundleScores:
-    evaluations, flagged = {}, {}
+    evaluations, flagged, calibration = {}, {}, {}
     for group, sources in TEST_GROUPS.items():
         films = test.subset(test.images["source"].isin(sources))
         ids = set(films.images["image_id"])
@@ -195,12 +230,15 @@ def _scores(
         other = None if baseline is None else subset_prediction(baseline, ids)
         evaluations[group] = evaluate(own, films, baseline=other)
         flagged[group] = float((own.images["warning"] != "").mean())
+        if bundle.calibration.prevalence is not None:
+            calibration[group] = calibration_errors(own, films, bundle.calibration)
     return BundleScores(
         evaluations=evaluations,
         against_normal=_against_normal(prediction, test),
         words=_word_scores(prediction, test),
         severity=_severity(_predict(bundle, covid, device), covid),
         flagged=flagged,
+        calibration=calibration,
     )
 
 
@@ -292,4 +330,5 @@ def _as_json(scores: BundleScores) -> dict[str, object]:
         "words": {word: asdict(one) for word, one in scores.words.items()},
         "severity": asdict(scores.severity),
         "flagged": dict(scores.flagged),
+        "calibration": {group: asdict(one) for group, one in scores.calibration.items()},
     }

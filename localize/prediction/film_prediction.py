@@ -46,6 +46,7 @@ class FilmPrediction:
         attributes: keyword -> probability for the film, in the order of the lexicon; empty for
             methods that predict none.
         p_pneumonia: probability of pneumonia in [0, 1]; None where the method states none.
+        prevalence: the share of films with an opacity for which it is stated; None: not known.
         opacity: `yes`, `no` or `unsure` at 90 % confidence; empty without calibration.
         severity: severity score in the unit of the experts' score; None where not predicted.
         severity_interval: low and high end of its 90 % interval; None where not known.
@@ -74,6 +75,7 @@ class FilmPrediction:
     severity_interval: tuple[float, float] | None = None
     warning: str = ""
     operating_point: float | None = None
+    prevalence: float | None = None
     borders: LungBorders = WHOLE_FILM
     file: Path | None = None
     picture: Floats32 | None = None
@@ -104,6 +106,8 @@ class FilmPrediction:
             known["p_pneumonia"] = self.p_pneumonia
         if self.operating_point is not None:
             known["operating_point"] = self.operating_point
+        if self.prevalence is not None:
+            known["prevalence"] = self.prevalence
         for name, value in known.items():
             if not 0 <= value <= 1 + ROUNDING:
                 raise ValueError(
@@ -180,6 +184,7 @@ class FilmPrediction:
             "severity_interval": self.severity_interval and list(self.severity_interval),
             "warning": self.warning,
             "operating_point": self.operating_point,
+            "prevalence": self.prevalence,
         }
 
     @classmethod
@@ -212,6 +217,7 @@ class FilmPrediction:
             severity_interval=None if interval is None else (interval[0], interval[1]),
             warning=content["warning"],
             operating_point=content.get("operating_point"),  # earlier versions wrote none
+            prevalence=content.get("prevalence"),
         )
 
     def pixels(self) -> Floats32 | None:

@@ -76,7 +76,7 @@ def films_of_prediction(prediction: Prediction) -> Iterator[FilmPrediction | Ski
     probabilities = prediction.attributes.set_index("image_id")[list(keywords)]
     words = probabilities.reindex(prediction.images["image_id"]).to_numpy(np.float64)
     boxes = _BoxColumns(prediction)
-    operating_point = prediction.operating_point()
+    operating_point, prevalence = prediction.operating_point(), prediction.prevalence()
     for number, row in enumerate(prediction.images.to_dict("records")):
         image_id = str(row["image_id"])
         if row["status"] != "ok":
@@ -98,6 +98,7 @@ def films_of_prediction(prediction: Prediction) -> Iterator[FilmPrediction | Ski
                 severity_interval=severity_interval(prediction.info, severity),
                 warning=str(row.get("warning", "")),
                 operating_point=operating_point,
+                prevalence=prevalence,
                 borders=prediction.borders.get(image_id, WHOLE_FILM),
             )
         except ValueError as error:

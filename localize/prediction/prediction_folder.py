@@ -61,6 +61,10 @@ class PredictionFolder:
         """Those that the model was shown to predict on real films; pages show no others."""
         return self.empty.shown_keywords()
 
+    def prevalence(self) -> float | None:
+        """See `Prediction.prevalence`."""
+        return self.empty.prevalence()
+
     def operating_point(self) -> float | None:
         """See `Prediction.operating_point`."""
         return self.empty.operating_point()

@@ -50,6 +50,7 @@ class Card:
     attributes: tuple[float | None, ...]
     opacity: str = ""
     warning: str = ""
+    prevalence: float | None = None
 
 
 def film_card(
@@ -88,6 +89,7 @@ def film_card(
         attributes=tuple(rounded(shown.get(word)) for word in keywords),
         opacity=film.opacity,
         warning=film.warning,
+        prevalence=film.prevalence,
     )
 
 
