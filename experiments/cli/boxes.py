@@ -174,6 +174,9 @@ def bundle(
 def evaluate(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    work: Annotated[
+        Path, typer.Option("--work", help="Folder for predictions; an interrupted run goes on.")
+    ],
     bundle: Annotated[
         list[str] | None,
         typer.Option(help="NAME=FOLDER; the first is compared with the last. Default: ours."),
@@ -189,7 +192,7 @@ def evaluate(
     bundles = {name: Path(folder) for name, folder in named} or {
         folder.name: folder for folder in (PACKAGED_BUNDLE, FIRST_BUNDLE)
     }
-    scores = evaluate_box_bundle(data, bundles, choose_device(device))
+    scores = evaluate_box_bundle(data, bundles, work, choose_device(device))
     typer.echo(write_box_bundle_results(scores, data, out))
 
 

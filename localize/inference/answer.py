@@ -78,6 +78,7 @@ def answer_film(
         film,
         p_pneumonia=calibration.at(probability, options.prevalence),
         prevalence=options.prevalence or calibration.prevalence,
+        unproven=bundle.unproven_keywords,
     )
     is_shown = (np.arange(len(film)) < options.max_boxes) & (film.scores >= options.min_score)
     return film if is_shown.all() else film.select(is_shown)

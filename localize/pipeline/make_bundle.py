@@ -42,7 +42,6 @@ MODEL_CARD = """\
 {% if detector.validation.ap_50 is not none %}, \
 validation AP@.5 {{ number(detector.validation.ap_50) }}, \
 AP@.25 {{ number(detector.validation.ap_25) }}{% endif %}
-
 - Localizer: {{ localizer.localizer.alpha }} region weights, negatives \
 {{ localizer.training.negatives }}, kept epoch {{ localizer.validation.epoch }}, \
 validation loss {{ number(localizer.validation.loss) }}, \
@@ -50,7 +49,6 @@ pair matching {{ number(localizer.validation.match) }} (.5 is chance)
 - Calibrated on {{ calibration.films }} films and {{ calibration.boxes }} boxes\
 {% if calibration.prevalence %}; P(pneumonia) is stated for films of which a share of \
 {{ calibration.prevalence }} shows an opacity{% endif %}
-
 - Severity: \
 {% if severity %}ridge on {{ severity.films }} scored films, range {{ severity.low }} to \
 {{ severity.high }}, half width of the 90 % interval {{ number(severity.residual) }}\
@@ -174,7 +172,7 @@ def _write(
         model_card=_card(
             parts.detector_run, parts.localizer_run, calibration, severity, parts.training_data
         )
-        + parts.card_notes,
+        + f"\n{parts.card_notes}",
         half_precision=parts.half_precision,
         evidence=evidence,
         more=more,
