@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from data_manifests.support import membership
-from data_manifests.support.membership import Lookup, may_differ, may_repeat, places
+from data_manifests.support.membership import Lookup, is_member, may_differ, may_repeat, places
 
 
 def texts(*values: str) -> pd.Series:
@@ -49,3 +49,18 @@ def test_repeats_and_differences_are_those_of_pandas() -> None:
         assert may_repeat(column) == column.duplicated().any()
         assert may_differ(column, values) == (values.groupby(column).nunique() > 1).any()
     assert not may_differ(texts("a", "a", "b"), texts("x", "x", "y"))
+
+
+@pytest.mark.parametrize("few", [0, 10**6])
+def test_membership_is_that_of_a_slow_loop_on_either_way(few: int, monkeypatch) -> None:
+    monkeypatch.setattr(membership, "FEW", few)
+    random = np.random.default_rng(2)
+    known = texts(*map(str, random.integers(60, size=80)), "")
+    asked = texts(*map(str, random.integers(90, size=50)), "", "\u00e9")
+    listed = known.tolist()
+    assert is_member(asked, known).tolist() == [one in listed for one in asked]
+    assert is_member(asked, iter(listed)).tolist() == [one in listed for one in asked]
+    expected = [listed.index(one) if one in listed else -1 for one in asked]
+    assert places(asked, known).tolist() == expected
+    assert places(texts(), known).tolist() == []
+    assert is_member(asked, texts()).tolist() == [False] * len(asked)
