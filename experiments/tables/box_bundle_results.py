@@ -31,6 +31,7 @@ from localize.inference.film_list import manifest_films
 from localize.inference.model import Model
 from localize.inference.options import PredictOptions
 from localize.inference.predict_folder import predict_folder
+from localize.pipeline.cached import cached
 from localize.prediction.tables import Prediction, read_prediction
 from localize.severity.fit import out_of_fold
 from localize.severity.scored_films import scored_films as severity_inputs
@@ -232,7 +233,12 @@ def _taken_for_children(films: Manifest, bundle: Bundle) -> float:
 
 
 def _predict(bundle: Bundle, films: Manifest, out: Path, device: torch.device) -> Prediction:
-    predict_folder(Model(bundle, PredictOptions(), device), manifest_films(films), out)
+    model = Model(bundle, PredictOptions(), device)
+    cached(
+        out,
+        {"bundle_id": model.bundle_id, "films": manifest_sha256(films)},
+        lambda folder: predict_folder(model, manifest_films(films), folder),
+    )
     return read_prediction(out)
 
 
