@@ -29,9 +29,7 @@ def trained(monkeypatch, tmp_path):
 
     monkeypatch.setattr(gated, "gate_detector", gate)
     monkeypatch.setattr(gated, "manifest_sha256", lambda films: "films")
-    monkeypatch.setattr(
-        gated, "load_detector", lambda folder: type("D", (), {"sha256": folder.name})
-    )
+    monkeypatch.setattr(gated, "load_detector", lambda path: SimpleNamespace(sha256=path.name))
     inputs = make_inputs(tmp_path / "out")
     inputs.parts.__dict__["pairs"] = Films()
     return calls, inputs
