@@ -114,7 +114,7 @@ def test_predict_skips_when_asked_and_lists_what_it_skipped(run, bundle, films, 
         (["--prevalence", "0"], "--prevalence: expected a number above 0 and below 1, got 0.0"),
         (["--prevalence", "1"], "such as 0.1"),
         (["--prevalence", "nan"], "got nan"),
-        (["--prevalence", "a tenth"], "'a tenth'"),
+        (["--prevalence", "often"], "'--prevalence'"),
         (["--prevalence", "0.1"], "a bundle that states its own"),
     ],
 )
