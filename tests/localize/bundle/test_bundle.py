@@ -392,7 +392,7 @@ def test_make_bundle_calibrates_and_writes_a_card(runs, tmp_path):
     assert "Not a medical device" in card
     assert "Trained by pneumoloc on: films of noise" in card
     # This detector was not validated by a training.
-    assert re.search(r"- Detector: \w+, 64 px\n- Localizer", card), card
+    assert re.search(r"- Detector: \w+, 96 px\n- Localizer", card), card
     assert "Severity: ridge on 12 scored films, range 0.0 to 6.0" in card
 
 
