@@ -36,7 +36,7 @@ def ratio_measure(
     """
 
     def values(weights: Floats) -> Floats:
-        return divide(_sums(weights, numerators), _sums(weights, denominators))
+        return divide(weighted_sums(weights, numerators), weighted_sums(weights, denominators))
 
     return Measure(keys, values)
 
@@ -47,7 +47,7 @@ def narrow(counts: Ints) -> Ints:
     return narrowed
 
 
-def _sums(weights: Floats, columns: Floats | Ints | Bools) -> Floats:
+def weighted_sums(weights: Floats, columns: Floats | Ints | Bools) -> Floats:
     """`weights @ columns`; (R, M)."""
     if columns.dtype == np.float64:
         result: Floats = weights @ columns
