@@ -104,7 +104,8 @@ def drafts(
 
 def view(
     prediction: Annotated[
-        Path | None, typer.Argument(help="Folder written by `pneumoloc predict`.")
+        Path | None,
+        typer.Argument(help="Folder written by `pneumoloc predict` or `pneumoloc ground`."),
     ] = None,
     films: Annotated[
         Path | None, typer.Option(help="Manifest or folder of the predicted films.")
@@ -125,19 +126,25 @@ def view(
         bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
     ] = True,
 ) -> None:
-    """A page on this computer to look at films, ask for words and correct boxes."""
+    """A page on this computer to look at films, ask for words and correct boxes.
+
+    For a folder of `pneumoloc ground` it shows the report beside the film.
+    """
     import webbrowser
 
     from data_manifests.support.errors import ConfigError
+    from localize.grounding.tables import DESCRIPTION
     from localize.inference.film_list import film_files
     from localize.prediction.tables import read_prediction
     from localize.viewing.viewer.corrections import Corrections
+    from localize.viewing.viewer.grounded_films import grounded_films
     from localize.viewing.viewer.server import ViewerServer
-    from localize.viewing.viewer.viewer_films import ViewerFilms
+    from localize.viewing.viewer.viewer_films import ViewerFilms, predicted_films
 
     if prediction is None and model is None:
         raise ConfigError("view: expected a prediction, or --model to drop films on, got neither")
-    predicted = None if prediction is None else read_prediction(prediction)
+    has_reports = prediction is not None and (prediction / DESCRIPTION).is_file()
+    predicted = None if prediction is None or has_reports else read_prediction(prediction)
     keywords = () if predicted is None else predicted.keywords()
     film_model = None
     if model is not None:
@@ -149,8 +156,13 @@ def view(
             raise ConfigError("--model: expected the keywords of the prediction, got others")
         keywords = film_model.keywords
     folder = out or (Path("corrections") if prediction is None else prediction / "corrections")
+    files = {} if films is None else film_files(films)
+    if prediction is not None and has_reports:
+        shown = grounded_films(prediction, files)
+    else:
+        shown = [] if predicted is None else predicted_films(predicted, files)
     server = ViewerServer(
-        ViewerFilms(predicted, {} if films is None else film_files(films)),
+        ViewerFilms(shown),
         Corrections(folder, annotator),
         film_model,
         keywords=keywords,

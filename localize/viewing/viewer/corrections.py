@@ -38,6 +38,7 @@ class PageBox:
         score: the model's score, None for a box that a person drew or changed.
         annotator: who drew, changed or confirmed it; "" for a box of the model.
         is_confirmed: sent by the page where the person confirmed a box as it is.
+        sentence: of the report that it belongs to, as it is written; "" for none.
     """
 
     xyxy: Corners
@@ -45,6 +46,7 @@ class PageBox:
     score: float | None = None
     annotator: str = ""
     is_confirmed: bool = False
+    sentence: str = ""
 
 
 def corrections_file(folder: Path, annotator: str) -> Path:
@@ -78,7 +80,13 @@ class Corrections:
         if found is None:
             return None
         return [
-            PageBox((x1, y1, x2, y2), found.labels[box], found.score(box), found.annotators[box])
+            PageBox(
+                (x1, y1, x2, y2),
+                found.labels[box],
+                found.score(box),
+                found.annotators[box],
+                sentence=found.sentences[box],
+            )
             for box, (x1, y1, x2, y2) in enumerate(found.xyxy.tolist())
         ]
 
@@ -89,18 +97,21 @@ class Corrections:
     def save(self, film: ViewerFilm, boxes: Sequence[PageBox]) -> Path:
         """Replace the boxes of a film and write the file; returns its path.
 
-        A box that is the model's own, corner by corner and with its label, keeps its score and
-        words; others get the annotator's name and no score.
+        A box that is the model's own, corner by corner and with its label and sentence, keeps its
+        score and words; others get the annotator's name and no score.
 
         Raises:
-            ValueError: a box outside the film, too many boxes, a wrong label, or another viewer
-                has saved the film meanwhile.
+            ValueError: a box outside the film, too many boxes, a wrong label, a sentence that is
+                not in the film's report, or another viewer has saved the film meanwhile.
         """
         if len(boxes) > MAX_BOXES:
             raise ValueError(f"expected at most {MAX_BOXES} boxes, got {len(boxes)}")
         for box in boxes:
             if not (box.label.isprintable() and 0 < len(box.label) <= MAX_LABEL):
                 raise ValueError(f"expected a label of 1 to {MAX_LABEL} letters, got another")
+        known = {one.text for one in film.report.sentences} if film.report else set()
+        if unknown := {box.sentence for box in boxes} - known - {""}:
+            raise ValueError(f"expected sentences of the film's report, got {min(unknown)[:80]!r}")
         corners = np.array([box.xyxy for box in boxes], dtype=np.float64).reshape(-1, 4)
         placed = Boxes(corners, film.card.width, film.card.height)
         scores, keywords, annotators = [], [], []
@@ -124,6 +135,7 @@ class Corrections:
                 scores=np.array(scores, dtype=np.float64),
                 keywords=tuple(keywords),
                 annotators=tuple(annotators),
+                sentences=tuple(box.sentence for box in boxes),
                 annotator=self.annotator,
                 image_id=film.card.id,
                 p_pneumonia=film.card.p_pneumonia,
@@ -163,12 +175,16 @@ class Corrections:
         self, film: ViewerFilm, before: FilmAnnotation | None, box: PageBox
     ) -> tuple[float | None, tuple[str, ...], str]:
         """Score, words and annotator of a box: as it was, or those of a box drawn now."""
+        sent = (box.label, box.sentence)
         if before is not None:
             for old, xyxy in enumerate(before.xyxy.tolist()):
-                if before.labels[old] == box.label and _is_same(xyxy, box.xyxy):
+                own = (before.labels[old], before.sentences[old])
+                if own == sent and _is_same(xyxy, box.xyxy):
                     return before.score(old), before.keywords[old], before.annotators[old]
-        for proposed in film.card.boxes:
-            if proposed.label == box.label and _is_same(proposed.xyxy, box.xyxy):
+        boxes = film.card.boxes
+        sentences = film.report.of_boxes if film.report else ("",) * len(boxes)
+        for proposed, sentence in zip(boxes, sentences, strict=True):
+            if (proposed.label, sentence) == sent and _is_same(proposed.xyxy, box.xyxy):
                 return proposed.score, proposed.attributes, ""
         return None, (), self.annotator
 
@@ -178,10 +194,11 @@ def _is_same(first: Sequence[float], second: Sequence[float]) -> bool:
 
 
 def _differ(first: FilmAnnotation | None, second: FilmAnnotation) -> bool:
-    """Whether two versions of a film have other boxes, labels or annotators."""
+    """Whether two versions of a film have other boxes, labels, sentences or annotators."""
     if first is None:
         return True
-    is_same = first.labels == second.labels and first.annotators == second.annotators
+    names = ("labels", "sentences", "annotators")
+    is_same = all(getattr(first, name) == getattr(second, name) for name in names)
     return not is_same or not np.allclose(first.xyxy, second.xyxy, atol=SAME_PX)
 
 

@@ -36,6 +36,7 @@ PAGE_FILES = {
     "/box_editor.js": ("box_editor.js", "text/javascript"),
     "/film_view.js": ("film_view.js", "text/javascript"),
     "/region_map.js": ("region_map.js", "text/javascript"),
+    "/report.js": ("report.js", "text/javascript"),
 }
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
@@ -200,6 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "card": asdict(film.card),
                 "corrected": None if drawn is None else [asdict(box) for box in drawn],
                 "has_picture": film.file is not None,
+                "report": None if film.report is None else asdict(film.report),
             }
         )
 
@@ -301,7 +303,7 @@ def _page_boxes(body: bytes) -> list[PageBox]:
 
     Raises:
         ValueError: not a list of {"xyxy": [x1, y1, x2, y2], "label": "..."}, perhaps with
-            "is_confirmed": true.
+            "is_confirmed": true and "sentence": "...".
     """
     try:
         content = json.loads(body)
@@ -325,6 +327,9 @@ def _page_boxes(body: bytes) -> list[PageBox]:
             x1, y1, x2, y2 = map(float, xyxy)
         except OverflowError as error:  # whole numbers of hundreds of digits
             raise expected from error
-        is_confirmed = row.get("is_confirmed") is True
-        boxes.append(PageBox((x1, y1, x2, y2), row["label"], is_confirmed=is_confirmed))
+        is_confirmed, sentence = row.get("is_confirmed") is True, row.get("sentence", "")
+        if not isinstance(sentence, str):
+            raise expected
+        corners = (x1, y1, x2, y2)
+        boxes.append(PageBox(corners, row["label"], is_confirmed=is_confirmed, sentence=sentence))
     return boxes

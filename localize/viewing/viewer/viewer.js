@@ -1,6 +1,7 @@
 import { BoxEditor, scoreColour } from "/box_editor.js";
 import { FilmView } from "/film_view.js";
 import { heat, paint } from "/region_map.js";
+import { ReportPanel } from "/report.js";
 
 const KEY = new URLSearchParams(location.search).get("key") ?? "";
 history.replaceState(null, "", `/?key=${encodeURIComponent(KEY)}`);
@@ -23,6 +24,16 @@ const view = new FilmView(control("stage"), control("window"), (zoom) => {
   const editor = sessions.get(current)?.editor;
   editor?.draw(); // handles and text keep their size on the screen
 });
+
+const report = new ReportPanel(control("report"), control("sentence"),
+  (text) => sessions.get(current)?.editor.showOnly(text),
+  (sentence) => {
+    const editor = sessions.get(current)?.editor;
+    if (!editor) return;
+    editor.choose(-1);
+    editor.sentence = control("sentence").value = sentence?.text ?? "";
+    if (sentence?.findings.length) editor.label = control("label").value = sentence.findings[0];
+  });
 
 function node(name, attributes = {}, ...children) {
   const element = document.createElement(name);
@@ -62,6 +73,7 @@ async function loadFilms() {
   const reviewed = films.filter((film) => film.is_reviewed).length;
   if (reviewed) control("reviewed").textContent = `${reviewed} films in ${content.corrections}`;
   control("drop").hidden = !hasModel;
+  control("keywords-title").hidden = !keywords.length;
   control("ask").hidden = !hasModel;
   control("map-hint").hidden = !hasModel;
   listFilms();
@@ -70,7 +82,7 @@ function listFilms() {
   control("films").replaceChildren(...films.map((film) => {
     const row = node("li", { role: "option", tabindex: "0", "data-number": film.number, title: film.id },
       node("i", { "aria-label": film.is_reviewed ? "reviewed" : "" }, film.is_reviewed ? "✓" : ""),
-      node("bdi", {}, film.id), node("span", {}, number(film.p_pneumonia)));
+      node("bdi", {}, film.id), node("span", {}, film.p_pneumonia === null ? "" : number(film.p_pneumonia)));
     row.setAttribute("aria-selected", String(film.number === current));
     row.addEventListener("click", () => open(film.number));
     row.addEventListener("keydown", (event) => { if (event.key === "Enter" && film.number !== current) open(film.number); });
@@ -95,6 +107,10 @@ const open = guarded(async (index) => {
   session.editor.setLeast(Number(control("least").value));
   session.editor.pans = mode !== "draw";
   control("label").value = session.editor.label;
+  report.show(session.report);
+  session.editor.sentence = "";
+  session.editor.showOnly(null);
+  for (const part of document.querySelectorAll(".of-report")) part.hidden = session.report === null;
   say("");
   showFacts(session);
   listBeside();
@@ -102,12 +118,12 @@ const open = guarded(async (index) => {
 });
 const pictureUrl = (index) => `/api/picture?number=${index}&key=${encodeURIComponent(KEY)}`;
 async function makeSession(index) {
-  const { card, corrected, has_picture: hasPicture } = await call(`/api/film?number=${index}`);
-  const boxes = (corrected ?? card.boxes).map(({ xyxy, label, score, annotator }) => (
-    { xyxy, label, score, annotator: annotator ?? "", is_confirmed: false, is_saved: corrected !== null }));
+  const { card, corrected, has_picture: hasPicture, report: ofFilm } = await call(`/api/film?number=${index}`);
+  const boxes = (corrected ?? card.boxes).map(({ xyxy, label, score, annotator, sentence }, k) => (
+    { xyxy, label, score, annotator: annotator ?? "", is_confirmed: false, is_saved: corrected !== null, sentence: sentence ?? ofFilm?.of_boxes[k] ?? "" }));
   const frame = node("div", { class: "frame" });
   frame.style.aspectRatio = `${card.width} / ${card.height}`;
-  const session = { card, frame, changed: false, hasPicture };
+  const session = { card, frame, changed: false, hasPicture, report: ofFilm };
   const label = control("label").value || card.boxes[0]?.label || labels[0] || "opacity";
   session.editor = new BoxEditor(card.width, card.height, boxes, label, (isEdit) => {
     if (isEdit) session.changed = true;
@@ -124,6 +140,10 @@ async function makeSession(index) {
   session.canvas = node("canvas", { "aria-hidden": "true" });
   session.canvas.hidden = true;
   frame.append(session.canvas, session.editor.svg);
+  session.editor.svg.addEventListener("pointerover", (event) => {
+    const { boxes, chosen } = session.editor;
+    report.mark((boxes[chosen] ?? boxes[event.target.dataset.index])?.sentence ?? "");
+  });
   return session;
 }
 
@@ -175,7 +195,7 @@ function showFacts(session) {
   const range = card.severity_low === null ? "" : `${number(card.severity_low, 1)} – ${number(card.severity_high, 1)}`;
   control("measures").replaceChildren(
     ...(card.warning ? [node("p", { class: "warning" }, card.warning)] : []),
-    measure(card.opacity ? "P(pneumonia), call" : "P(pneumonia)", number(card.p_pneumonia), card.opacity, card.opacity ? CALL_HELP : ""),
+    ...(session.report ? [] : [measure(card.opacity ? "P(pneumonia), call" : "P(pneumonia)", number(card.p_pneumonia), card.opacity, card.opacity ? CALL_HELP : "")]),
     ...(card.severity === null ? [] : [measure(range ? "severity, 90 % interval" : "severity", number(card.severity, 1), range)]),
   );
   showBoxes(session);
@@ -250,6 +270,8 @@ function showBoxes(session) {
   control("redo").disabled = editor.future.length === 0;
   control("save").disabled = control("save-next").disabled = false;
   if (chosen && document.activeElement !== control("label")) control("label").value = chosen.label;
+  control("sentence").value = chosen?.sentence ?? editor.sentence;
+  report.mark(chosen?.sentence ?? "");
   labels = [...new Set([...labels, ...editor.boxes.map((box) => box.label)])];
   control("labels").replaceChildren(...labels.map((label) => node("option", { value: label })));
   const rows = editor.boxes.map((box, index) => [box, index]).filter(([box]) => editor.isShown(box));
@@ -266,7 +288,7 @@ const save = guarded(async () => {
   const session = sessions.get(current);
   if (!session) return false;
   const { editor } = session;
-  const boxes = editor.shown().map(({ xyxy, label, is_confirmed }) => ({ xyxy, label, is_confirmed }));
+  const boxes = editor.shown().map(({ xyxy, label, is_confirmed, sentence }) => ({ xyxy, label, is_confirmed, sentence }));
   const { path, reviewed, boxes: saved } = await call(`/api/save?number=${current}`, { method: "POST", body: JSON.stringify(boxes) });
   editor.boxes = saved.map((box) => ({ ...box, is_confirmed: false, is_saved: true }));
   editor.past = [];
@@ -326,6 +348,7 @@ control("label").addEventListener("change", (event) => {
   if (label) sessions.get(current)?.editor.setLabel(label);
 });
 control("label").addEventListener("keydown", (event) => { if (event.key === "Enter") event.target.blur(); });
+control("sentence").addEventListener("change", (event) => sessions.get(current)?.editor.setSentence(event.target.value));
 control("refused-close").addEventListener("click", () => { control("refused").hidden = true; });
 control("beside").addEventListener("change", () => showBeside());
 control("zoom-in").addEventListener("click", () => view.zoomIn());
@@ -441,7 +464,7 @@ document.addEventListener("keydown", (event) => {
   const isOpen = target.matches("li") && Number(target.dataset.number) === current;
   if (key === "Enter" && target.matches("button, input, li") && !isOpen) return; // their own
   const actions = {
-    Delete: () => editor?.remove(), Backspace: () => editor?.remove(), Escape: () => editor?.choose(-1),
+    Delete: () => editor?.remove(), Backspace: () => editor?.remove(), Escape: () => { report.clear(); editor?.choose(-1); },
     n: () => editor?.addInMiddle(), s: () => save(), j: () => step(1), k: () => step(-1),
     Enter: () => saveAndNext(), c: () => editor?.confirm(), ".": () => editor?.chooseNext(1), ",": () => editor?.chooseNext(-1),
     "+": () => view.zoomIn(), "=": () => view.zoomIn(), "-": () => view.zoomOut(), 0: () => view.fit(),
@@ -450,6 +473,7 @@ document.addEventListener("keydown", (event) => {
     "{": () => setWindow(view.level, view.width + LEVEL_STEP), "}": () => setWindow(view.level, view.width - LEVEL_STEP),
     e: () => toggleBeside(), l: () => control("label").select(), f: () => control("phrase").focus(),
     b: () => control("show-boxes").click(), m: () => { asked = []; control("understood").textContent = ""; say(""); guarded(showMap)(); },
+    t: () => report.chooseNext(1), T: () => report.chooseNext(-1),
     "?": () => control("help").showModal(),
   };
   if (actions[key]) { event.preventDefault(); actions[key](); }

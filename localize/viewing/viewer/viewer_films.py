@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -13,25 +13,36 @@ from data_manifests.support.temporary import temporary_folder
 from localize.formats.hub.film_names import film_names
 from localize.prediction.tables import Prediction
 from localize.viewing.gallery.cards import Card, film_cards
+from localize.viewing.grounding_page.build import PageSentence
 
 MAX_DROPPED = 500  # films in one session
 MAX_ID = 100
 
 
 @dataclass(frozen=True)
+class FilmReport:
+    """The report of a film: its sentences, and the sentence of each box of the film's card."""
+
+    sentences: tuple[PageSentence, ...]
+    of_boxes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ViewerFilm:
-    """A film: its card, its name in corrections, and its file (None where it is not known)."""
+    """A film: its card, its name in corrections, its file (None where it is not known), and its
+    report (None outside a folder of `pneumoloc ground`)."""
 
     card: Card
     name: str
     file: Path | None
+    report: FilmReport | None = None
 
 
 class ViewerFilms:
-    """Films of a prediction, then those dropped on the page, which exist until `close`."""
+    """Films of a folder, then those dropped on the page, which exist until `close`."""
 
-    def __init__(self, prediction: Prediction | None, films: Mapping[str, Path]) -> None:
-        self._films = [] if prediction is None else _predicted(prediction, films)
+    def __init__(self, films: Iterable[ViewerFilm]) -> None:
+        self._films = list(films)
         self._ids = {film.card.id for film in self._films}
         self._lock = threading.Lock()
         self._folder = temporary_folder("pneumoloc-view")
@@ -99,7 +110,12 @@ class ViewerFilms:
         self._folder.cleanup()
 
 
-def _predicted(prediction: Prediction, films: Mapping[str, Path]) -> list[ViewerFilm]:
+def predicted_films(prediction: Prediction, films: Mapping[str, Path]) -> list[ViewerFilm]:
+    """The films of a prediction, by falling P(pneumonia); `films` is the file of each `image_id`.
+
+    Raises:
+        DataError: two films have one name.
+    """
     cards = film_cards(prediction, None, limit=len(prediction.images))
     images = prediction.images[prediction.images["status"] == "ok"]
     # The same names as in every export, so that corrections find their films again.

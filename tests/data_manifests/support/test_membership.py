@@ -5,7 +5,15 @@ import pandas as pd
 import pytest
 
 from data_manifests.support import membership
-from data_manifests.support.membership import Lookup, first_rows, may_differ, may_repeat, places
+from data_manifests.support.membership import (
+    Lookup,
+    first_rows,
+    is_member,
+    may_differ,
+    may_repeat,
+    places,
+    text_codes,
+)
 
 
 def texts(*values: str) -> pd.Series:
@@ -60,13 +68,30 @@ def test_repeats_and_differences_are_those_of_pandas() -> None:
     assert not may_differ(texts("a", "a", "b"), texts("x", "x", "y"))
 
 
-def test_first_rows_are_those_that_pandas_keeps(monkeypatch) -> None:
+def test_first_rows_and_codes_are_those_of_pandas(monkeypatch) -> None:
     monkeypatch.setattr(membership, "HASHED_AT_A_TIME", 7)
     random = np.random.default_rng(2)
     for size in (0, 1, 5, 20, 400):
         column = texts(*map(str, random.integers(100, size=size)))
         assert first_rows(column).tolist() == column.drop_duplicates().index.tolist()
+        assert text_codes(column).tolist() == pd.factorize(column)[0].tolist()
     monkeypatch.setattr(
         membership, "text_hashes", lambda column: column.str.len().to_numpy(np.uint64)
     )  # texts of one length share a hash
     assert first_rows(texts("b", "a", "b", "cc")).tolist() == [0, 1, 3]
+    assert text_codes(texts("b", "a", "b", "cc")).tolist() == [0, 1, 0, 2]
+
+
+@pytest.mark.parametrize("few", [0, 10**6])
+def test_membership_is_that_of_a_slow_loop_on_either_way(few: int, monkeypatch) -> None:
+    monkeypatch.setattr(membership, "FEW", few)
+    random = np.random.default_rng(2)
+    known = texts(*map(str, random.integers(60, size=80)), "")
+    asked = texts(*map(str, random.integers(90, size=50)), "", "\u00e9")
+    listed = known.tolist()
+    assert is_member(asked, known).tolist() == [one in listed for one in asked]
+    assert is_member(asked, iter(listed)).tolist() == [one in listed for one in asked]
+    expected = [listed.index(one) if one in listed else -1 for one in asked]
+    assert places(asked, known).tolist() == expected
+    assert places(texts(), known).tolist() == []
+    assert is_member(asked, texts()).tolist() == [False] * len(asked)

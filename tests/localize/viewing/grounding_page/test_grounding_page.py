@@ -50,7 +50,7 @@ def test_findings_of_one_sentence_stand_together():
     )
     shown = page_film(film, None)
     assert [one.text for one in shown.sentences] == ["A.", "B."]
-    assert shown.sentences[0].findings == ("opacity left: 0.90", "opacity left: absent")
+    assert shown.sentences[0].captions == ("opacity left: 0.90", "opacity left: absent")
     assert [box.sentence for box in shown.boxes] == [0]
 
 

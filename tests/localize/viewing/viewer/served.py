@@ -11,17 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from attributes.lexicon.load import load_lexicon
+from localize.grounding.report_grounding import GroundedSentence, ReportGrounding
+from localize.grounding.tables import GroundingWriter
 from localize.inference.film_regions import FilmRegions
 from localize.viewing.gallery.cards import Card, CardBox
 from localize.viewing.viewer.corrections import Corrections
+from localize.viewing.viewer.grounded_films import grounded_films
 from localize.viewing.viewer.keyword_query import read_query
 from localize.viewing.viewer.server import ViewerServer
-from localize.viewing.viewer.viewer_films import ViewerFilms
+from localize.viewing.viewer.viewer_films import ViewerFilms, predicted_films
 from tests.localize.predictions import make_prediction
 from tests.localize.viewing.gallery.films import save_films
 
 IDS = ("first", "second", "third")
 KEYWORDS = ("left", "right", "lower", "hazy", "mild")
+LEFT_TEXT = "Left <b>opacity</b>, no effusion."
+RIGHT_TEXT, TAIL_TEXT = "Small right nodule.", "Dictated at noon."
 LEFT_BOX, RIGHT_BOX = (300, 300, 400, 450), (100, 50, 200, 150)
 
 
@@ -71,15 +76,63 @@ def served(folder: Path, *, has_model: bool = True, ids=IDS):
     )
     films = save_films(folder / "films", ids)
     server = ViewerServer(
-        ViewerFilms(prediction, films),
+        ViewerFilms(predicted_films(prediction, films)),
         Corrections(folder / "out", "tester"),
         PlantedModel() if has_model else None,
         keywords=KEYWORDS,
     )
+    with running(server):
+        yield server
+
+
+@contextlib.contextmanager
+def served_reports(folder: Path):
+    """A server of two grounded films of 512 x 512 pixels; corrections go to `folder/out`."""
+    with GroundingWriter(folder / "grounded") as writer:
+        for name in ("first", "second"):
+            rows = (
+                grounded(LEFT_TEXT, "opacity", [LEFT_BOX, (320, 320, 420, 470)]),
+                grounded(LEFT_TEXT, "effusion", why="absent"),
+                grounded(RIGHT_TEXT, "nodule", [RIGHT_BOX], start=40),
+                grounded(TAIL_TEXT, "", why="not visual", start=80),
+            )
+            writer.write(ReportGrounding(name, name, f"{name}.png", 512, 512, rows))
+        no_film = (grounded(LEFT_TEXT, "opacity", why="no film"),)
+        writer.write(ReportGrounding("third", "", "", 0, 0, no_film))
+        writer.finish({})
+    files = save_films(folder / "films", ("first", "second"))
+    films = grounded_films(folder / "grounded", files)
+    server = ViewerServer(
+        ViewerFilms(films), Corrections(folder / "out", "tester"), None, keywords=()
+    )
+    with running(server):
+        yield server
+
+
+def grounded(text, finding, boxes=(), *, why="", start=0) -> GroundedSentence:
+    """A finding of a sentence."""
+    return GroundedSentence(
+        section="findings",
+        sentence=text,
+        start=start,
+        end=start + len(text),
+        finding=finding,
+        words=text[:5] if finding else "",
+        assertion="" if not finding else "absent" if why else "present",
+        xyxy=np.array(boxes, np.float64).reshape(-1, 4),
+        scores=np.linspace(0.6, 0.4, len(boxes)),
+        methods=("detector",) * len(boxes),
+        why_none=why,
+    )
+
+
+@contextlib.contextmanager
+def running(server: ViewerServer):
+    """The server in a thread of its own."""
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield server
+        yield
     finally:
         server.shutdown()
         server.server_close()

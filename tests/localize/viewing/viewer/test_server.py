@@ -101,6 +101,7 @@ def test_saved_boxes_come_back_and_lie_in_a_coco_file(viewer, tmp_path):
             "score": None,
             "annotator": "tester",
             "is_confirmed": False,
+            "sentence": "",
         }
     ]
     (film,) = read_coco(tmp_path / "out" / COCO_FILE)
