@@ -102,7 +102,8 @@ def _whole(file: pq.ParquetFile) -> pd.DataFrame:
     empty = file.schema_arrow.empty_table().to_pandas()
     names = list(empty.columns)
     if not names or not empty.columns.is_unique or not all(isinstance(name, str) for name in names):
-        return file.read().to_pandas()
+        whole: pd.DataFrame = file.read().to_pandas()
+        return whole
     columns = {}
     for name in names:
         column = file.read([name], use_threads=False).combine_chunks().to_pandas()

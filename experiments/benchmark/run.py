@@ -9,6 +9,7 @@ from data_manifests.support.errors import ConfigError
 from experiments.benchmark.attention import attention_rows
 from experiments.benchmark.evaluation import evaluation_rows
 from experiments.benchmark.int8 import int8_rows
+from experiments.benchmark.large_tables import large_table_rows
 from experiments.benchmark.prediction import onnx_rows, predict_rows
 from experiments.benchmark.rois import store_rows
 from experiments.benchmark.rows import BenchmarkRow
@@ -34,6 +35,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[BenchmarkRow]]] = {
     "check": check_rows,
     "export": export_rows,
     "export_1e6": export_million_rows,
+    "large": large_table_rows,
     "volumes": volume_rows,
 }
 

@@ -48,7 +48,7 @@ def evaluate(
     from data_manifests.support.freed_memory import freed_memory_returned
     from data_manifests.tables.leaks import refuse_overlap_leaks
     from data_manifests.tables.manifest import read_manifest
-    from localize.evaluation.evaluate import EvaluationOptions, evaluate_films
+    from localize.evaluation.evaluate import EvaluationOptions, bootstrap_films, measure_films
     from localize.evaluation.paired_films import NOT_PAIRED, pair_films
     from localize.prediction.prediction_folder import open_prediction
 
@@ -69,12 +69,11 @@ def evaluate(
             targets=None if targets is None else read_text_csv(targets),
         )
         del truth  # arrays are enough from here on
-    result = evaluate_films(
-        films,
-        seed=seed,
-        replicates=replicates,
-        options=EvaluationOptions(score_threshold, baseline_score_threshold),
-    )
+        measured = measure_films(
+            films, EvaluationOptions(score_threshold, baseline_score_threshold)
+        )
+        del films
+    result = bootstrap_films(measured, seed=seed, replicates=replicates)
     if out is not None:
         write_text(out / "evaluation.json", result.to_json())
         write_text(out / "evaluation.md", result.to_markdown())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from data_manifests.support.arrays import Floats
+from data_manifests.support.arrays import Floats, Ints
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.manifest import Manifest
 from localize.evaluation.aligned_prediction import AlignedPrediction, align
@@ -68,52 +68,73 @@ def evaluate(
             no film is left.
     """
     films = pair_films(prediction, manifest, baseline=baseline, targets=targets)
-    return evaluate_films(films, seed=seed, replicates=replicates, options=options)
+    return bootstrap_films(measure_films(films, options), seed=seed, replicates=replicates)
 
 
-def evaluate_films(
-    films: PairedFilms,
-    *,
-    seed: int = 0,
-    replicates: int = 1000,
-    options: EvaluationOptions | None = None,
-) -> Evaluation:
-    """`evaluate` of films that are paired with their truth already.
+@dataclass(frozen=True)
+class MeasuredFilms:
+    """The metrics of one or two predictions of the same films as functions of film weights.
+
+    Boxes are not needed any more. `patients` (I,) is the number of each film's patient; `largest`
+    the longest array that the metrics of each prediction work on.
+    """
+
+    measures: tuple[tuple[Measure, ...], ...]
+    patients: Ints
+    largest: tuple[int, ...]
+    counts: FilmCounts
+    options: EvaluationOptions
+
+
+def measure_films(films: PairedFilms, options: EvaluationOptions | None = None) -> MeasuredFilms:
+    """Match the boxes of each prediction with the true ones.
 
     Raises:
         DataError: a film that counts has no probability.
     """
     options = options or EvaluationOptions()
     thresholds = (options.score_threshold, options.baseline_score_threshold)
-    truth = films.truth
-    results = []
+    truth, target = films.truth, films.truth.target
+    measures, largest = [], []
     for one, known, threshold in zip(films.predictions, films.attributes, thresholds, strict=False):
         boxes = truth.film_boxes(one)
-        with_boxes = int((boxes.true_counts() > 0).sum())
-        true_boxes, boxes_unknown = len(boxes.true_xyxy), int((~boxes.is_known).sum())
-        measures, largest = _measures(one, boxes, truth.target, known, threshold)
-        del boxes
-        values = bootstrap_values(
-            measures, truth.patients, replicates=replicates, seed=seed, largest=largest
-        )
-        results.append(pd.DataFrame(values, columns=[k for m in measures for k in m.keys]))
-    return Evaluation(
-        rows=_rows(results),
-        films=FilmCounts(
-            evaluated=len(truth.target),
+        largest.append(max(len(boxes.pred_xyxy), len(target)))
+        measures.append(tuple(_measures(one, boxes, target, known, threshold)))
+    return MeasuredFilms(
+        measures=tuple(measures),
+        patients=truth.patients,
+        largest=tuple(largest),
+        counts=FilmCounts(
+            evaluated=len(target),
             patients=len(np.unique(truth.patients)),
-            with_boxes=with_boxes,
-            true_boxes=true_boxes,
-            boxes_unknown=boxes_unknown,
-            pneumonia=int((truth.target == 1).sum()),
-            no_pneumonia=int((truth.target == 0).sum()),
+            with_boxes=int((boxes.true_counts() > 0).sum()),
+            true_boxes=len(boxes.true_xyxy),
+            boxes_unknown=int((~boxes.is_known).sum()),
+            pneumonia=int((target == 1).sum()),
+            no_pneumonia=int((target == 0).sum()),
             skipped=films.skipped,
         ),
+        options=options,
+    )
+
+
+def bootstrap_films(films: MeasuredFilms, *, seed: int = 0, replicates: int = 1000) -> Evaluation:
+    """Plain values and intervals of the metrics; see `evaluate`."""
+    results = []
+    for measures, largest in zip(films.measures, films.largest, strict=True):
+        values = bootstrap_values(
+            measures, films.patients, replicates=replicates, seed=seed, largest=largest
+        )
+        results.append(pd.DataFrame(values, columns=[k for m in measures for k in m.keys]))
+    options = films.options
+    return Evaluation(
+        rows=_rows(results),
+        films=films.counts,
         seed=seed,
         replicates=replicates,
         score_threshold=options.score_threshold,
         baseline_score_threshold=(
-            None if len(films.predictions) == 1 else options.baseline_score_threshold
+            None if len(films.measures) == 1 else options.baseline_score_threshold
         ),
     )
 
@@ -144,8 +165,8 @@ def _measures(
     target: Floats,
     known: Floats | None,
     score_threshold: float,
-) -> tuple[list[Measure], int]:
-    """All metrics of one prediction, and the longest array they work on.
+) -> list[Measure]:
+    """All metrics of one prediction.
 
     `known` are the targets of the attributes, (I, K), if there are any.
     """
@@ -172,7 +193,7 @@ def _measures(
             _check_probabilities("attributes.csv", name, probabilities[:, column], known[:, column])
         if keywords:
             measures.append(attribute_measure(keywords, probabilities, known))
-    return measures, max(len(boxes.pred_xyxy), len(target))
+    return measures
 
 
 def _coco_measure(boxes: FilmBoxes) -> Measure:
