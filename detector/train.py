@@ -120,7 +120,7 @@ def train_detector(
             while (
                 progress.epoch < training.epochs
                 and progress.stale_epochs < training.patience
-                and not _is_over(clock)
+                and not (_is_over(clock) and progress.best_scores)
             ):
                 bar = progress_bar(
                     total=steps,
@@ -130,7 +130,9 @@ def train_detector(
                     disable=process.rank != 0,
                 )
                 parallel.train()
-                while progress.step < (progress.epoch + 1) * steps and not _is_over(clock):
+                while progress.step < (progress.epoch + 1) * steps and not (
+                    _is_over(clock) and progress.step
+                ):
                     rate = _rate(progress.step, steps * training.epochs, training, clock)
                     parts = training_step(
                         parallel,

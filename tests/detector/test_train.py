@@ -180,6 +180,14 @@ def test_training_stops_when_validation_no_longer_improves(films, tmp_path, monk
     assert len([row for row in rows if "epoch" in row]) == 4  # the best and two more, then the stop
 
 
+def test_a_time_that_is_over_at_the_start_gives_a_step_and_a_validation(films, tmp_path):
+    trained = train(films, tmp_path / "run", minutes=1e-6)
+    assert trained.best_epoch == 1
+    checkpoint = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert checkpoint["progress"]["step"] == 1
+    load_detector(tmp_path / "run")
+
+
 def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(films, whole, tmp_path):
     with pytest.raises(FloatingPointError, match="not finite on films film"):
         train(films, tmp_path, lr=1e30, lr_backbone=1e30, warmup_steps=0, clip_norm=1e30, epochs=5)
