@@ -106,7 +106,7 @@ def measure_films(films: PairedFilms, options: EvaluationOptions | None = None) 
         largest=tuple(largest),
         counts=FilmCounts(
             evaluated=len(target),
-            patients=len(np.unique(truth.patients)),
+            patients=int(truth.patients.max()) + 1,
             with_boxes=int((boxes.true_counts() > 0).sum()),
             true_boxes=len(boxes.true_xyxy),
             boxes_unknown=int((~boxes.is_known).sum()),
@@ -170,8 +170,9 @@ def _measures(
 
     `known` are the targets of the attributes, (I, K), if there are any.
     """
+    of_films = _film_measures(prediction, target, known)  # first: boxes take memory later
     top_k, chosen = boxes.first(boxes.true_counts()), boxes.above(score_threshold)
-    measures = [
+    return [
         box_recall_measure("iou", top_k, IOU_THRESHOLDS),
         union_recall_measure("union_iou", boxes.first(1), IOU_THRESHOLDS),
         box_recall_measure("best_iou", boxes, IOU_THRESHOLDS),
@@ -181,7 +182,14 @@ def _measures(
         *(froc_measure(boxes, threshold) for threshold in FROC_THRESHOLDS),
         iobb_measure(chosen),
         pointing_measure(boxes),
+        *of_films,
     ]
+
+
+def _film_measures(
+    prediction: AlignedPrediction, target: Floats, known: Floats | None
+) -> list[Measure]:
+    measures = []
     p_pneumonia = prediction.p_pneumonia
     if not np.isnan(p_pneumonia).all():
         _check_probabilities("images.csv", "p_pneumonia", p_pneumonia, target)

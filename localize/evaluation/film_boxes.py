@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from data_manifests.support.arrays import Bools, Floats, Ints
+from localize.evaluation.measure import narrow
 
 # Rows of one film-by-film join: bounds the memory of a film with very many boxes.
 MAX_PAIR_ROWS = 250_000
@@ -150,7 +151,7 @@ def make_film_boxes(
         pred_xyxy=np.asarray(pred_xyxy, np.float64).reshape(-1, 4)[rows],
         pred_score=np.asarray(pred_score, np.float64)[rows],
         pred_film=pred_film[rows],
-        pred_rank=rank_in_group(pred_film[rows]),
+        pred_rank=narrow(rank_in_group(pred_film[rows])),
         true_xyxy=np.asarray(true_xyxy, np.float64).reshape(-1, 4)[true_rows],
         true_film=true_film[true_rows],
         is_known=known,

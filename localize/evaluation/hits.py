@@ -24,7 +24,7 @@ def iobb_measure(boxes: FilmBoxes, thresholds: Floats = IOBB_THRESHOLDS) -> Meas
     return ratio_measure(
         tuple(keys),
         in_parts(boxes, lambda part: _hits_and_false(part, thresholds)),
-        np.stack([true_counts, true_counts > 0] * len(thresholds), axis=1),
+        np.stack([true_counts, true_counts > 0], axis=1),
     )
 
 
