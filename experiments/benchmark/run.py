@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from data_manifests.support.errors import ConfigError
 from experiments.benchmark.attention import attention_rows
 from experiments.benchmark.evaluation import evaluation_rows
+from experiments.benchmark.gates import gate_rows
 from experiments.benchmark.int8 import int8_rows
 from experiments.benchmark.large_tables import large_table_rows
 from experiments.benchmark.prediction import onnx_rows, predict_rows
@@ -27,6 +28,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[BenchmarkRow]]] = {
     "onnx": onnx_rows,
     "int8": int8_rows,
     "attention": attention_rows,
+    "gates": gate_rows,
     "detector": detector_rows,
     "scaling": scaling_rows,
     "rois": store_rows,

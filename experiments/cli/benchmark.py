@@ -18,7 +18,7 @@ def benchmark(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="A group: start, predict, onnx, int8, attention, detector, scaling, rois, "
+            help="A group: start, predict, onnx, int8, attention, gates, detector, scaling, rois, "
             "evaluate, attributes, check, export, export_1e6, volumes; default all."
         ),
     ] = None,

@@ -79,6 +79,7 @@ NAMED = {
     "predict_vs_forward",
     "attention_vs_loops",
     "attention_epoch_11308",
+    "gate_epoch_11308",
     "detector_train_vs_reference",
     "evaluate_vs_pycocotools",
     "reports_per_second",
