@@ -54,6 +54,10 @@ class Prediction:
         """The whole as one part; a `PredictionFolder` has more."""
         yield self
 
+    def count_boxes(self) -> int:
+        """The number of boxes."""
+        return len(self.boxes)
+
     def operating_point(self) -> float | None:
         """The box score from which on boxes are shown by default; None where none is recommended.
 
