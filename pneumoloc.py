@@ -99,6 +99,7 @@ def load(
     *,
     max_boxes: int = 10,
     min_score: float = 0.0,
+    prevalence: float | None = None,
 ) -> Model:
     """Load a model, ready to predict.
 
@@ -107,10 +108,12 @@ def load(
         device: `cpu`, `cuda`, or `auto`: a GPU where there is one (the default).
         max_boxes: at most so many boxes for each film.
         min_score: boxes with a lower score are left out.
+        prevalence: the share of your films that show an opacity, such as 0.1, for P(pneumonia); by
+            default that of the bundle.
 
     Raises:
         CheckpointError: the folder is no bundle, or a file in it is damaged.
-        ConfigError: no such device, or a number out of range.
+        ConfigError: no such device, a number out of range, or a bundle without its own prevalence.
 
     Examples:
         >>> import pneumoloc
@@ -125,7 +128,7 @@ def load(
     from localize.inference.model import Model
     from localize.inference.options import PredictOptions
 
-    options = PredictOptions(max_boxes=max_boxes, min_score=min_score)
+    options = PredictOptions(max_boxes=max_boxes, min_score=min_score, prevalence=prevalence)
     bundle = load_bundle(PACKAGED_BUNDLE if folder is None else Path(folder))
     return Model(bundle, options, choose_device(device or "auto"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,12 +34,14 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """All problems of a manifest at once; exit code 2 if there are any."""
+    from data_manifests.support.freed_memory import freed_memory_returned
     from data_manifests.tables.check import check_manifest
 
     allow = tuple(allow_leak or ())
-    report = check_manifest(
-        folder, image_root, find_films=not no_films, read_films=read_films, allow=allow
-    )
+    with freed_memory_returned():
+        report = check_manifest(
+            folder, image_root, find_films=not no_films, read_films=read_films, allow=allow
+        )
     _show_check(report, as_json)
     if not report.is_sound:
         raise typer.Exit(2)
@@ -75,11 +78,13 @@ def split(
     as_json: AsJson = False,
 ) -> None:
     """Split by patient, stratified; the same seed and patients give the same split."""
-    from data_manifests.cli_output import refuse_other_split, save_split
+    from data_manifests.cli_output import new_split, refuse_other_split, save_split
     from data_manifests.support.errors import ConfigError
+    from data_manifests.support.freed_memory import freed_memory_returned
     from data_manifests.tables.manifest import read_manifest
     from data_manifests.tables.split import (
         DEFAULT_STRATA,
+        NOT_SPLIT,
         split_around,
         split_around_nih_pneumonia,
         split_manifest,
@@ -87,28 +92,32 @@ def split(
 
     if around is not None and around_nih_pneumonia:
         raise ConfigError("--around and --around-nih-pneumonia exclude each other")
-    manifest = read_manifest(folder)
-    if around is not None:
-        manifest = split_around(manifest, read_manifest(around))
-    elif around_nih_pneumonia:
-        manifest = split_around_nih_pneumonia(manifest)
-    else:
-        parts = train + val + test
-        if parts <= 0:
-            raise ConfigError(
-                "--train, --val, --test: expected shares or parts of which one is above 0, "
-                f"got {train:g}, {val:g}, {test:g}"
+    with freed_memory_returned():
+        manifest = read_manifest(folder, without=NOT_SPLIT)
+        manifest = replace(manifest, boxes=manifest.boxes[["image_id"]])  # corners take memory
+        if around is not None:
+            manifest = split_around(manifest, read_manifest(around))
+        elif around_nih_pneumonia:
+            manifest = split_around_nih_pneumonia(manifest)
+        else:
+            parts = train + val + test
+            if parts <= 0:
+                raise ConfigError(
+                    "--train, --val, --test: expected shares or parts of which one is above 0, "
+                    f"got {train:g}, {val:g}, {test:g}"
+                )
+            manifest = split_manifest(
+                manifest,
+                {"train": train / parts, "val": val / parts, "test": test / parts},
+                tuple(stratify_by or DEFAULT_STRATA),
+                seed,
+                keep_existing=keep_existing,
             )
-        manifest = split_manifest(
-            manifest,
-            {"train": train / parts, "val": val / parts, "test": test / parts},
-            tuple(stratify_by or DEFAULT_STRATA),
-            seed,
-            keep_existing=keep_existing,
-        )
-    if not replace_split:
-        refuse_other_split(manifest, out or folder)
-    save_split(manifest, folder, out or folder, as_json)
+        if not replace_split:
+            refuse_other_split(manifest, out or folder)
+        new = new_split(manifest, folder, out or folder)
+        del manifest  # its tables are read again, one after the other
+        save_split(new, folder, out or folder, as_json)
 
 
 def _show_check(report: CheckReport, as_json: bool) -> None:

@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import typer
 
 from data_manifests.builders.build import Build
 from data_manifests.support.csv_file import write_csv
 from data_manifests.support.errors import MAX_PROBLEMS_SHOWN, ConfigError, Problem
-from data_manifests.tables.manifest import Manifest, read_manifest, write_manifest
+from data_manifests.support.membership import Lookup, text_codes
+from data_manifests.tables.manifest import (
+    Manifest,
+    ManifestInfo,
+    read_manifest,
+    write_manifest,
+    write_with_split,
+)
 
 SKIPPED = "skipped.csv"
 PROBLEM_COLUMNS = ("file", "row", "field", "expected", "got", "fix")
@@ -55,41 +63,66 @@ def refuse_other_split(manifest: Manifest, out: Path) -> None:
     """
     if not any((out / f"images.{ending}").is_file() for ending in ("csv", "parquet")):
         return
-    old = read_manifest(out, tables=("images",)).images.set_index("image_id")["split"]
-    old = old[old != ""]
-    new = manifest.images.set_index("image_id")["split"].reindex(old.index)
-    if changed := int((old != new).sum()):
+    without = {"images": ("view", "source", "sha256")}
+    old = read_manifest(out, tables=("images",), without=without).images[["image_id", "split"]]
+    old = old[old["split"] != ""]
+    if old.empty:
+        return
+    place = Lookup(manifest.images["image_id"]).places(old["image_id"])
+    new = manifest.images["split"].iloc[place].where(place >= 0, "")
+    if changed := int((old["split"].array != new.array).sum()):
         raise ConfigError(
             f"{out}: expected films without a split, or the same one, got {changed} of {len(old)} "
             "films with another; give --keep-existing, another --out, or --replace-split"
         )
 
 
-def save_split(manifest: Manifest, folder: Path, out: Path, as_json: bool) -> None:
-    """Write a manifest read from `folder` into `out`, and print films and patients by split."""
-    if out.resolve() != folder.resolve() and not os.path.isabs(manifest.info.image_root):
+@dataclass(frozen=True)
+class NewSplit:
+    """A split of films to be written, what the manifest is, and counts by split."""
+
+    split: pd.Series
+    info: ManifestInfo
+    counts: Mapping[str, Mapping[str, int]]
+
+
+def new_split(manifest: Manifest, folder: Path, out: Path) -> NewSplit:
+    """The split of a manifest that was read from `folder`, to be written into `out`."""
+    info = manifest.info
+    if out.resolve() != folder.resolve() and not os.path.isabs(info.image_root):
         # A relative image root is relative to the manifest's own folder, which changes here.
-        info = replace(manifest.info, image_root=str(manifest.root.resolve()))
-        manifest = replace(manifest, info=info)
-    write_manifest(manifest, out)
-    boxed = manifest.images["image_id"].isin(manifest.boxes["image_id"].unique())
-    table = manifest.images.assign(boxed=boxed)
-    counts = {
-        str(name or "unassigned"): {
-            "films": len(part),
-            "patients": int(part["patient_id"].nunique()),
-            "films_with_boxes": int(part["boxed"].sum()),
-            "patients_with_boxes": int(part.loc[part["boxed"], "patient_id"].nunique()),
-        }
-        for name, part in table.groupby("split", sort=True)
-    }
+        info = replace(info, image_root=str(manifest.root.resolve()))
+    return NewSplit(manifest.images["split"], info, _split_counts(manifest))
+
+
+def save_split(new: NewSplit, folder: Path, out: Path, as_json: bool) -> None:
+    """Write the manifest of `folder` with another split into `out`, and print counts."""
+    write_with_split(folder, new.split, new.info, out)
     if as_json:
-        typer.echo(json.dumps({"folder": str(out), "splits": counts}, indent=2))
+        typer.echo(json.dumps({"folder": str(out), "splits": new.counts}, indent=2))
         return
-    for name, numbers in counts.items():
+    for name, numbers in new.counts.items():
         described = ", ".join(f"{count:,} {what}" for what, count in numbers.items())
         typer.echo(f"{name:12} {described.replace('_', ' ')}")
     typer.echo(f"wrote {out}", err=True)
+
+
+def _split_counts(manifest: Manifest) -> dict[str, dict[str, int]]:
+    images = manifest.images
+    patient = text_codes(images["patient_id"])
+    is_boxed = np.zeros(len(images), np.bool_)
+    is_boxed[Lookup(images["image_id"]).places(manifest.boxes["image_id"])] = True
+    names = sorted(images["split"].unique())
+    inside = {name: (images["split"] == name).to_numpy(bool) for name in names}
+    return {
+        str(name or "unassigned"): {
+            "films": int(films.sum()),
+            "patients": len(np.unique(patient[films])),
+            "films_with_boxes": int((films & is_boxed).sum()),
+            "patients_with_boxes": len(np.unique(patient[films & is_boxed])),
+        }
+        for name, films in inside.items()
+    }
 
 
 def problem_json(problem: Problem) -> Mapping[str, str | int | None]:

@@ -7,7 +7,7 @@ are mapped, so a training holds one batch in memory.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from detector.network.core import Core, torch_core
 
 FORMAT_VERSION = 1
 HEADER = "film_maps.json"
+PROGRESS = "unfinished.json"  # what the arrays are of, and how many films are done
 ARRAYS = ("maps", "anchors", "boxes", "logits", "lowest_anchors", "lowest_boxes", "sizes")
 CANDIDATES = (
     256  # anchors of highest score, before any suppression: their oracle finds .97 of boxes
@@ -144,7 +145,8 @@ def write_film_maps(
 ) -> FilmMaps:
     """Compute and store the maps of a manifest's films in the folder `out`.
 
-    Every film is padded to the model's square frame, so that all have the same cells.
+    Every film is padded to the model's square frame, so that all have the same cells. The same call
+    goes on where it was interrupted.
 
     Raises:
         DataError: a film that cannot be read.
@@ -152,19 +154,27 @@ def write_film_maps(
     image_ids = films.images["image_id"].tolist()
     model = detector.model.eval().to(device)
     core = torch_core(model)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / HEADER).unlink(missing_ok=True)
+    header = {
+        "format_version": FORMAT_VERSION,
+        "image_ids": image_ids,
+        "detector_sha256": detector.sha256,
+    }
+    started = {**header, "candidates": candidates, "batch_size": batch_size}
+    done = _films_done(out, started)
     stream = stream_films(
         films.film_paths(),
-        list(range(len(image_ids))),
+        list(range(done, len(image_ids))),
         image_size=detector.config.image_size,
         threads=threads,
         ahead=2 * batch_size,
         checksums=(),
     )
-    out.mkdir(parents=True, exist_ok=True)
     side = -(-detector.config.image_size // PAD_TO) * PAD_TO
     arrays: dict[str, NDArray[Any]] = {}
     shapes: tuple[tuple[int, int], ...] = ()
-    bar = progress_bar(total=len(image_ids), desc="film maps", unit="film")
+    bar = progress_bar(total=len(image_ids), initial=done, desc="film maps", unit="film")
     for batch in batches_of_one_size(stream, batch_size):
         if batch[0].error is not None:
             raise batch[0].error
@@ -178,24 +188,34 @@ def write_film_maps(
         rows = [film.row for film in batch]
         for name, values in found.items():
             if name not in arrays:
+                mode = "r+" if done else "w+"
                 arrays[name] = np.lib.format.open_memmap(
-                    out / f"{name}.npy", "w+", values.dtype, (len(image_ids), *values.shape[1:])
+                    out / f"{name}.npy", mode, values.dtype, (len(image_ids), *values.shape[1:])
                 )
             arrays[name][rows] = values
         bar.update(len(batch))
+        if (rows[-1] + 1) % batch_size == 0:  # whole blocks: a last one may be cut by its shapes
+            for array in arrays.values():
+                array.flush()  # type: ignore[attr-defined] # a memmap
+            write_json(out / PROGRESS, {**started, "done": rows[-1] + 1})
     bar.close()
     for array in arrays.values():
         array.flush()  # type: ignore[attr-defined] # a memmap
-    write_json(
-        out / HEADER,
-        {
-            "format_version": FORMAT_VERSION,
-            "image_ids": image_ids,
-            "level_shapes": shapes,
-            "detector_sha256": detector.sha256,
-        },
-    )
+    write_json(out / HEADER, {**header, "level_shapes": shapes})
+    (out / PROGRESS).unlink(missing_ok=True)
     return read_film_maps(out)
+
+
+def _films_done(out: Path, started: Mapping[str, Any]) -> int:  # Any: whatever JSON holds
+    """How many films an interrupted call with the same arguments has finished."""
+    try:
+        found = json.loads((out / PROGRESS).read_text("utf-8"))
+        done = int(found.pop("done"))
+        # The last block is done again: its arrays may not be on disk, and it gives the shapes.
+        is_there = found == started and all((out / f"{name}.npy").exists() for name in ARRAYS)
+        return max(0, done - int(started["batch_size"])) if is_there else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def read_film_maps(folder: Path) -> FilmMaps:

@@ -19,7 +19,7 @@ from pydicom.filereader import read_file_meta_info
 from pydicom.multival import MultiValue
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from data_manifests.films.read_film import MAX_PIXELS, check_size, film_error
+from data_manifests.films.read_film import CHILD_NOTE, MAX_PIXELS, check_size, film_error
 from data_manifests.support.errors import DataError, raise_if_out_of_memory
 
 # Projection radiographs, and what exporters of them write: secondary capture and "other".
@@ -143,7 +143,7 @@ def header_notes(path: Path, header: pydicom.Dataset) -> list[str]:
         notes.append("(0008,0068) FOR PROCESSING: raw levels, not those for display")
     age = age_years(path, header)
     if age and int(age) < CHILD_YEARS:
-        notes.append("film of a child")
+        notes.append(CHILD_NOTE)
     for keyword in ("SeriesDescription", "StudyDescription", "ProtocolName"):
         if LATERAL_TEXT.search(text(path, header, keyword)):
             notes.append(f"{tag_name(keyword)} speaks of a lateral film")

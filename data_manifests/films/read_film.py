@@ -37,6 +37,7 @@ OTHER_KINDS = {
     b"\x93NUMPY": ("a numpy array", "save it as 16-bit PNG"),
     b"<": ("a text in HTML or XML", "this may be an error page of a download"),
 }
+CHILD_NOTE = "film of a child"  # one of `Film.notes`, by its header
 PHOTOMETRIC, WHITE_IS_ZERO = 262, 0  # tags and values of TIFF 6.0, and of EXIF
 ORIENTATION, UPRIGHT, ON_ITS_SIDE = 274, 1, (5, 6, 7, 8)
 

@@ -12,7 +12,7 @@ import pandas as pd
 from data_manifests.films.checks import film_problems
 from data_manifests.films.duplicates import duplicate_contents
 from data_manifests.support.errors import DataError, Problem
-from data_manifests.support.membership import Lookup, is_member
+from data_manifests.support.membership import Lookup, first_rows, is_member
 from data_manifests.tables.columns import BOX_COLUMNS
 from data_manifests.tables.leaks import (
     overlap_inside,
@@ -21,11 +21,11 @@ from data_manifests.tables.leaks import (
     split_leaks,
 )
 from data_manifests.tables.manifest import read_tables
-from data_manifests.tables.row_checks import BoxPart, table_problems
+from data_manifests.tables.row_checks import PART_ROWS, BoxPart, table_problems
 from data_manifests.tables.table_file import table_parts, table_path
-from data_manifests.tables.typed_tables import typed_boxes, typed_tables
+from data_manifests.tables.typed_tables import typed_table, typed_tables
 
-PART_ROWS = 50_000  # of boxes
+NOT_CHECKED = {"images": ("view", "source")}
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def check_manifest(
         DataError: the folder cannot be read as tables at all. Bad rows are in the report instead.
     """
     folder = Path(folder)
-    raw, info = read_tables(folder, ("images", "reports", "labels"))
+    raw, info = read_tables(folder, ("images", "reports", "labels"), NOT_CHECKED)
     tables = typed_tables(raw)
     images = tables["images"]
     boxes = _Boxes(folder, images)
@@ -140,7 +140,7 @@ class _Boxes:
         if self._path is None:
             return
         for raw in table_parts(self._path, PART_ROWS):
-            typed = typed_boxes(raw)
+            typed = typed_table("boxes", raw)
             film = self._films.places(typed["image_id"])
             first, self.count = self.count, self.count + len(raw)
             self._has_box[film[film >= 0]] = True
@@ -156,8 +156,8 @@ def _counts(tables: Mapping[str, pd.DataFrame], boxes: _Boxes) -> dict[str, int]
     images, reports = tables["images"], tables["reports"]
     return {
         "films": len(images),
-        "patients": images["patient_id"].nunique(),
-        "studies": images["study_id"].nunique(),
+        "patients": len(first_rows(images["patient_id"])),
+        "studies": len(first_rows(images["study_id"])),
         "boxes": boxes.count,
         "films_with_boxes": boxes.films(),
         "reports": reports["study_id"].nunique(),

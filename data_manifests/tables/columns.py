@@ -27,4 +27,10 @@ TABLE_COLUMNS: Mapping[str, Sequence[str]] = {
     "reports": REPORT_COLUMNS,
     "labels": ("image_id",),
 }
+REQUIRED_COLUMNS: Mapping[str, Sequence[str]] = {
+    "images": REQUIRED_IMAGE_COLUMNS,
+    "boxes": BOX_COLUMNS[:5],
+    "reports": (REPORT_COLUMNS[0], REPORT_COLUMNS[2]),
+    "labels": ("image_id",),
+}
 BOX_LABEL = "opacity"  # of boxes that the toolkit makes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from data_manifests.support.atomic import write_json
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.support.membership import is_member
 from data_manifests.support.temporary import temporary_folder
-from data_manifests.tables.columns import CORNERS, TABLE_COLUMNS
+from data_manifests.tables.columns import CORNERS, REQUIRED_COLUMNS, TABLE_COLUMNS
 from data_manifests.tables.row_checks import table_problems
 from data_manifests.tables.table_file import read_table, table_file_error, write_table
-from data_manifests.tables.typed_tables import numeric_if_all_numbers, typed_tables
+from data_manifests.tables.typed_tables import numeric_if_all_numbers, typed_table, typed_tables
 
 FORMAT_VERSION = 1
 
@@ -150,26 +150,32 @@ def make_manifest(
 
 
 def read_manifest(
-    folder: Path, *, image_root: Path | None = None, tables: Sequence[str] = tuple(TABLE_COLUMNS)
+    folder: Path,
+    *,
+    image_root: Path | None = None,
+    tables: Sequence[str] = tuple(TABLE_COLUMNS),
+    without: Mapping[str, Sequence[str]] | None = None,
 ) -> Manifest:
     """Read a manifest folder; each table may be CSV or parquet.
 
     `image_root` overrides the one in `manifest.json`. `images.csv` alone is legal. Only the
-    listed `tables` are opened: `tables=("images",)` reads no reports.
+    listed `tables` are opened: `tables=("images",)` reads no reports. `without` names optional
+    columns that are blank in the result whatever the file has: that takes less memory.
 
     Raises:
         DataError: no such folder or table, another format version, or any bad row.
     """
-    found, info = read_tables(folder, tables)
+    found, info = read_tables(folder, tables, without or {})
     return _validated(found, info, image_root or Path(folder) / info.image_root)
 
 
 def read_tables(
-    folder: Path, names: Sequence[str] = tuple(TABLE_COLUMNS)
+    folder: Path, names: Sequence[str], without: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, pd.DataFrame], ManifestInfo]:
     """The tables of a manifest folder as they stand, not yet checked.
 
-    Missing ones, and those not in `names`, are empty.
+    Missing ones, and those not in `names`, are empty. Columns of `without` are left out, unless a
+    required one is missing: then the error names all there are.
 
     Raises:
         DataError: no such folder or table of films, unreadable files, another format version.
@@ -183,6 +189,8 @@ def read_tables(
         table = read_table(folder, name) if name in names else None
         if table is None and name == "images":
             raise table_file_error(folder / "images.csv", "a table of films", "no such file")
+        if table is not None and set(REQUIRED_COLUMNS[name]) <= set(table):
+            table = table.drop(columns=list(without.get(name, ())), errors="ignore")
         tables[name] = pd.DataFrame(columns=list(columns)) if table is None else table
     return tables, info
 
@@ -192,6 +200,30 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
 
     A relative image root is kept as it is, so it must be right as seen from `folder`.
     """
+    _write(((name, getattr(manifest, name)) for name in TABLE_COLUMNS), manifest.info, folder)
+
+
+def write_with_split(source: Path, split: pd.Series, info: ManifestInfo, folder: Path) -> None:
+    """Write the manifest of `source`, which was validated, with this split of its films.
+
+    As `write_manifest`, with one table in memory at a time; `folder` may be `source`.
+    """
+    _write(_tables_with_split(source, split), info, folder)
+
+
+def _tables_with_split(source: Path, split: pd.Series) -> Iterator[tuple[str, pd.DataFrame]]:
+    for name, columns in TABLE_COLUMNS.items():
+        table = read_table(source, name)
+        table = pd.DataFrame(columns=list(columns)) if table is None else table
+        finished = _finished(name, typed_table(name, table))
+        del table
+        if name == "images":
+            finished["split"] = split.set_axis(finished.index)
+        yield name, finished
+        del finished
+
+
+def _write(tables: Iterable[tuple[str, pd.DataFrame]], info: ManifestInfo, folder: Path) -> None:
     folder = Path(folder)
     parent = folder.parent
     parent.mkdir(parents=True, exist_ok=True)
@@ -200,9 +232,10 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
     with temporary_folder(folder.name, aside) as name:
         staged = Path(name) / folder.name
         staged.mkdir()
-        for table in TABLE_COLUMNS:
-            write_table(getattr(manifest, table), staged, table)
-        _write_info(manifest.info, staged)
+        for table_name, table in tables:
+            write_table(table, staged, table_name)
+            del table  # before the next one is read
+        _write_info(info, staged)
         if not folder.exists():
             os.replace(staged, folder)
             return
@@ -212,10 +245,10 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
         # manifest.json comes last: it tells a reader that the rest is there.
         for path in sorted(staged.iterdir(), key=lambda path: path.suffix == ".json"):
             os.replace(path, folder / path.name)
-        for table in TABLE_COLUMNS:
+        for table_name in TABLE_COLUMNS:
             for suffix in (".csv", ".parquet"):
-                if table + suffix not in kept:
-                    (folder / (table + suffix)).unlink(missing_ok=True)
+                if table_name + suffix not in kept:
+                    (folder / (table_name + suffix)).unlink(missing_ok=True)
 
 
 def _write_info(info: ManifestInfo, folder: Path) -> None:
@@ -254,12 +287,23 @@ def _validated(tables: dict[str, pd.DataFrame], info: ManifestInfo, root: Path) 
     problems = table_problems(tables, typed)
     if problems:
         raise DataError.from_problems(problems)
-    for column in ("width", "height"):
-        typed["images"][column] = typed["images"][column].astype("Int64")
-    for name in ("boxes", "labels"):
-        for column in typed[name].columns.difference(list(TABLE_COLUMNS[name])):
-            typed[name][column] = numeric_if_all_numbers(typed[name][column])
-    return Manifest(**typed, info=info, root=root)
+    tables.clear()  # what was read takes memory beside what was typed
+    finished = {name: _finished(name, typed.pop(name)) for name in TABLE_COLUMNS}
+    return Manifest(**finished, info=info, root=root)
+
+
+def _finished(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """A sound table: sizes as whole numbers, other columns of boxes and labels numeric if they are.
+
+    Changes `table`.
+    """
+    if name == "images":
+        for column in ("width", "height"):
+            table[column] = table[column].astype("Int64")
+    if name in ("boxes", "labels"):
+        for column in table.columns.difference(list(TABLE_COLUMNS[name])):
+            table[column] = numeric_if_all_numbers(table[column])
+    return table
 
 
 def _table_error(field: str, expected: str, got: str, fix: str = "") -> DataError:

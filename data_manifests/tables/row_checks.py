@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from data_manifests.boxes import valid_boxes
-from data_manifests.support.arrays import Floats, Ints
+from data_manifests.support.arrays import Bools, Floats, Ints
 from data_manifests.support.errors import Problem
-from data_manifests.support.membership import is_member, may_repeat, places
+from data_manifests.support.membership import Lookup, is_member, may_repeat
 from data_manifests.tables.columns import (
-    BOX_COLUMNS,
     CORNERS,
-    REPORT_COLUMNS,
+    REQUIRED_COLUMNS,
     REQUIRED_IMAGE_COLUMNS,
     SPLITS,
 )
 
+PART_ROWS = 50_000  # checked together
 MAX_PROBLEMS = 10_000  # enough to see a pattern; more do not help
 
 IN_IMAGES = "an image_id of images.csv"
@@ -65,9 +65,8 @@ def table_problems(
     for column in ("width", "height"):
         problems += _bad_size(raw["images"], images, column)
     if box_parts is None:
-        box_parts = [BoxPart(raw["boxes"], boxes, places(boxes["image_id"], images["image_id"]))]
-    sizes = images[["width", "height"]].to_numpy(np.float64)
-    sizes = np.append(sizes, [[np.nan, np.nan]], axis=0)
+        box_parts = _parts(raw["boxes"], boxes, images)
+    sizes = images["width"].to_numpy(np.float64), images["height"].to_numpy(np.float64)
     unknown: list[Problem] = []
     bad: dict[str, list[Problem]] = {}
     for part in box_parts:
@@ -85,13 +84,15 @@ def table_problems(
     return problems[:MAX_PROBLEMS]
 
 
+def _parts(raw: pd.DataFrame, boxes: pd.DataFrame, images: pd.DataFrame) -> Iterator[BoxPart]:
+    films = Lookup(images["image_id"])
+    for first in range(0, len(boxes), PART_ROWS):
+        rows = slice(first, first + PART_ROWS)
+        typed = boxes.iloc[rows]
+        yield BoxPart(raw.iloc[rows], typed, films.places(typed["image_id"]), first)
+
+
 def _missing_columns(raw: Tables) -> list[Problem]:
-    required = {
-        "images": REQUIRED_IMAGE_COLUMNS,
-        "boxes": BOX_COLUMNS[:5],
-        "reports": (REPORT_COLUMNS[0], REPORT_COLUMNS[2]),
-        "labels": ("image_id",),
-    }
     return [
         Problem(
             file=f"{name}.csv",
@@ -101,7 +102,7 @@ def _missing_columns(raw: Tables) -> list[Problem]:
             got=f"only {', '.join(map(str, raw[name].columns))}",
             fix="rename the columns, or build with `pneumoloc manifest build csv --column`",
         )
-        for name, columns in required.items()
+        for name, columns in REQUIRED_COLUMNS.items()
         for column in columns
         if column not in raw[name].columns
     ]
@@ -140,7 +141,7 @@ def _flag(
 def _blank(table: pd.DataFrame, name: str, fields: tuple[str, ...]) -> list[Problem]:
     problems = []
     for field in fields:
-        blank = (table[field].str.strip() == "").to_numpy(bool)
+        blank = _where(table[field], lambda texts: texts.str.strip() == "")
         problems += _flag(table, name, field, blank, "a value")
     return problems
 
@@ -158,17 +159,28 @@ def _duplicate_labels(labels: pd.DataFrame) -> list[Problem]:
 
 
 def _bad_paths(images: pd.DataFrame) -> list[Problem]:
-    path = images["path"].str.replace("\\", "/", regex=False)
-    bad = path.str.startswith("/") | path.str.match(r"[A-Za-z]:/")
-    bad |= path.str.contains(r"(?:^|/)\.\.(?:/|$)", regex=True)
+    bad = _where(images["path"], _leads_out)
     return _flag(
         images,
         "images",
         "path",
-        bad.to_numpy(bool),
+        bad,
         "a path relative to the image root without '..'",
         fix="set image_root in manifest.json to the folder above",
     )
+
+
+def _leads_out(paths: pd.Series) -> pd.Series:
+    paths = paths.str.replace("\\", "/", regex=False)
+    bad = paths.str.startswith("/") | paths.str.match(r"[A-Za-z]:/")
+    return bad | paths.str.contains(r"(?:^|/)\.\.(?:/|$)", regex=True)
+
+
+def _where(column: pd.Series, test: Callable[[pd.Series], pd.Series]) -> Bools:
+    """`test` of the texts, some thousands at a time: it copies them."""
+    starts = range(0, max(1, len(column)), PART_ROWS)
+    parts = [test(column.iloc[start : start + PART_ROWS]).to_numpy(bool) for start in starts]
+    return np.concatenate(parts)
 
 
 def _bad_size(raw: pd.DataFrame, images: pd.DataFrame, column: str) -> list[Problem]:
@@ -195,10 +207,10 @@ def _unknown_reference(
     return _flag(table, name, field, unknown, IN_IMAGES)
 
 
-def _bad_boxes(part: BoxPart, sizes: Floats) -> dict[str, list[Problem]]:
+def _bad_boxes(part: BoxPart, sizes: tuple[Floats, Floats]) -> dict[str, list[Problem]]:
     """By kind, so that those of several parts can be listed kind by kind.
 
-    `sizes` are those of all images, and NaN as the last row, for boxes of unknown films.
+    `sizes` are widths and heights of all images.
     """
     boxes, raw = part.typed, part.raw
     if boxes.empty:
@@ -224,9 +236,11 @@ def _bad_boxes(part: BoxPart, sizes: Floats) -> dict[str, list[Problem]]:
             )
             for row in np.flatnonzero(flipped)[:MAX_PROBLEMS]
         ]
-    of_film = sizes[part.film]
-    # A film of unknown size bounds its boxes only from below.
-    width, height = np.where(np.isfinite(of_film), of_film, np.inf).T
+    # A film of unknown size, or an unknown one, bounds its boxes only from below.
+    width, height = (
+        np.where((part.film >= 0) & np.isfinite(of_film), of_film, np.inf)
+        for of_film in (size[part.film] for size in sizes)
+    )
     outside = is_number.all(axis=1) & ~valid_boxes(xyxy, width, height)
     outside &= (xyxy[:, 0] < xyxy[:, 2]) & (xyxy[:, 1] < xyxy[:, 3])
     problems["outside"] = [

@@ -8,13 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data_manifests.support.arrays import Bools, Floats, Ints
 from data_manifests.support.errors import ConfigError, DataError, Problem
-from data_manifests.support.membership import is_member
+from data_manifests.support.membership import Lookup, first_rows, is_member, text_codes
 from data_manifests.tables.manifest import Manifest
 from data_manifests.tables.nih_rsna_overlap import is_unmapped_rsna, nih_pneumonia_films
 
+# What a split does not depend on: columns to be left out when the manifest is read.
+NOT_SPLIT = {"images": ("sha256",), "boxes": ("label", "annotator")}
 SPLIT_NAMES = ("train", "val", "test")
 DEFAULT_FRACTIONS: Mapping[str, float] = {"train": 0.7, "val": 0.15, "test": 0.15}
 DEFAULT_STRATA = ("has_box", "pneumonia", "view", "source")
@@ -49,23 +52,25 @@ def split_manifest(
         DataError: with `keep_existing`, a patient is in two splits already.
     """
     _check_fractions(fractions)
-    strata = _patient_strata(manifest, stratify_by)
-    kept = _existing_splits(manifest) if keep_existing else {}
-    assigned: dict[str, str] = {}
+    patients = _Patients(manifest.images["patient_id"])
+    stratum = _strata(manifest, patients, stratify_by)
+    kept = _existing_splits(manifest, patients) if keep_existing else patients.filled(-1)
+    rank = patients.ranks(seed)
+    assigned = kept.copy()
     carry = np.zeros(len(SPLIT_NAMES))
     shares = np.array([fractions.get(name, 0.0) for name in SPLIT_NAMES])
-    for _, members in strata.groupby(strata, sort=True):
-        patients = [str(patient) for patient in members.index]
-        free = sorted((p for p in patients if p not in kept), key=lambda p: _rank(seed, p))
-        taken = np.array([sum(kept.get(p) == name for p in patients) for name in SPLIT_NAMES])
-        wanted = shares * len(patients) - taken + carry
+    order = np.lexsort((rank, stratum))
+    ends = np.flatnonzero(np.diff(stratum[order])) + 1
+    for members in np.split(order, ends):
+        free = members[kept[members] < 0]
+        taken = np.bincount(kept[members] + 1, minlength=len(SPLIT_NAMES) + 1)[1:]
+        wanted = shares * len(members) - taken + carry
         counts = _whole_counts(wanted, len(free), shares)
         carry = wanted - counts
-        parts = np.split(np.array(free), counts.cumsum()[:-1])
-        for name, part in zip(SPLIT_NAMES, parts, strict=True):
-            assigned.update((str(patient), name) for patient in part)
-    assigned.update(kept)
-    return _with_split(manifest, manifest.images["patient_id"].map(assigned))
+        for number, part in enumerate(np.split(free, counts.cumsum()[:-1])):
+            assigned[part] = number
+    names = pd.Series(SPLIT_NAMES, dtype="str")
+    return _with_split(manifest, names.iloc[assigned[patients.of_film]])
 
 
 def split_around(manifest: Manifest, reference: Manifest) -> Manifest:
@@ -106,7 +111,7 @@ def _hold_out(manifest: Manifest, is_heldout: Bools) -> Manifest:
 
 def _with_split(manifest: Manifest, split: pd.Series) -> Manifest:
     images = manifest.images.copy()
-    images["split"] = split.astype("str").to_numpy()
+    images["split"] = split.astype("str").set_axis(images.index)
     return replace(manifest, images=images)
 
 
@@ -119,10 +124,6 @@ def _check_fractions(fractions: Mapping[str, float]) -> None:
             "fractions must be shares of train, val and test between 0 and 1 that sum to 1, "
             f"got {dict(fractions)}"
         )
-
-
-def _rank(seed: int, patient_id: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{patient_id}".encode()).digest()
 
 
 def _whole_counts(wanted: Floats, total: int, shares: Floats) -> Ints:
@@ -142,11 +143,44 @@ def _whole_counts(wanted: Floats, total: int, shares: Floats) -> Ints:
     return counts
 
 
-def _existing_splits(manifest: Manifest) -> dict[str, str]:
-    placed = manifest.images.loc[manifest.images["split"] != "", ["patient_id", "split"]]
-    pairs = placed.drop_duplicates()
-    twice = pairs["patient_id"].duplicated()
-    if twice.any():
+class _Patients:
+    """The patients of the films, in the order of their ids."""
+
+    def __init__(self, patient_id: pd.Series) -> None:
+        codes = text_codes(patient_id)
+        ids = patient_id.iloc[first_rows(patient_id)]
+        order = ids.argsort().to_numpy()  # of texts: by code point
+        number = np.empty(len(order), np.int64)
+        number[order] = np.arange(len(order))
+        self.ids = ids.iloc[order].reset_index(drop=True)
+        self.of_film: Ints = number[codes]
+
+    def filled(self, value: int) -> Ints:
+        """A small whole number for each patient."""
+        filled: Ints = np.full(len(self.ids), value, np.int8)
+        return filled
+
+    def ranks(self, seed: int) -> Ints:
+        """The place of each patient in the order of SHA-256 of seed and id."""
+        digests = np.empty(len(self.ids), "S32")
+        for number, patient_id in enumerate(self.ids):
+            digests[number] = hashlib.sha256(f"{seed}:{patient_id}".encode()).digest()
+        place = np.empty(len(digests), np.int64)
+        place[digests.argsort()] = np.arange(len(digests))
+        return place
+
+
+def _existing_splits(manifest: Manifest, patients: _Patients) -> Ints:
+    """The number of each patient's split, -1 where there is none."""
+    names = pd.Index(["", *SPLIT_NAMES])
+    of_film = names.get_indexer(pd.Index(manifest.images["split"])).astype(np.int8) - 1
+    placed = np.flatnonzero(of_film >= 0)
+    kept = patients.filled(-1)
+    kept[patients.of_film[placed[::-1]]] = of_film[placed[::-1]]  # the first film's
+    other = placed[of_film[placed] != kept[patients.of_film[placed]]]
+    if len(other):
+        pair = patients.of_film[other] * len(names) + of_film[other]
+        rows = np.sort(other[np.unique(pair, return_index=True)[1]])
         raise DataError.from_problems(
             [
                 Problem(
@@ -154,35 +188,41 @@ def _existing_splits(manifest: Manifest) -> dict[str, str]:
                     row=int(row) + 2,
                     field="split",
                     expected="the split of the patient's earlier films",
-                    got=repr(str(pairs.loc[row, "split"])),
+                    got=repr(str(manifest.images["split"].iloc[row])),
                     fix="split anew, or correct the rows",
                 )
-                for row in pairs.index[twice]
+                for row in rows
             ]
         )
-    return dict(zip(pairs["patient_id"], pairs["split"], strict=True))
+    return kept
 
 
-def _patient_strata(manifest: Manifest, names: Sequence[str]) -> pd.Series:
-    """One text for each patient that names its stratum; the index is the patient id."""
-    patient = manifest.images["patient_id"]
-    parts = [
-        _summary(patient, column)
-        for name in names
-        if (column := _stratum_column(manifest, name)) is not None
-    ]
-    patients = pd.Index(sorted(set(patient)))
-    stratum = pd.Series("", index=patients, dtype="str")
-    for part in parts:
-        stratum = stratum + "|" + part.reindex(patients).astype("str").fillna("")
-    return stratum
+def _strata(manifest: Manifest, patients: _Patients, names: Sequence[str]) -> Ints:
+    """The number of each patient's stratum; strata are in the order of their names.
+
+    The name of a stratum joins the patient's values, such as `|1.0|PA`.
+    """
+    stratum = np.zeros(len(patients.ids), np.int64)
+    texts = np.array([""], object)
+    for name in names:
+        column = _stratum_column(manifest, name)
+        if column is None:
+            continue
+        level, levels = _summary(patients.of_film, column, len(patients.ids))
+        joint, stratum = np.unique(stratum * len(levels) + level, return_inverse=True)
+        texts = texts[joint // len(levels)] + "|" + levels[joint % len(levels)]
+    texts, of_joint = np.unique(texts, return_inverse=True)
+    strata: Ints = of_joint[stratum]
+    return strata
 
 
 def _stratum_column(manifest: Manifest, name: str) -> pd.Series | None:
     """The values of a stratum, one for each film."""
     images, labels = manifest.images, manifest.labels
     if name == "has_box":
-        return pd.Series(is_member(images["image_id"], manifest.boxes["image_id"]), dtype="float64")
+        has_box = np.zeros(len(images))
+        has_box[Lookup(images["image_id"]).places(manifest.boxes["image_id"])] = 1
+        return pd.Series(has_box)
     if name == "has_report":
         return pd.Series(
             is_member(images["study_id"], manifest.reports["study_id"]), dtype="float64"
@@ -199,20 +239,22 @@ def _stratum_column(manifest: Manifest, name: str) -> pd.Series | None:
     )
 
 
-def _summary(patient: pd.Series, column: pd.Series) -> pd.Series:
-    """One value for each patient."""
+def _summary(of_film: Ints, column: pd.Series, count: int) -> tuple[Ints, NDArray[np.object_]]:
+    """The level of each of `count` patients, and the texts of the levels."""
     if pd.api.types.is_numeric_dtype(column):
-        highest = column.astype("float64").groupby(patient.to_numpy()).max()
+        highest = column.astype("float64").groupby(of_film).max()
         if highest.nunique() > MAX_LEVELS:
             edges = highest.quantile([0.25, 0.5, 0.75]).to_numpy()
             quartile = pd.Series(np.searchsorted(edges, highest), index=highest.index)
-            return quartile.where(highest.notna(), -1)
-        return highest
-    text = column.astype("str").fillna("")
-    counts = text.groupby([patient.to_numpy(), text.to_numpy()]).size().reset_index()
-    counts.columns = pd.Index(["patient", "value", "films"])
-    counts = counts.sort_values(["patient", "films", "value"], ascending=[True, False, True])
-    return counts.drop_duplicates("patient").set_index("patient")["value"]
+            highest = quartile.where(highest.notna(), -1)
+        level, values = pd.factorize(highest, use_na_sentinel=False)
+        return level, pd.Series(values).astype("str").fillna("").to_numpy(object)
+    level_of_film, values = pd.factorize(column.astype("str").fillna(""), sort=True)
+    pairs, films = np.unique(of_film * len(values) + level_of_film, return_counts=True)
+    patient, level = np.divmod(pairs, len(values))
+    order = np.lexsort((level, -films, patient))  # the most frequent, then the first by name
+    is_first = np.append(True, np.diff(patient[order]) != 0)
+    return level[order][is_first], values.to_numpy(object)
 
 
 def _split_error(expected: str, got: str) -> DataError:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from data_manifests.support.atomic import atomic_path
 from data_manifests.support.csv_file import read_text_csv, text_csv_parts, write_csv
 from data_manifests.support.errors import DataError, Problem
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 PARQUET_ROWS = 100_000  # larger tables are written as parquet: such a CSV is slow to parse
 
@@ -79,19 +83,34 @@ def _csv(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
 
 
 def _read_parquet(path: Path, rows: int | None) -> Iterator[pd.DataFrame]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if rows is None:
-        table = pd.read_parquet(path)
-        pa.default_memory_pool().release_unused()  # pages of the file: half as much again
-        yield table
-        return
     with pq.ParquetFile(path) as file:
+        if rows is None:
+            yield _whole(file)
+            return
         if file.metadata.num_rows == 0:
             yield file.read().to_pandas()
         for batch in file.iter_batches(rows):
             yield batch.to_pandas()
+
+
+def _whole(file: pq.ParquetFile) -> pd.DataFrame:
+    """All rows, column by column: all at once take half as much memory again."""
+    import pyarrow as pa
+
+    empty = file.schema_arrow.empty_table().to_pandas()
+    names = list(empty.columns)
+    if not names or not empty.columns.is_unique or not all(isinstance(name, str) for name in names):
+        whole: pd.DataFrame = file.read().to_pandas()
+        return whole
+    columns = {}
+    for name in names:
+        column = file.read([name], use_threads=False).combine_chunks().to_pandas()
+        columns[name] = column[name].reset_index(drop=True)
+        del column
+        pa.default_memory_pool().release_unused()
+    return pd.DataFrame(columns, copy=False)
 
 
 def table_file_error(path: Path, expected: str, got: str) -> DataError:

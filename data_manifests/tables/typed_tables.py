@@ -9,31 +9,28 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data_manifests.tables.columns import BOX_COLUMNS, CORNERS, IMAGE_COLUMNS, REPORT_COLUMNS
+from data_manifests.tables.columns import CORNERS, TABLE_COLUMNS
 
 
 def typed_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The tables with known columns filled in and typed; text that is no number becomes NaN."""
-    return {
-        "images": _fill(tables["images"], IMAGE_COLUMNS, ("width", "height")),
-        "boxes": _fill(tables["boxes"], BOX_COLUMNS, CORNERS),
-        "reports": _fill(tables["reports"], REPORT_COLUMNS, ()),
-        "labels": _fill(tables["labels"], ("image_id",), ()),
-    }
+    return {name: typed_table(name, tables[name]) for name in TABLE_COLUMNS}
 
 
-def typed_boxes(table: pd.DataFrame) -> pd.DataFrame:
-    """`typed_tables` of some rows of the boxes; the index starts anew."""
-    return _fill(table, BOX_COLUMNS, CORNERS)
+def typed_table(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """`typed_tables` of one table, or of some rows; the index starts anew."""
+    numbers = {"images": ("width", "height"), "boxes": CORNERS}
+    return _fill(table, TABLE_COLUMNS[name], numbers.get(name, ()))
 
 
 def _fill(table: pd.DataFrame, columns: Sequence[str], numeric: Sequence[str]) -> pd.DataFrame:
     """Known columns first and typed, unknown ones kept; text that is no number becomes NaN."""
     filled: dict[str, pd.Series] = {}
+    blank = pd.Series("", index=pd.RangeIndex(len(table)), dtype="str")  # shared by all
     for name in columns:
         if name not in table:
-            blank: float | str = np.nan if name in numeric else ""
-            filled[name] = pd.Series([blank] * len(table), dtype=None if name in numeric else "str")
+            unknown = pd.Series(np.nan, index=blank.index)
+            filled[name] = unknown if name in numeric else blank
         elif name in numeric:
             filled[name] = as_numbers(table[name])
         else:
@@ -42,11 +39,13 @@ def _fill(table: pd.DataFrame, columns: Sequence[str], numeric: Sequence[str]) -
     for column in table.columns:
         if column not in filled:
             filled[str(column)] = table[column].reset_index(drop=True)
-    return pd.DataFrame(filled)
+    return pd.DataFrame(filled, copy=False)
 
 
 def as_numbers(column: pd.Series) -> pd.Series:
     """float64; blank, and what is no number, is NaN."""
+    if column.dtype == "float64":
+        return column
     if not pd.api.types.is_numeric_dtype(column) and len(column):
         try:  # arrow parses clean text ten times faster than pandas
             text = pa.array(column.astype("str"), type=pa.large_string())

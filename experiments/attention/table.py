@@ -19,7 +19,6 @@ from experiments.attention.ranked import RankedBoxes, read_ranked
 from experiments.attention.run import PREDICTIONS, TRUTH
 from localize.evaluation.average_precision import average_precision_measure
 from localize.evaluation.bootstrap import INTERVAL_PERCENT, patient_weights
-from localize.evaluation.film_boxes import find_overlaps
 from localize.evaluation.measure import Measure
 from localize.evaluation.probability import probability_measure
 from localize.evaluation.top_k_recall import box_recall_measure
@@ -84,7 +83,7 @@ def _values(ranked: RankedBoxes, true_boxes: Sequence[Floats], weights: Floats) 
     probability = 1 / (1 + np.exp(-ranked.film_scores.astype(np.float64)))
     measures: list[Measure] = [
         box_recall_measure("iou", boxes.first(boxes.true_counts()), THRESHOLDS),
-        average_precision_measure(boxes, find_overlaps(boxes), np.array([0.5])),
+        average_precision_measure(boxes, np.array([0.5])),
         probability_measure("film", probability, has_box),
     ]
     columns = [measure.values(weights) for measure in measures]

@@ -25,7 +25,8 @@ child = os.fork()
 if child == 0:
     os.execv(sys.argv[1], sys.argv[1:])
 _, status, usage = os.wait4(child, 0)
-print(json.dumps([time.perf_counter() - start, usage.ru_maxrss]), flush=True)
+used = usage.ru_utime + usage.ru_stime
+print(json.dumps([time.perf_counter() - start, used, usage.ru_maxrss]), flush=True)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 
@@ -34,12 +35,13 @@ sys.exit(os.waitstatus_to_exitcode(status))
 class Cost:
     """Median wall seconds; peak resident memory of the process and of its imports alone, in MiB.
 
-    Memory is NaN where the system does not report it.
+    Memory is NaN where the system does not report it, processor seconds where not measured.
     """
 
     seconds: float
     peak_mib: float
     imports_mib: float
+    processor_seconds: float = math.nan
 
 
 def in_process(work: Callable[[], object], runs: int) -> Cost:
@@ -69,8 +71,8 @@ def of_command(arguments: Sequence[str], runs: int) -> Cost:
         )
         for _ in range(runs)
     ]
-    seconds, kib = zip(*measured, strict=True)
-    return Cost(median(seconds), max(kib) / MIB, math.nan)
+    seconds, used, kib = zip(*measured, strict=True)
+    return Cost(median(seconds), max(kib) / MIB, math.nan, median(used))
 
 
 def peak_mib() -> float:

@@ -10,6 +10,7 @@ from experiments.benchmark.attention import attention_rows
 from experiments.benchmark.evaluation import evaluation_rows
 from experiments.benchmark.gates import gate_rows
 from experiments.benchmark.int8 import int8_rows
+from experiments.benchmark.large_tables import large_table_rows
 from experiments.benchmark.prediction import onnx_rows, predict_rows
 from experiments.benchmark.rois import store_rows
 from experiments.benchmark.rows import BenchmarkRow
@@ -36,6 +37,7 @@ GROUPS: dict[str, Callable[[Bench], Iterator[BenchmarkRow]]] = {
     "check": check_rows,
     "export": export_rows,
     "export_1e6": export_million_rows,
+    "large": large_table_rows,
     "volumes": volume_rows,
 }
 

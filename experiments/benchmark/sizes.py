@@ -14,7 +14,8 @@ class BenchmarkSize:
     """Sizes of the measurements; the defaults are those of the goals.
 
     Films are `film_px` squared phantom films, seen by a `detector` with random weights. `pairs` are
-    the paper's training set. `growth` are the numbers of rows of the growth curves.
+    the paper's training set. `growth` are the numbers of rows of the growth curves, `large` the
+    numbers of films that whole commands are given.
     """
 
     films: int = 24
@@ -38,6 +39,7 @@ class BenchmarkSize:
     volume_shape: tuple[int, int, int] = (512, 512, 400)
     volume_settings: VolumeSettings = field(default_factory=VolumeSettings)
     growth: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    large: tuple[int, ...] = (1_000_000,)
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,9 @@ def bundle(
     words: Annotated[
         Path | None, typer.Option(help="Folder with word vectors; default: open_lite0.")
     ] = None,
+    localizer: Annotated[
+        Path | None, typer.Option(help="Trained on this detector's regions; default: train it.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Make a bundle around a detector: localizer, calibration, severity, film guard."""
@@ -163,7 +166,7 @@ def bundle(
     from experiments.core.box_bundle import BoxBundleParts, make_box_bundle
     from localize.bundle.packaged import FIRST_BUNDLE
 
-    parts = BoxBundleParts(data, detector, words or FIRST_BUNDLE, out)
+    parts = BoxBundleParts(data, detector, words or FIRST_BUNDLE, out, localizer)
     typer.echo(str(make_box_bundle(parts, bundle, choose_device(device))))
 
 
@@ -171,6 +174,9 @@ def bundle(
 def evaluate(
     data: Data,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    work: Annotated[
+        Path, typer.Option("--work", help="Folder for predictions; an interrupted run goes on.")
+    ],
     bundle: Annotated[
         list[str] | None,
         typer.Option(help="NAME=FOLDER; the first is compared with the last. Default: ours."),
@@ -186,7 +192,7 @@ def evaluate(
     bundles = {name: Path(folder) for name, folder in named} or {
         folder.name: folder for folder in (PACKAGED_BUNDLE, FIRST_BUNDLE)
     }
-    scores = evaluate_box_bundle(data, bundles, choose_device(device))
+    scores = evaluate_box_bundle(data, bundles, work, choose_device(device))
     typer.echo(write_box_bundle_results(scores, data, out))
 
 

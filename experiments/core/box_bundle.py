@@ -12,7 +12,7 @@ import torch
 
 from attributes.lexicon.load import LEXICON_FOLDER
 from data_manifests.tables.manifest import Manifest, make_manifest, write_manifest
-from experiments.data.box_films import TEST_GROUPS, box_films
+from experiments.data.box_films import TEST_GROUPS, box_films, without_first_bundle_patients
 from experiments.data.open_films import open_manifests
 from localize.pipeline.make_bundle import make_bundle
 from localize.pipeline.stages import PairParts, mine_stage, propose_stage, train_localizer_stage
@@ -30,22 +30,48 @@ TRAINING_DATA = (
 @dataclass(frozen=True)
 class BoxBundleParts:
     """`data` is the folder of films, `detector` a detector's folder, `words` a folder with word
-    vectors (a bundle has them), `work` takes the steps between."""
+    vectors (a bundle has them), `work` takes the steps between. `localizer` is one that was trained
+    on this detector (a bundle has it); None trains it."""
 
     data: Path
     detector: Path
     words: Path
     work: Path
+    localizer: Path | None = None
 
 
 def make_box_bundle(parts: BoxBundleParts, bundle: Path, device: torch.device) -> Path:
     """Train the localizer on COVID film-note pairs, calibrate on all validation films, pack.
 
+    No validation film is of a patient that `open_lite0` was trained on.
+
     Raises:
         DataError: a missing table or a bad row.
         CheckpointError: `bundle` exists.
     """
-    films, covid = box_films(parts.data), covid_films(parts.data)
+    covid = covid_films(parts.data)
+    films = without_first_bundle_patients(box_films(parts.data), parts.data)
+    localizer = parts.localizer or _trained_localizer(parts, covid, device)
+    return make_bundle(
+        bundle,
+        detector_run=parts.detector,
+        localizer_run=localizer,
+        words=parts.words,
+        lexicon=LEXICON_FOLDER / "en.yaml",
+        validation=validation_films(films),
+        severity_films=scored_films(covid),
+        severity_column=SEVERITY,
+        guard_films=guard_films(films, covid),
+        half_precision=True,
+        several_sources=True,
+        child_sources=TEST_GROUPS["children"],
+        training_data=TRAINING_DATA,
+        card_notes=resources.files("experiments.presets").joinpath(NOTES).read_text("utf-8"),
+        device=device,
+    )
+
+
+def _trained_localizer(parts: BoxBundleParts, covid: Manifest, device: torch.device) -> Path:
     notes = covid.subset(covid.images["study_id"].isin(set(covid.reports["study_id"])))
     write_manifest(notes, parts.work / "notes")
     pairs = PairParts(
@@ -59,27 +85,11 @@ def make_box_bundle(parts: BoxBundleParts, bundle: Path, device: torch.device) -
         attributes=mine_stage(parts.work / "notes", parts.work / "mined"),
         words=parts.words,
         pairs=notes,
-        validation=validation_films(films),
+        validation=notes.split("val"),
         training_data=TRAINING_DATA,
     )
-    localizer = train_localizer_stage(
+    return train_localizer_stage(
         pairs, parts.work / "localizer", settings=LocalizerSettings(), device=device
-    )
-    return make_bundle(
-        bundle,
-        detector_run=parts.detector,
-        localizer_run=localizer,
-        words=parts.words,
-        lexicon=LEXICON_FOLDER / "en.yaml",
-        validation=pairs.validation,
-        severity_films=scored_films(covid),
-        severity_column=SEVERITY,
-        guard_films=guard_films(films, covid),
-        half_precision=True,
-        several_sources=True,
-        training_data=TRAINING_DATA,
-        card_notes=resources.files("experiments.presets").joinpath(NOTES).read_text("utf-8"),
-        device=device,
     )
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from data_manifests.tables.manifest import Manifest
 from experiments.core.repeats import join_repeats, repeat_films
 from experiments.methods.method import Method
-from experiments.methods.names import BASELINE, REPORT_ADAPTED
+from experiments.methods.names import BASELINE, REPORT_TAUGHT, UNTRAINED_CONTROLS
 from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.evaluate import evaluate
 from localize.evaluation.report import Evaluation
@@ -67,16 +67,17 @@ class MethodDifference:
 def differences_to_controls(
     predictions: Predictions, methods: Sequence[Method], dataset: str, truth: Manifest
 ) -> list[MethodDifference]:
-    """Each report-adapted method minus each control: what the reports add to more training.
+    """Each method that learns from reports minus each control: what the reports add to training.
 
-    Controls are the other methods that train the detector further.
+    Controls are the other methods that train the detector further, and UNTRAINED_CONTROLS.
     """
     trained = [method for method in methods if method.trains_detector]
+    untrained = [method for method in methods if method.name in UNTRAINED_CONTROLS]
     pairs = [
         (ours, control)
         for ours in trained
-        for control in trained
-        if ours.name in REPORT_ADAPTED and control.name not in REPORT_ADAPTED
+        for control in (*trained, *untrained)
+        if ours.name in REPORT_TAUGHT and control.name not in REPORT_TAUGHT
     ]
     return [
         MethodDifference(

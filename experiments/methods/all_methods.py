@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from experiments.methods.chance import Chance
+from experiments.methods.gated import Gated
 from experiments.methods.heat import HeatMaps
 from experiments.methods.lung_prior import LungPriorBoxes
 from experiments.methods.oracle import Oracle
@@ -18,6 +19,7 @@ from experiments.methods.trained_elsewhere import TrainedElsewhere
 
 AnyMethod = Annotated[
     Chance
+    | Gated
     | HeatMaps
     | LungPriorBoxes
     | Oracle

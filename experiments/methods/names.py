@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 BASELINE = "retinanet"  # every other method is compared with it
-REPORT_ADAPTED = ("report_adapted", "report_adapted_proposed")  # compared with their controls
+# Compared with the controls, where they learn on films of the new hospital.
+REPORT_TAUGHT = (
+    "report_adapted",
+    "report_adapted_proposed",
+    "report_adapted_gated",
+    "proposed",
+    "proposed_bundle",
+)
+UNTRAINED_CONTROLS = ("size_prior",)
 
 # Name in a published table (a JSON file without `format_version`) -> name of the same method today.
 # Published controls ranked by the adapted detector's own score, but `adapted_by_sides` by
@@ -27,7 +35,11 @@ DESCRIPTIONS = {
     "retinanet": "the detector alone, ROIs ranked by its own score",
     "proposed_no_classification": "the paper's method without the attribute loss",
     "proposed_printed": "the paper's method as printed (`--preset paper`)",
-    "proposed": "our attention on the frozen detector",
+    "proposed": "our attention on the frozen detector (in `siim`, gates that the reports teach)",
+    "proposed_bundle": "the same gates in a bundle, with attention on their ROIs, as `predict` "
+    "ranks them",
+    "proposed_shuffled": "control: the same gates, taught by the words of other films",
+    "report_adapted_gated": "gates that the reports teach, on the detector of `report_adapted`",
     "report_adapted": f"{_ADAPTED} on pseudo-label boxes from the reports, ranked by its own score",
     "report_adapted_proposed": f"{_ADAPTED} on pseudo-label boxes from the reports (one ROI on "
     "each side that a report names, chosen by score and by the report's words; no box where it "

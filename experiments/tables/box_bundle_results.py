@@ -11,11 +11,14 @@ import pandas as pd
 import torch
 from scipy.stats import pearsonr
 
+from data_manifests.films.read_film import read_film
 from data_manifests.support.arrays import Floats
 from data_manifests.support.atomic import write_json, write_text
 from data_manifests.tables.manifest import Manifest
+from detector.prepare import prepare_film
 from detector.run.provenance import manifest_sha256, provenance
 from experiments.core.box_bundle import SEVERITY, covid_films, labelled_films, scored_films
+from experiments.core.calibration_errors import CalibrationErrors, calibration_errors
 from experiments.data.box_films import TEST_GROUPS, box_films, without_first_bundle_patients
 from experiments.tables.rows import estimate_cell
 from experiments.tables.table2_runs import subset_prediction
@@ -25,13 +28,15 @@ from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.evaluate import evaluate
 from localize.evaluation.report import Evaluation
 from localize.inference.film_list import manifest_films
+from localize.inference.model import Model
 from localize.inference.options import PredictOptions
-from localize.inference.predict_films import predict_films
-from localize.prediction.tables import Prediction
+from localize.inference.predict_folder import predict_folder
+from localize.pipeline.cached import cached
+from localize.prediction.tables import Prediction, read_prediction
 from localize.severity.fit import out_of_fold
 from localize.severity.scored_films import scored_films as severity_inputs
 
-COMMAND = "pneumoloc experiment boxes evaluate --data DATA --out docs/results"
+COMMAND = "pneumoloc experiment boxes evaluate --data DATA --work WORK --out docs/results"
 ROWS = {
     "iou_at_0.25": "IoU@.25",
     "iou_at_0.5": "IoU@.5",
@@ -39,6 +44,11 @@ ROWS = {
     "ap_at_0.5": "AP@.5",
     "film_auc": "film AUC",
     "film_ece": "film ECE",
+}
+CALIBRATION = {
+    "as_predicted": "as predicted, without `--prevalence`",
+    "at_reference": "the same, films weighted to the bundle's own prevalence",
+    "at_own": "with the set's own prevalence as `--prevalence`",
 }
 NORMAL_AUC = "film AUC, opacity against normal"
 REPLICATES = 1000
@@ -65,6 +75,9 @@ class BundleScores:
         words: AUC of each word of place among test films with boxes.
         severity: against Cohen's scores.
         flagged: share of test films that the film guard flags, by group.
+        calibration: calibration error of P(pneumonia), by group; empty for a bundle that states no
+            prevalence.
+        as_child: share of test films that the guard takes for those of children, by group.
     """
 
     evaluations: Mapping[str, Evaluation]
@@ -72,24 +85,31 @@ class BundleScores:
     words: Mapping[str, Estimate]
     severity: SeverityResult
     flagged: Mapping[str, float]
+    calibration: Mapping[str, CalibrationErrors]
+    as_child: Mapping[str, float]
 
 
 def evaluate_box_bundle(
-    data: Path, bundles: Mapping[str, Path], device: torch.device
+    data: Path, bundles: Mapping[str, Path], work: Path, device: torch.device
 ) -> dict[str, BundleScores]:
     """Each bundle on the test patients of all sources, and its severity out of fold.
 
-    The first bundle's evaluations also hold the paired differences to the second's.
+    The first bundle's evaluations also hold the paired differences to the second's. Predictions
+    are written to `work`, where an interrupted run goes on.
     """
     test = held_out_films(data)
     covid = scored_films(covid_films(data))
     opened = {name: load_bundle(folder) for name, folder in bundles.items()}
-    predictions = {name: _predict(bundle, test, device) for name, bundle in opened.items()}
+    predictions = {
+        name: _predict(bundle, test, work / f"{name}_test", device)
+        for name, bundle in opened.items()
+    }
     baseline = list(predictions.values())[-1] if len(predictions) > 1 else None
     scores = {}
     for name, bundle in opened.items():
         compared = None if predictions[name] is baseline else baseline
-        scores[name] = _scores(predictions[name], compared, test, covid, bundle, device)
+        severity = _severity(_predict(bundle, covid, work / f"{name}_covid", device), covid)
+        scores[name] = _scores(predictions[name], compared, test, severity, bundle)
     return scores
 
 
@@ -134,6 +154,7 @@ def write_box_bundle_results(scores: Mapping[str, BundleScores], data: Path, res
             lines.append(f"| {NORMAL_AUC} | " + " | ".join(cells) + " | - |")
         flagged = [f"{scores[name].flagged[group]:.3f}" for name in names]
         lines += ["| flagged by the film guard | " + " | ".join(flagged) + " | - |", ""]
+    lines += _calibration_lines(scores[names[0]], names[0])
     lines += [
         "## Words of place",
         "",
@@ -175,19 +196,60 @@ def write_box_bundle_results(scores: Mapping[str, BundleScores], data: Path, res
     return page
 
 
-def _predict(bundle: Bundle, films: Manifest, device: torch.device) -> Prediction:
-    return predict_films(bundle, manifest_films(films), PredictOptions(), device)
+def _calibration_lines(scores: BundleScores, name: str) -> list[str]:
+    groups = list(scores.calibration)
+    if not groups:
+        return []
+    lines = [
+        "## P(pneumonia) as a probability",
+        "",
+        f"Calibration error (ECE, 10 bins) of `{name}`. A user knows which share of films shows an "
+        "opacity and gives it as `--prevalence`; here it is the share of the test films "
+        "themselves. For the last row but one, labels are drawn from these probabilities: so much "
+        "error a perfect map has on so few films.",
+        "",
+        "| P(pneumonia) | " + " | ".join(groups) + " |",
+        "|---" * (len(groups) + 1) + "|",
+        "| films with an opacity | "
+        + " | ".join(f"{scores.calibration[group].prevalence:.3f}" for group in groups)
+        + " |",
+    ]
+    for key, title in CALIBRATION.items():
+        cells = [estimate_cell(getattr(scores.calibration[group], key)) for group in groups]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    floor = [f"{scores.calibration[group].floor:.3f}" for group in groups]
+    lines.append("| the same, labels drawn | " + " | ".join(floor) + " |")
+    share = [f"{scores.as_child[group]:.3f}" for group in groups]
+    return [*lines, "| films taken for those of children | " + " | ".join(share) + " |", ""]
+
+
+def _taken_for_children(films: Manifest, bundle: Bundle) -> float:
+    """The share of films that the guard takes for those of children, by their look."""
+    guard, size = bundle.guard, bundle.detector_config.image_size
+    if guard is None:
+        return 0.0
+    seen = [prepare_film(read_film(path).pixels, size).pixels for path in films.film_paths()]
+    return float(np.mean([guard.look(pixels).is_child for pixels in seen]))
+
+
+def _predict(bundle: Bundle, films: Manifest, out: Path, device: torch.device) -> Prediction:
+    model = Model(bundle, PredictOptions(), device)
+    cached(
+        out,
+        {"bundle_id": model.bundle_id, "films": manifest_sha256(films)},
+        lambda folder: predict_folder(model, manifest_films(films), folder),
+    )
+    return read_prediction(out)
 
 
 def _scores(
     prediction: Prediction,
     baseline: Prediction | None,
     test: Manifest,
-    covid: Manifest,
+    severity: SeverityResult,
     bundle: Bundle,
-    device: torch.device,
 ) -> BundleScores:
-    evaluations, flagged = {}, {}
+    evaluations, flagged, calibration, as_child = {}, {}, {}, {}
     for group, sources in TEST_GROUPS.items():
         films = test.subset(test.images["source"].isin(sources))
         ids = set(films.images["image_id"])
@@ -195,12 +257,17 @@ def _scores(
         other = None if baseline is None else subset_prediction(baseline, ids)
         evaluations[group] = evaluate(own, films, baseline=other)
         flagged[group] = float((own.images["warning"] != "").mean())
+        if bundle.calibration.prevalence is not None:
+            calibration[group] = calibration_errors(own, films, bundle.calibration)
+            as_child[group] = _taken_for_children(films, bundle)
     return BundleScores(
         evaluations=evaluations,
         against_normal=_against_normal(prediction, test),
         words=_word_scores(prediction, test),
-        severity=_severity(_predict(bundle, covid, device), covid),
+        severity=severity,
         flagged=flagged,
+        calibration=calibration,
+        as_child=as_child,
     )
 
 
@@ -292,4 +359,6 @@ def _as_json(scores: BundleScores) -> dict[str, object]:
         "words": {word: asdict(one) for word, one in scores.words.items()},
         "severity": asdict(scores.severity),
         "flagged": dict(scores.flagged),
+        "calibration": {group: asdict(one) for group, one in scores.calibration.items()},
+        "as_child": dict(scores.as_child),
     }

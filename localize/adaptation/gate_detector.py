@@ -16,15 +16,15 @@ import torch
 from pydantic import Field
 
 from attributes.targets.training_targets import read_pneumonia_like, read_targets
-from data_manifests.support.errors import DataError, Problem
+from data_manifests.support.errors import CheckpointError, DataError, Problem
 from data_manifests.support.settings import load_settings
 from data_manifests.tables.manifest import Manifest
 from detector.config import Frozen
-from detector.detector import load_detector
-from detector.film_maps import write_film_maps
+from detector.detector import Detector, load_detector
+from detector.film_maps import FilmMaps, read_film_maps, write_film_maps
 from detector.run.run_state import write_network
 from localize.adaptation.opacity_words import read_film_words
-from localize.adaptation.report_teacher import Teacher, teach_by_reports
+from localize.adaptation.report_teacher import Teacher, shuffle_reports, teach_by_reports
 from localize.network.gate import Gate
 from localize.training.train_gate import GateTraining, train_gate
 
@@ -67,10 +67,21 @@ def gate_detector(
     *,
     settings: GateSettings,
     device: torch.device,
+    maps: Path | None = None,
+    shuffle_seed: int | None = None,
 ) -> GatedDetector:
     """Teach a gate on `films` with mined reports; write the gated detector to `out`.
 
-    `films` should be training films only: all of them teach. Their maps lie in `out/film_maps`.
+    Args:
+        detector: run folder or bundle.
+        films: training films only, since all of them teach.
+        mined: their reports, as `attributes mine` leaves them.
+        out: run folder of the gated detector.
+        settings: of the teacher and the training.
+        device: where networks run.
+        maps: folder of the frozen maps, `out/film_maps` by default. Maps of this detector and these
+            films that lie there are used again.
+        shuffle_seed: the control: films with an opacity get the words of each other's reports.
 
     Raises:
         DataError: tables missing or damaged, a film that cannot be read, no report with an opacity.
@@ -78,6 +89,8 @@ def gate_detector(
     """
     loaded = load_detector(detector)
     reports = read_film_words(films, mined, read_pneumonia_like(mined))
+    if shuffle_seed is not None:
+        reports = shuffle_reports(reports, shuffle_seed)
     boxed = sum(one.has_opacity is True for one in reports)
     empty = sum(one.has_opacity is False for one in reports)
     if not boxed:
@@ -92,27 +105,44 @@ def gate_detector(
             ]
         )
     keywords = read_targets(mined, policy="closed-world").keywords
-    maps = write_film_maps(
-        loaded, films, out / MAPS, device=device, candidates=settings.candidates
-    ).held(device)
+    found = _film_maps(loaded, films, maps or out / MAPS, settings.candidates, device).held(device)
     targets = teach_by_reports(
-        maps,
+        found,
         reports,
         keywords,
-        np.asarray(maps.logits),
+        np.asarray(found.logits),
         teacher=settings.teacher,
         priors=None,
         device=device,
     )
-    gate = train_gate(Gate.of_detector(loaded.model), maps, targets, settings.training, device)
+    gate = train_gate(Gate.of_detector(loaded.model), found, targets, settings.training, device)
     model = loaded.model
     model.head.classification_head.load_state_dict(gate.head.state_dict())
     write_network(model, out / "detector", loaded.config.model_dump(mode="json"))
     content = {
         "initial_sha256": loaded.sha256,
         "settings": settings.model_dump(mode="json"),
+        "shuffle_seed": shuffle_seed,
         "boxed_films": boxed,
         "empty_films": empty,
     }
     (out / SETTINGS).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     return GatedDetector(out, boxed, empty, len(reports) - boxed - empty)
+
+
+def _film_maps(
+    detector: Detector, films: Manifest, folder: Path, candidates: int, device: torch.device
+) -> FilmMaps:
+    """The maps in `folder` where they are those of these films; else they are made there."""
+    try:
+        kept = read_film_maps(folder)
+    except CheckpointError:  # none, or only a part: the header is written last
+        kept = None
+    if (
+        kept is not None
+        and kept.detector_sha256 == detector.sha256
+        and kept.image_ids == tuple(films.images["image_id"])
+        and kept.anchors.shape[1] == candidates
+    ):
+        return kept
+    return write_film_maps(detector, films, folder, device=device, candidates=candidates)

@@ -6,6 +6,9 @@ alpha is a softmax inside one film, so it cannot be compared between films. A bo
 
 which keeps the film's own order and, for alpha = softmax(logit s), contains the detector's logit
 as a special case. Platt scaling (Platt 1999), not isotonic: validation sets are small.
+
+P(pneumonia) depends on how many films show an opacity. It is stated for the share `prevalence`;
+`localize.bundle.prevalence` turns it into that of another share.
 """
 
 from __future__ import annotations
@@ -19,10 +22,23 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from data_manifests.support.arrays import Floats
 from data_manifests.support.atomic import write_json
-from data_manifests.support.errors import CheckpointError
+from data_manifests.support.errors import CheckpointError, ConfigError
+from localize.bundle.prevalence import at_prevalence
 from localize.prediction.film_prediction import Opacity
 
 LEAST_PROBABILITY = 1e-6  # logits stay finite
+
+
+@dataclass(frozen=True)
+class FilmLogit:
+    """Coefficients of a film's logit, as those of `Calibration`."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    intercept: float
+    film_sum: float
+    film_max: float
+    film_tail: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,9 +58,11 @@ class Calibration:
     - `film_tail`: further coefficients of the film's logit, for the numbers of
       `FilmRegions.film_tail`. Films of one source have many middling regions, those of another one
       strong region; these numbers tell the two apart.
+    - `child`: the coefficients for films of children (see `FilmGuard.look`).
+    - `prevalence`: the share of films with an opacity for which P(pneumonia) is stated.
 
     Raises:
-        ValueError: an operating point outside [0, 1].
+        ValueError: an operating point outside [0, 1], or a prevalence outside (0, 1).
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -62,10 +80,14 @@ class Calibration:
     operating_point: float | None = None
     place_words: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     film_tail: tuple[float, ...] = ()
+    child: FilmLogit | None = None
+    prevalence: float | None = None
 
     def __post_init__(self) -> None:
         if self.operating_point is not None and not 0 <= self.operating_point <= 1:
             raise ValueError(f"operating_point must be in [0, 1], but got {self.operating_point}")
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            raise ValueError(f"prevalence must be in (0, 1), but got {self.prevalence}")
 
     def place_probability(self, word: str, by_boxes: float) -> float:
         """Probability of a word of `place_words`, from the probability that the boxes give it."""
@@ -77,13 +99,45 @@ class Calibration:
         return _sigmoid(self.box_intercept + self.box_alpha * log_alpha + self.box_film * film_sum)
 
     def film_probability(
-        self, film_sum: float, film_max: float, tail: Floats | Sequence[float] = ()
+        self,
+        film_sum: float,
+        film_max: float,
+        tail: Floats | Sequence[float] = (),
+        *,
+        is_child: bool = False,
     ) -> float:
-        """Probability that the film shows an opacity; `tail` is its `FilmRegions.film_tail`."""
-        logit = self.film_intercept + self.film_sum * film_sum + self.film_max * film_max
-        if self.film_tail:
-            logit += float(np.dot(self.film_tail, tail))
+        """Probability that the film shows an opacity, at the calibration's own `prevalence`.
+
+        `tail` is the film's `FilmRegions.film_tail`, `is_child` what the film guard says of it.
+        """
+        own = FilmLogit(self.film_intercept, self.film_sum, self.film_max, self.film_tail)
+        map_ = self.child if is_child and self.child is not None else own
+        logit = map_.intercept + map_.film_sum * film_sum + map_.film_max * film_max
+        if map_.film_tail:
+            logit += float(np.dot(map_.film_tail, tail))
         return float(_sigmoid(np.array(logit)))
+
+    def at(self, probability: float, prevalence: float | None) -> float:
+        """A film's probability where the share of films with an opacity is `prevalence`.
+
+        None leaves it at the calibration's own. `opacity` takes the probability before this step:
+        its two error rates are of films with and of films without an opacity, whatever their share.
+
+        Raises:
+            ConfigError: a prevalence, but the calibration states none.
+        """
+        if prevalence is None:
+            return probability
+        return at_prevalence(probability, self.reference_prevalence(), prevalence)
+
+    def reference_prevalence(self) -> float:
+        """`prevalence`. Raises ConfigError where it is not stated."""
+        if self.prevalence is None:
+            raise ConfigError(
+                "prevalence: expected a bundle that states its own (field prevalence of "
+                "calibration.json), got one without; leave --prevalence out, or take another bundle"
+            )
+        return self.prevalence
 
     def opacity(self, probability: float) -> Opacity:
         """`yes` or `no` at 90 % confidence, else `unsure`.

@@ -3,6 +3,9 @@
 A logistic regression on principal components of a 32 x 32 thumbnail (frontal chest films are much
 alike: Turk & Pentland 1991 for faces) and on the detail of the picture at four scales. It is not
 trained on disease. It only warns: the film is predicted in any case.
+
+A second regression on the same features tells films that look like the children's films of the
+training from others, since P(pneumonia) is calibrated for the two apart.
 """
 
 from __future__ import annotations
@@ -25,13 +28,25 @@ DETAIL_SIGMAS = (1.0, 2.0, 4.0, 8.0)  # px of the DETAIL_SIDE picture
 FLAT = 1e-3  # standard deviation below which a picture has no contrast to speak of
 WARNING = "does not look like a frontal chest film"
 NAMES = ("mean", "basis", "spread", "weights", "intercept", "threshold")
+CHILD_NAMES = ("child_weights", "child_intercept")  # guards of earlier bundles have none
+CHILD_LOGIT = float(np.log(0.8 / 0.2))  # a film is a child's from P = .8 on
+
+
+@dataclass(frozen=True)
+class FilmLook:
+    """What the guard says of a picture: the warning (empty: a film like those of the training), and
+    whether it looks like a child's film."""
+
+    warning: str
+    is_child: bool
 
 
 @dataclass(frozen=True)
 class FilmGuard:
     """`mean` (T,) thumbnail, `basis` (K, T) its components with `spread` (K,); `weights` (F,) and
     `intercept` of the logistic regression over F = 2 K + 6 features; pictures whose logit is below
-    `threshold` are flagged. T = 1024.
+    `threshold` are flagged. T = 1024. `child_weights` (F,) and `child_intercept` belong to the
+    second regression.
     """
 
     mean: Floats
@@ -40,6 +55,18 @@ class FilmGuard:
     weights: Floats
     intercept: float
     threshold: float
+    child_weights: Floats | None = None
+    child_intercept: float = 0.0
+
+    def look(self, pixels: Floats32) -> FilmLook:
+        """Warning and kind of a picture; `pixels` (H, W) in [0, 1]."""
+        features = guard_features(pixels, self.mean, self.basis, self.spread)
+        is_flagged = float(features @ self.weights) + self.intercept < self.threshold
+        is_child = (
+            self.child_weights is not None
+            and float(features @ self.child_weights) + self.child_intercept >= CHILD_LOGIT
+        )
+        return FilmLook(WARNING if is_flagged else "", is_child)
 
     def logit(self, pixels: Floats32) -> float:
         """The log odds of a frontal chest film; `pixels` (H, W) in [0, 1]."""
@@ -48,7 +75,7 @@ class FilmGuard:
 
     def warning(self, pixels: Floats32) -> str:
         """The warning for a picture; empty for a film like those of the training."""
-        return WARNING if self.logit(pixels) < self.threshold else ""
+        return self.look(pixels).warning
 
 
 def thumbnail(pixels: Floats32) -> Floats:
@@ -73,7 +100,8 @@ def guard_features(pixels: Floats32, mean: Floats, basis: Floats, spread: Floats
 
 def write_guard(guard: FilmGuard, path: Path) -> None:
     """Write the arrays as float32 safetensors."""
-    arrays = {name: np.atleast_1d(getattr(guard, name)).astype(np.float32) for name in NAMES}
+    names = NAMES if guard.child_weights is None else (*NAMES, *CHILD_NAMES)
+    arrays = {name: np.atleast_1d(getattr(guard, name)).astype(np.float32) for name in names}
     with atomic_path(path) as aside:
         save_file(arrays, aside)
 
@@ -89,8 +117,11 @@ def read_guard(path: Path) -> FilmGuard:
     except (OSError, SafetensorError, ValueError, TypeError) as error:
         raise_if_out_of_memory(error)
         raise CheckpointError(f"{path}: expected the film guard's arrays, got {error}") from error
-    if set(arrays) != set(NAMES):
-        raise CheckpointError(f"{path}: expected {', '.join(NAMES)}, got {', '.join(arrays)}")
+    if set(arrays) not in (set(NAMES), {*NAMES, *CHILD_NAMES}):
+        raise CheckpointError(
+            f"{path}: expected {', '.join(NAMES)}, and {' and '.join(CHILD_NAMES)} or neither, "
+            f"got {', '.join(arrays)}"
+        )
     count = len(arrays["spread"])
     features = 2 * count + 2 + len(DETAIL_SIGMAS)
     shapes = {
@@ -101,6 +132,8 @@ def read_guard(path: Path) -> FilmGuard:
         "intercept": (1,),
         "threshold": (1,),
     }
+    if "child_weights" in arrays:
+        shapes |= {"child_weights": (features,), "child_intercept": (1,)}
     for name, shape in shapes.items():
         if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
             raise CheckpointError(
@@ -114,6 +147,8 @@ def read_guard(path: Path) -> FilmGuard:
         arrays["weights"],
         float(arrays["intercept"][0]),
         float(arrays["threshold"][0]),
+        arrays.get("child_weights"),
+        float(arrays.get("child_intercept", [0.0])[0]),
     )
 
 

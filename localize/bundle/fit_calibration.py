@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from data_manifests.boxes import iou_matrix
 from data_manifests.support.arrays import Bools, Floats
 from data_manifests.support.errors import DataError
-from localize.bundle.calibration import Calibration, logit_of
+from localize.bundle.calibration import Calibration, FilmLogit, logit_of
 from localize.bundle.place_words import PLACE_WORDS, film_place_words, true_place_words
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,8 @@ MIN_SPREAD = 0.5
 ERROR_RATE = 0.1  # of either kind of film, for the conformal sets
 FALSE_POSITIVES = 0.5  # a film, at the operating point
 MIN_EXAMPLES = 10  # films of either kind, for a word of place
+MIN_OF_KIND = 10  # films of a source with and without an opacity, to weigh it by itself
+PREVALENCE = 0.5  # for which P(pneumonia) is stated after a fit on several sources
 MIN_ALPHA = 1e-3  # a fit on few films may turn negative and would reverse the film's order
 
 
@@ -38,6 +40,8 @@ class ValidationFilm:
         has_opacity: the film's label; None where not known.
         film_tail: see `FilmRegions`; needed for a calibration of several sources.
         width, height: of the film, px; needed for the same.
+        source: where the film comes from; used by the same.
+        is_child: a child's film; used by the same.
     """
 
     xyxy: Floats
@@ -49,6 +53,8 @@ class ValidationFilm:
     film_tail: Floats = field(default_factory=lambda: np.zeros(0))
     width: int = 0
     height: int = 0
+    source: str = ""
+    is_child: bool = False
 
 
 def fit_calibration(
@@ -56,9 +62,11 @@ def fit_calibration(
 ) -> Calibration:
     """Fit box scores and film probabilities on validation films.
 
-    With `several_sources` the film's probability also rests on `film_tail`, words of side, zone and
-    number are calibrated, so that predictions take them from the boxes (see
-    `localize.bundle.place_words`), and an operating point is chosen.
+    With `several_sources` the film's probability also rests on `film_tail`. Its coefficients are
+    fitted for children and others apart, and as if in each source half of the films had an opacity:
+    sources differ in this share, and the map must not learn it. P(pneumonia) is then stated for
+    the share PREVALENCE. Words of side, zone and number are calibrated, so that predictions take
+    them from the boxes (see `localize.bundle.place_words`), and an operating point is chosen.
 
     Raises:
         DataError: no ranked box on a film with known boxes, or films of one kind only.
@@ -83,24 +91,34 @@ def fit_calibration(
             f"calibration: expected validation films with and without opacity, got "
             f"{int(film_labels.sum())} of {len(film_labels)} with"
         )
-    film_features = [
-        [film.film_sum, film.film_max, *(film.film_tail if several_sources else ())]
-        for film in known
-    ]
-    film_fit = _fit(np.array(film_features), film_labels)
+    is_child = np.array([film.is_child for film in known])
+    has_children = several_sources and _has_both_kinds(film_labels[is_child])
+    has_children &= _has_both_kinds(film_labels[~is_child])
+    kept = ~is_child if has_children else np.ones(len(known), bool)
+    own = _fit_films([known[k] for k in np.flatnonzero(kept)], several_sources=several_sources)
     fitted = Calibration(
         box_intercept=box_fit[0],
         box_alpha=box_fit[1],
         box_film=box_fit[2],
-        film_intercept=film_fit[0],
-        film_sum=film_fit[1],
-        film_max=film_fit[2],
-        film_tail=tuple(film_fit[3:]),
+        film_intercept=own.intercept,
+        film_sum=own.film_sum,
+        film_max=own.film_max,
+        film_tail=own.film_tail,
         films=len(films),
         boxes=len(labels),
     )
+    if several_sources:
+        fitted = replace(fitted, prevalence=PREVALENCE)
+    if has_children:
+        children = [film for film in known if film.is_child]
+        fitted = replace(fitted, child=_fit_films(children, several_sources=True))
     probabilities = np.array(
-        [fitted.film_probability(film.film_sum, film.film_max, film.film_tail) for film in known]
+        [
+            fitted.film_probability(
+                film.film_sum, film.film_max, film.film_tail, is_child=film.is_child
+            )
+            for film in known
+        ]
     )
     least_yes, most_no = conformal_bounds(probabilities, film_labels)
     fitted = replace(fitted, least_yes=least_yes, most_no=most_no)
@@ -111,6 +129,44 @@ def fit_calibration(
         place_words=_fit_place_words(films, fitted),
         operating_point=_operating_point(films, fitted),
     )
+
+
+def _fit_films(films: Sequence[ValidationFilm], *, several_sources: bool) -> FilmLogit:
+    """The film's logit from films whose label is known."""
+    labels = np.array([bool(film.has_opacity) for film in films])
+    features = [
+        [film.film_sum, film.film_max, *(film.film_tail if several_sources else ())]
+        for film in films
+    ]
+    weights = balanced_weights(labels, [film.source for film in films]) if several_sources else None
+    intercept, film_sum, film_max, *tail = _fit(np.array(features), labels, weights)
+    return FilmLogit(intercept, film_sum, film_max, tuple(tail))
+
+
+def balanced_weights(labels: Bools, sources: Sequence[str]) -> Floats:
+    """Weights (I,), mean 1: a source counts by its films, and half of it as if with an opacity.
+
+    Sources with fewer than MIN_OF_KIND films of either kind count as one; where that one lacks a
+    kind, all films do.
+    """
+    names = np.array(sources, dtype=object)
+    for name in set(sources):
+        if not _has_both_kinds(labels[names == name]):
+            names[names == name] = None
+    rest = labels[[name is None for name in names]]
+    if len(rest) and not 0 < rest.sum() < len(rest):
+        names[:] = None
+    weights = np.zeros(len(labels))
+    for name in set(names):
+        of_source = np.array([one == name for one in names])
+        for kind in (True, False):
+            rows = of_source & (labels == kind)
+            weights[rows] = of_source.sum() / (2 * rows.sum())
+    return weights
+
+
+def _has_both_kinds(labels: Bools) -> bool:
+    return bool(min(labels.sum(), len(labels) - labels.sum()) >= MIN_OF_KIND)
 
 
 def _fit_place_words(
@@ -194,10 +250,10 @@ def _fit_boxes(features: Floats, labels: Bools) -> list[float]:
     return fit
 
 
-def _fit(features: Floats, labels: Bools) -> list[float]:
+def _fit(features: Floats, labels: Bools, weights: Floats | None = None) -> list[float]:
     """Intercept and coefficients of a logistic regression, in the features' own units."""
     mean, spread = features.mean(axis=0), np.maximum(features.std(axis=0), MIN_SPREAD)
-    fit = LogisticRegression(C=1.0).fit((features - mean) / spread, labels)
+    fit = LogisticRegression(C=1.0).fit((features - mean) / spread, labels, weights)
     coefficients = fit.coef_[0] / spread
     intercept = float(fit.intercept_[0] - (coefficients * mean).sum())
     return [intercept, *map(float, coefficients)]

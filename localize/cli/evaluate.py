@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -44,27 +45,35 @@ def evaluate(
     """Compare a prediction with true boxes and labels; intervals by a bootstrap over patients."""
     from data_manifests.support.atomic import write_text
     from data_manifests.support.csv_file import read_text_csv
+    from data_manifests.support.freed_memory import freed_memory_returned
     from data_manifests.tables.leaks import refuse_overlap_leaks
     from data_manifests.tables.manifest import read_manifest
-    from localize.evaluation.evaluate import EvaluationOptions
-    from localize.evaluation.evaluate import evaluate as evaluate_prediction
+    from localize.evaluation.evaluate import EvaluationOptions, bootstrap_films, measure_films
+    from localize.evaluation.paired_films import NOT_PAIRED, pair_films
     from localize.prediction.prediction_folder import open_prediction
 
-    truth = read_manifest(manifest, tables=("images", "boxes", "labels"))
-    if split:
-        truth = truth.split(split)
-    if trained_on is not None:
-        training = read_manifest(trained_on, tables=("images",)).split("train")
-        refuse_overlap_leaks(training, truth, allow=allow_leak or ())
-    result = evaluate_prediction(
-        open_prediction(prediction),
-        truth,
-        seed=seed,
-        replicates=replicates,
-        baseline=None if baseline is None else open_prediction(baseline),
-        targets=None if targets is None else read_text_csv(targets),
-        options=EvaluationOptions(score_threshold, baseline_score_threshold),
-    )
+    with freed_memory_returned():
+        tables = ("images", "boxes", "labels")
+        truth = read_manifest(manifest, tables=tables, without=NOT_PAIRED)
+        if split:
+            truth = truth.split(split)
+        if trained_on is not None:
+            training = read_manifest(trained_on, tables=("images",)).split("train")
+            refuse_overlap_leaks(training, truth, allow=allow_leak or ())
+        ids = ["image_id", "patient_id", *(["study_id"] if targets is not None else [])]
+        truth = replace(truth, images=truth.images[ids])  # all that is paired with films
+        films = pair_films(
+            open_prediction(prediction),
+            truth,
+            baseline=None if baseline is None else open_prediction(baseline),
+            targets=None if targets is None else read_text_csv(targets),
+        )
+        del truth  # arrays are enough from here on
+        measured = measure_films(
+            films, EvaluationOptions(score_threshold, baseline_score_threshold)
+        )
+        del films
+    result = bootstrap_films(measured, seed=seed, replicates=replicates)
     if out is not None:
         write_text(out / "evaluation.json", result.to_json())
         write_text(out / "evaluation.md", result.to_markdown())

@@ -30,6 +30,13 @@ def predict(
     ranking: Annotated[
         Ranking, typer.Option(help="Order of the boxes; detector: RetinaNet alone, the baseline.")
     ] = "localizer",
+    prevalence: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of your films that show an opacity, such as 0.1, for P(pneumonia).",
+            show_default="that of the model",
+        ),
+    ] = None,
     on_error: Annotated[
         Literal["fail", "skip"], typer.Option(help="What an unreadable film does.")
     ] = "fail",
@@ -67,9 +74,12 @@ def predict(
 
     from data_manifests.films.read_film import film_size
     from data_manifests.support.errors import ConfigError
+    from localize.bundle.prevalence import check_prevalence
     from localize.inference.film_list import films_to_predict
 
     # Checked before torch is imported, which takes seconds.
+    if prevalence is not None:
+        check_prevalence(prevalence, name="--prevalence")
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out}: expected a folder, got a file")
     if out.resolve() in (path.resolve() for path in films):
@@ -98,6 +108,7 @@ def predict(
         engine=engine,
         precision=precision,
         verify=not no_verify,
+        prevalence=prevalence,
     )
     loaded = Model(load_bundle(model), options, choose_device(device))
     source = None

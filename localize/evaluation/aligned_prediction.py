@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data_manifests.support.arrays import Bools, Floats, Ints
 from data_manifests.support.errors import DataError, Problem
@@ -65,19 +66,21 @@ def align(
     """
     count = len(manifest.images)
     keywords = prediction.keywords() if has_attributes else ()
-    times = np.zeros(count, np.int64)  # that each film was predicted
+    times = np.zeros(count, np.int32)  # that each film was predicted
     is_ok = np.zeros(count, np.bool_)
     p_pneumonia = np.full(count, np.nan)
     attributes = np.full((count, len(keywords)), np.nan)
-    corners, scores, films = [np.zeros((0, 4))], [np.zeros(0)], [np.zeros(0, np.int64)]
-    rows = _Rows(manifest.images["image_id"])
+    boxes = prediction.count_boxes()
+    xyxy, score, film = np.empty((boxes, 4)), np.empty(boxes), np.empty(boxes, np.int64)
+    done = 0
+    places = _Rows(manifest.images["image_id"])
     unknown: list[str] = []
     predicted = 0
     for part in prediction.parts():
         _check_scores(part)
         ids = part.images["image_id"]
         predicted += len(ids)
-        row = rows.of(ids)
+        row = places.of(ids)
         is_known = row >= 0
         unknown += ids[~is_known].tolist()
         known = row[is_known]
@@ -89,18 +92,20 @@ def align(
             values = part.attributes[list(keywords)].to_numpy(np.float64)
             attributes[at[at >= 0]] = values[at >= 0]
         at = _of_films(row, ids, part.boxes["image_id"])
-        corners.append(part.boxes[list(CORNERS)].to_numpy(np.float64)[at >= 0])
-        scores.append(part.boxes["score"].to_numpy(np.float64)[at >= 0])
-        films.append(at[at >= 0])
+        rows = slice(done, done + int((at >= 0).sum()))
+        xyxy[rows] = part.boxes[list(CORNERS)].to_numpy(np.float64)[at >= 0]
+        score[rows] = part.boxes["score"].to_numpy(np.float64)[at >= 0]
+        film[rows] = at[at >= 0]
+        done = rows.stop
     _refuse_other_films(manifest.images["image_id"], times, unknown, predicted)
     return AlignedPrediction(
         is_ok=is_ok,
         p_pneumonia=p_pneumonia,
         attributes=attributes,
         keywords=keywords,
-        xyxy=np.concatenate(corners),
-        score=np.concatenate(scores),
-        film=np.concatenate(films),
+        xyxy=xyxy[:done],
+        score=score[:done],
+        film=film[:done],
     )
 
 
@@ -140,7 +145,9 @@ def _check_scores(part: Prediction) -> None:
         )
 
 
-def _refuse_other_films(known: pd.Series, times: Ints, unknown: list[str], predicted: int) -> None:
+def _refuse_other_films(
+    known: pd.Series, times: NDArray[np.int32], unknown: list[str], predicted: int
+) -> None:
     """Raise where the prediction and the manifest do not name the same films."""
     problems = [
         Problem("prediction images.csv", "each film once", repr(image_id), field="image_id")

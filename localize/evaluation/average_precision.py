@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from data_manifests.support.arrays import Floats, Ints
-from localize.evaluation.film_boxes import FilmBoxes, Overlaps, find_overlaps
+from localize.evaluation.film_boxes import FilmBoxes, find_overlaps, in_parts
 from localize.evaluation.matching import coco_matches
-from localize.evaluation.measure import Measure, divide
+from localize.evaluation.measure import Measure, divide, narrow, weighted_sums
 
 COCO_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS: Floats = np.linspace(0, 1, 101)
@@ -19,30 +19,32 @@ def coco_average_precision(boxes: FilmBoxes, thresholds: Floats = COCO_THRESHOLD
 
     NaN where there is no true box.
     """
-    measure = average_precision_measure(boxes, find_overlaps(boxes), thresholds)
+    measure = average_precision_measure(boxes, thresholds)
     ap: Floats = measure.values(np.ones((1, boxes.films)))[0]
     return ap
 
 
 def average_precision_measure(
-    boxes: FilmBoxes, overlaps: Overlaps, thresholds: Floats, *, keys: tuple[str, ...] = ()
+    boxes: FilmBoxes, thresholds: Floats, *, keys: tuple[str, ...] = ()
 ) -> Measure:
     """AP at each of T thresholds as a function of film weights.
 
     The precision envelope only changes at true positives, so only they are kept: the k-th one of a
     threshold has precision (weight of true positives so far) / (weight of predictions so far).
     """
-    is_true = coco_matches(boxes, overlaps, thresholds)
+    is_true = in_parts(boxes, lambda part: coco_matches(part, find_overlaps(part), thresholds))
     order = np.argsort(-boxes.pred_score, kind="stable")
     order = order[boxes.pred_rank[order] < MAX_DETECTIONS]
-    is_true, film = is_true[order], boxes.pred_film[order]
-    true_counts = boxes.true_counts().astype(np.float64)
-    hits = [np.flatnonzero(column) for column in is_true.T]
+    film = narrow(boxes.pred_film[order])
+    is_hit = np.stack([column[order] for column in is_true.T])  # (T, P); a byte each
+    true_counts = narrow(boxes.true_counts())[:, None]
 
     def values(weights: Floats) -> Floats:
         seen = np.cumsum(weights[:, film], axis=1)
-        total = weights @ true_counts
-        columns = [_interpolated(weights, seen, total, film, rows) for rows in hits]
+        total = weighted_sums(weights, true_counts)[:, 0]
+        columns = [
+            _interpolated(weights, seen, total, film, np.flatnonzero(hits)) for hits in is_hit
+        ]
         return np.stack(columns, axis=1)
 
     return Measure(keys or tuple(f"ap_at_{threshold:g}" for threshold in thresholds), values)

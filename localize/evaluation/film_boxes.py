@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from data_manifests.support.arrays import Bools, Floats, Ints
+from localize.evaluation.measure import narrow
 
 # Rows of one film-by-film join: bounds the memory of a film with very many boxes.
 MAX_PAIR_ROWS = 250_000
+FILMS_OF_PART = 65_536  # matched together
+
+Column = TypeVar("Column", Bools, Floats, Ints)
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,22 @@ class FilmBoxes:
         limit = np.broadcast_to(np.asarray(count, dtype=np.int64), (self.films,))
         return self._keep(self.pred_rank < limit[self.pred_film])
 
+    def parts(self) -> Iterator[FilmBoxes]:
+        """All films in order, some thousands at a time, one part at least; views, no copies."""
+        for start in range(0, max(1, self.films), FILMS_OF_PART):
+            ends = (start, start + FILMS_OF_PART)
+            pred = slice(*np.searchsorted(self.pred_film, ends))
+            true = slice(*np.searchsorted(self.true_film, ends))
+            yield FilmBoxes(
+                self.pred_xyxy[pred],
+                self.pred_score[pred],
+                self.pred_film[pred] - start,
+                self.pred_rank[pred],
+                self.true_xyxy[true],
+                self.true_film[true] - start,
+                self.is_known[slice(*ends)],
+            )
+
     def _keep(self, keep: Bools) -> FilmBoxes:
         if keep.all():
             return self
@@ -79,6 +101,14 @@ class Overlaps:
     true: Ints
     iou: Floats
     iobb: Floats
+
+
+def in_parts(boxes: FilmBoxes, work: Callable[[FilmBoxes], Column]) -> Column:
+    """`work` of some films at a time, joined; its rows are films, predictions or true boxes.
+
+    Films do not depend on each other, so this is `work(boxes)` with less memory.
+    """
+    return np.concatenate([work(part) for part in boxes.parts()])
 
 
 def make_film_boxes(
@@ -121,7 +151,7 @@ def make_film_boxes(
         pred_xyxy=np.asarray(pred_xyxy, np.float64).reshape(-1, 4)[rows],
         pred_score=np.asarray(pred_score, np.float64)[rows],
         pred_film=pred_film[rows],
-        pred_rank=rank_in_group(pred_film[rows]),
+        pred_rank=narrow(rank_in_group(pred_film[rows])),
         true_xyxy=np.asarray(true_xyxy, np.float64).reshape(-1, 4)[true_rows],
         true_film=true_film[true_rows],
         is_known=known,

@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from data_manifests.support.arrays import Floats
-from localize.evaluation.film_boxes import FilmBoxes, Overlaps
+from localize.evaluation.film_boxes import FilmBoxes, find_overlaps, in_parts
 from localize.evaluation.matching import coco_matches
-from localize.evaluation.measure import Measure, divide
+from localize.evaluation.measure import Measure, divide, narrow, weighted_sums
 
 FALSE_POSITIVE_RATES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)
 
 
 def froc_measure(
     boxes: FilmBoxes,
-    overlaps: Overlaps,
     threshold: float,
     *,
     rates: tuple[float, ...] = FALSE_POSITIVE_RATES,
@@ -25,23 +24,25 @@ def froc_measure(
     is false. The value at a rate is the sensitivity at the lowest score threshold whose false
     positives per film (all films with known boxes, negatives included) do not exceed it.
     """
-    is_true = coco_matches(boxes, overlaps, np.array([threshold]))[:, 0]
+    limit = np.array([threshold])
+    is_true = in_parts(boxes, lambda part: coco_matches(part, find_overlaps(part), limit))[:, 0]
     order = np.argsort(-boxes.pred_score, kind="stable")
-    film, is_true, score = boxes.pred_film[order], is_true[order], boxes.pred_score[order]
+    film, is_true, score = narrow(boxes.pred_film[order]), is_true[order], boxes.pred_score[order]
     # Predictions of one score fall together, so only the last of each is an operating point.
-    ends = np.flatnonzero(np.r_[score[1:] != score[:-1], True]) if len(score) else np.zeros(0, int)
-    true_counts, is_known = boxes.true_counts().astype(np.float64), boxes.is_known.astype(float)
+    is_end = np.ones(len(score), np.bool_)
+    is_end[:-1] = score[1:] != score[:-1]
+    true_counts, is_known = narrow(boxes.true_counts())[:, None], boxes.is_known[:, None]
 
     def values(weights: Floats) -> Floats:
         weight = weights[:, film]
-        true = np.cumsum(weight * is_true, axis=1)[:, ends]
-        false = np.cumsum(weight * ~is_true, axis=1)[:, ends]
+        true = np.cumsum(weight * is_true, axis=1)[:, is_end]
+        false = np.cumsum(weight * ~is_true, axis=1)[:, is_end]
         true = np.concatenate([np.zeros((len(weights), 1)), true], axis=1)
-        films = weights @ is_known
+        films = weighted_sums(weights, is_known)[:, 0]
         found = np.empty((len(weights), len(rates)))
         for row, limits in enumerate(films[:, None] * np.asarray(rates)):
             found[row] = true[row, np.searchsorted(false[row], limits, side="right")]
-        sensitivity = divide(found, (weights @ true_counts)[:, None])
+        sensitivity = divide(found, weighted_sums(weights, true_counts))
         return np.concatenate([sensitivity, sensitivity.mean(axis=1, keepdims=True)], axis=1)
 
     keys = tuple(f"froc_{threshold:g}_at_{rate:g}_fp" for rate in rates)

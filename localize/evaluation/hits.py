@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_manifests.support.arrays import Floats
-from localize.evaluation.film_boxes import FilmBoxes, Overlaps
+from data_manifests.support.arrays import Bools, Floats, Ints
+from localize.evaluation.film_boxes import FilmBoxes, find_overlaps, in_parts
 from localize.evaluation.measure import Measure, narrow, ratio_measure
 
 # Wang et al. 2017 (ChestX-ray8), table of T(IoBB).
 IOBB_THRESHOLDS: Floats = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
 
 
-def iobb_measure(
-    boxes: FilmBoxes, overlaps: Overlaps, thresholds: Floats = IOBB_THRESHOLDS
-) -> Measure:
+def iobb_measure(boxes: FilmBoxes, thresholds: Floats = IOBB_THRESHOLDS) -> Measure:
     """Accuracy and AFP at each T(IoBB), on the films with true boxes (Wang et al. 2017).
 
     IoBB is intersection over the area of the predicted box. Accuracy: share of true boxes touched
@@ -22,26 +20,39 @@ def iobb_measure(
     predictions may hit one true box. All given predictions count: apply the score threshold first.
     """
     true_counts = narrow(boxes.true_counts())
-    is_positive = true_counts > 0
-    numerators, denominators, keys = [], [], []
-    for threshold in thresholds:
-        keep = overlaps.iobb > threshold
-        found = np.unique(overlaps.true[keep])
-        useful = np.unique(overlaps.pred[keep])
-        hits = np.bincount(boxes.true_film[found], minlength=boxes.films)
-        false = boxes.pred_counts() - np.bincount(boxes.pred_film[useful], minlength=boxes.films)
-        numerators += [narrow(hits), narrow(false * is_positive)]
-        denominators += [true_counts, is_positive]
-        keys += [f"iobb_at_{threshold:g}", f"afp_at_{threshold:g}"]
+    keys = [f"{name}_at_{threshold:g}" for threshold in thresholds for name in ("iobb", "afp")]
     return ratio_measure(
         tuple(keys),
-        np.stack(numerators, axis=1),
-        np.stack(denominators, axis=1),
+        in_parts(boxes, lambda part: _hits_and_false(part, thresholds)),
+        np.stack([true_counts, true_counts > 0], axis=1),
     )
+
+
+def _hits_and_false(boxes: FilmBoxes, thresholds: Floats) -> Ints:
+    """True boxes touched, and predictions that touch none, of each film and threshold; (I, 2 T)."""
+    overlaps = find_overlaps(boxes)
+    is_positive = boxes.true_counts() > 0
+    columns = []
+    for threshold in thresholds:
+        keep = overlaps.iobb > threshold
+        is_found = np.zeros(len(boxes.true_film), np.bool_)
+        is_found[overlaps.true[keep]] = True
+        is_useful = np.zeros(len(boxes.pred_film), np.bool_)
+        is_useful[overlaps.pred[keep]] = True
+        false = np.bincount(boxes.pred_film[~is_useful], minlength=boxes.films)
+        columns += [np.bincount(boxes.true_film[is_found], minlength=boxes.films)]
+        columns += [false * is_positive]
+    return narrow(np.stack(columns, axis=1))
 
 
 def pointing_measure(boxes: FilmBoxes) -> Measure:
     """Pointing game: share of films with true boxes where the best box's centre lies in one."""
+    has_boxes = (boxes.true_counts() > 0)[:, None]
+    return ratio_measure(("pointing_hit_rate",), in_parts(boxes, _points_inside), has_boxes)
+
+
+def _points_inside(boxes: FilmBoxes) -> Bools:
+    """Whether the centre of each film's best box lies in a true box; (I, 1)."""
     best = boxes.first(1)
     centres = (best.pred_xyxy[:, :2] + best.pred_xyxy[:, 2:]) / 2
     point = np.full((boxes.films, 2), np.nan)
@@ -50,6 +61,5 @@ def pointing_measure(boxes: FilmBoxes) -> Measure:
     is_inside = ((boxes.true_xyxy[:, :2] <= point) & (point <= boxes.true_xyxy[:, 2:])).all(
         axis=1
     )  # NaN, no prediction, is outside
-    is_hit = np.bincount(boxes.true_film[is_inside], minlength=boxes.films) > 0
-    has_boxes = boxes.true_counts() > 0
-    return ratio_measure(("pointing_hit_rate",), is_hit[:, None], has_boxes[:, None])
+    is_hit: Bools = np.bincount(boxes.true_film[is_inside], minlength=boxes.films) > 0
+    return is_hit[:, None]

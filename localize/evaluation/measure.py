@@ -31,12 +31,14 @@ def ratio_measure(
 ) -> Measure:
     """Metrics that are a sum over films divided by a sum over films.
 
-    Both inputs are (I, M); the denominators are (I, 1) where all metrics share them. Whole numbers
-    may be of any width, see `narrow`.
+    The numerators are (I, M), the denominators (I, D): every D metrics share them, where D divides
+    M. Whole numbers may be of any width, see `narrow`.
     """
+    shared = numerators.shape[1] // denominators.shape[1]
 
     def values(weights: Floats) -> Floats:
-        return divide(_sums(weights, numerators), _sums(weights, denominators))
+        totals = np.tile(weighted_sums(weights, denominators), shared)
+        return divide(weighted_sums(weights, numerators), totals)
 
     return Measure(keys, values)
 
@@ -47,7 +49,7 @@ def narrow(counts: Ints) -> Ints:
     return narrowed
 
 
-def _sums(weights: Floats, columns: Floats | Ints | Bools) -> Floats:
+def weighted_sums(weights: Floats, columns: Floats | Ints | Bools) -> Floats:
     """`weights @ columns`; (R, M)."""
     if columns.dtype == np.float64:
         result: Floats = weights @ columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data_manifests.support.arrays import Bools, Floats, Ints
-from localize.evaluation.measure import Measure, divide
+from localize.evaluation.measure import Measure, divide, narrow, weighted_sums
 
 CALIBRATION_BINS = 10
 DECISION = 0.5
@@ -26,17 +26,19 @@ def probability_measure(prefix: str, probability: Floats, target: Floats) -> Mea
     """
     counts = np.isfinite(target)
     # Unknown films get weight 0 in both classes.
-    is_positive = (counts & (target > DECISION)).astype(np.float64)
-    is_negative = (counts & (target <= DECISION)).astype(np.float64)
-    level = np.unique(np.where(counts, probability, 0.0), return_inverse=True)[1]
-    order = np.argsort(-level, kind="stable")  # falling probability
-    ends = np.flatnonzero(np.diff(level[order], append=-1) != 0)
+    is_positive = counts & (target > DECISION)
+    is_negative = counts & (target <= DECISION)
+    level = np.where(counts, probability, 0.0)
+    order = narrow(np.argsort(-level, kind="stable"))  # falling probability
+    level = level[order]
+    is_end = np.ones(len(level), np.bool_)
+    is_end[:-1] = level[1:] != level[:-1]
     calibration = _calibration_bins(probability, target, counts)
     is_right = counts & ((probability >= DECISION) == (target > DECISION))
 
     def values(weights: Floats) -> Floats:
-        true = np.cumsum((weights * is_positive)[:, order], axis=1)[:, ends]
-        false = np.cumsum((weights * is_negative)[:, order], axis=1)[:, ends]
+        true = np.cumsum((weights * is_positive)[:, order], axis=1)[:, is_end]
+        false = np.cumsum((weights * is_negative)[:, order], axis=1)[:, is_end]
         positives, negatives = true[:, -1], false[:, -1]
         is_defined = (positives > 0) & (negatives > 0)
         width = np.diff(false, axis=1, prepend=0)
@@ -46,7 +48,7 @@ def probability_measure(prefix: str, probability: Floats, target: Floats) -> Mea
         gain = np.diff(true, axis=1, prepend=0)
         ap = np.where(is_defined, divide((gain * precision).sum(axis=1), positives), np.nan)
         total = positives + negatives
-        accuracy = divide(weights @ is_right.astype(np.float64), total)
+        accuracy = divide(weighted_sums(weights, is_right[:, None])[:, 0], total)
         gaps = sum(np.abs(weights[:, films] @ gap) for films, gap in calibration)
         ece = divide(np.asarray(gaps), total)
         return np.stack([auc, ap, accuracy, ece], axis=1)
@@ -61,7 +63,7 @@ def _calibration_bins(
     known = np.flatnonzero(counts)
     bins = (probability[known] * CALIBRATION_BINS).astype(np.int64)
     bins = np.minimum(bins, CALIBRATION_BINS - 1)
-    films = [known[bins == number] for number in range(CALIBRATION_BINS)]
+    films = [narrow(known[bins == number]) for number in range(CALIBRATION_BINS)]
     return [(rows, target[rows] - probability[rows]) for rows in films]
 
 

@@ -5,15 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from data_manifests.support.arrays import Floats
-from localize.evaluation.film_boxes import FilmBoxes, find_overlaps
+from localize.evaluation.film_boxes import FilmBoxes, find_overlaps, in_parts
 from localize.evaluation.matching import kaggle_matches
-from localize.evaluation.measure import (
-    FILMS_AT_A_TIME,
-    Measure,
-    divide,
-    narrow,
-    ratio_measure,
-)
+from localize.evaluation.measure import Measure, divide, ratio_measure
 
 RSNA_THRESHOLDS: Floats = np.linspace(0.4, 0.75, 8)
 
@@ -24,17 +18,17 @@ def rsna_film_scores(boxes: FilmBoxes) -> Floats:
     All given predictions count: apply the score threshold first. NaN for a film with neither true
     nor predicted boxes, which the challenge leaves out, and where the boxes are not known.
     """
+    return in_parts(boxes, _scores)
+
+
+def _scores(boxes: FilmBoxes) -> Floats:
     matched = kaggle_matches(boxes, find_overlaps(boxes), RSNA_THRESHOLDS)
-    found = [
-        narrow(np.bincount(boxes.true_film[column], minlength=boxes.films)) for column in matched.T
-    ]
-    both = boxes.true_counts() + boxes.pred_counts()
-    scores = np.empty(boxes.films)
-    for start in range(0, boxes.films, FILMS_AT_A_TIME):
-        films = slice(start, start + FILMS_AT_A_TIME)
-        true_positives = np.stack([column[films] for column in found], axis=1).astype(np.float64)
-        union = both[films, None] - true_positives
-        scores[films] = divide(true_positives, union).mean(axis=1)
+    true_positives = np.stack(
+        [np.bincount(boxes.true_film[column], minlength=boxes.films) for column in matched.T],
+        axis=1,
+    ).astype(np.float64)
+    union = (boxes.true_counts() + boxes.pred_counts())[:, None] - true_positives
+    scores: Floats = divide(true_positives, union).mean(axis=1)
     return scores
 
 

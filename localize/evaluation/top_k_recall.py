@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_manifests.support.arrays import Floats
-from localize.evaluation.film_boxes import FilmBoxes, find_overlaps
+from data_manifests.support.arrays import Bools, Floats, Ints
+from localize.evaluation.film_boxes import FilmBoxes, find_overlaps, in_parts
 from localize.evaluation.matching import MAX_THRESHOLD, maximum_matches
 from localize.evaluation.measure import Measure, narrow, ratio_measure
 from localize.evaluation.region_overlap import union_iou
@@ -17,15 +17,15 @@ def box_recall_measure(prefix: str, boxes: FilmBoxes, thresholds: Floats) -> Mea
     Give `boxes.first(boxes.true_counts())` for DESIGN's IoU@T (k = number of true boxes of the
     film), all boxes for the best that any ranking of them could reach (at most k can match).
     """
-    overlaps = find_overlaps(boxes)
-    found = [
-        narrow(
-            np.bincount(boxes.true_film[maximum_matches(boxes, overlaps, t)], minlength=boxes.films)
-        )
-        for t in thresholds
-    ]
+
+    def found(part: FilmBoxes) -> Ints:
+        overlaps = find_overlaps(part)
+        matched = [maximum_matches(part, overlaps, threshold) for threshold in thresholds]
+        counts = [np.bincount(part.true_film[rows], minlength=part.films) for rows in matched]
+        return narrow(np.stack(counts, axis=1))
+
     true_counts = narrow(boxes.true_counts())[:, None]
-    return ratio_measure(_keys(prefix, thresholds), np.stack(found, axis=1), true_counts)
+    return ratio_measure(_keys(prefix, thresholds), in_parts(boxes, found), true_counts)
 
 
 def union_recall_measure(prefix: str, boxes: FilmBoxes, thresholds: Floats) -> Measure:
@@ -34,13 +34,16 @@ def union_recall_measure(prefix: str, boxes: FilmBoxes, thresholds: Floats) -> M
     The union is the region covered by the film's true boxes, overlaps counted once. Give
     `boxes.first(1)` for k = 1, all boxes for the best available one.
     """
-    best = np.zeros(boxes.films)
-    np.maximum.at(best, boxes.pred_film, union_iou(boxes))
     has_boxes = (boxes.true_counts() > 0)[:, None]
     limits = np.minimum(thresholds, MAX_THRESHOLD)
-    return ratio_measure(
-        _keys(prefix, thresholds), has_boxes & (best[:, None] >= limits), has_boxes
-    )
+
+    def reached(part: FilmBoxes) -> Bools:
+        best = np.zeros(part.films)
+        np.maximum.at(best, part.pred_film, union_iou(part))
+        is_reached: Bools = best[:, None] >= limits
+        return is_reached
+
+    return ratio_measure(_keys(prefix, thresholds), has_boxes & in_parts(boxes, reached), has_boxes)
 
 
 def _keys(prefix: str, thresholds: Floats) -> tuple[str, ...]:

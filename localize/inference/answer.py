@@ -30,12 +30,17 @@ class _Words:
 
 
 def answer_film(
-    image_id: str, regions: FilmRegions, bundle: Bundle, options: PredictOptions
+    image_id: str,
+    regions: FilmRegions,
+    bundle: Bundle,
+    options: PredictOptions,
+    *,
+    is_child: bool = False,
 ) -> FilmPrediction:
     """Scores, P(pneumonia), attributes and severity of one film; no path and no warning yet.
 
     `regions` are at least `SEVERITY_BOXES`, as far as the film has them: severity does not depend
-    on `max_boxes` and `min_score`.
+    on `max_boxes` and `min_score`, nor on `prevalence`. `is_child` is what the film guard says.
     """
     calibration, is_baseline = bundle.calibration, options.ranking == "detector"
     if is_baseline:
@@ -48,7 +53,7 @@ def answer_film(
     rows = rows[np.argsort(-scores[rows], kind="stable")]
     words = _words(regions, rows, scores, bundle, is_baseline=is_baseline)
     probability = calibration.film_probability(
-        regions.film_sum, regions.film_max, regions.film_tail
+        regions.film_sum, regions.film_max, regions.film_tail, is_child=is_child
     )
     film = FilmPrediction(
         image_id=image_id,
@@ -69,6 +74,12 @@ def answer_film(
         severity = float(np.round(score, 4))
         interval = bundle.severity.interval(severity)
         film = replace(film, severity=severity, severity_interval=interval)
+    film = replace(
+        film,
+        p_pneumonia=calibration.at(probability, options.prevalence),
+        prevalence=options.prevalence or calibration.prevalence,
+        unproven=bundle.unproven_keywords,
+    )
     is_shown = (np.arange(len(film)) < options.max_boxes) & (film.scores >= options.min_score)
     return film if is_shown.all() else film.select(is_shown)
 

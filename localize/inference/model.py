@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from data_manifests.films.read_film import Film
+from data_manifests.films.read_film import CHILD_NOTE, Film
 from data_manifests.support.errors import ConfigError, DataError
 from detector.film_stream import StreamedFilm, batches_of_one_size, stream_films
 from detector.network.core import Core, torch_core
@@ -18,6 +18,7 @@ from detector.proposals import best_rois
 from detector.run.device import warn_of_slow_bfloat16
 from detector.run.memory import in_halves
 from localize.bundle.bundle import Bundle
+from localize.bundle.film_guard import FilmLook
 from localize.grounding.report_grounding import ReportGrounding
 from localize.inference.answer import SEVERITY_BOXES, answer_film
 from localize.inference.choices import OnError
@@ -45,7 +46,8 @@ class Model:
         device: the CPU by default.
 
     Raises:
-        ConfigError: `engine` is `onnx` and the extra of that name is not installed.
+        ConfigError: `engine` is `onnx` and the extra of that name is not installed, or a
+            `prevalence` is given and the bundle does not state its own.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Model:
     ) -> None:
         self.bundle = bundle
         self.options = options or PredictOptions()
+        _check_prevalence(bundle, self.options)
         self.device = device or torch.device("cpu")
         bundle.detector.to(self.device)
         bundle.localizer.to(self.device)
@@ -74,17 +77,26 @@ class Model:
         """The attributes that the model predicts, in the order of its lexicon."""
         return self.bundle.words.keywords
 
-    def predict(self, film: Picture, *, image_id: str = "") -> FilmPrediction:
+    def predict(
+        self, film: Picture, *, image_id: str = "", prevalence: float | None = None
+    ) -> FilmPrediction:
         """Predict one film.
 
         Args:
             film: a path, a PIL image, a numpy array or a torch tensor; see `film_of_picture` for
                 shapes, types and ranges.
             image_id: the film's id; by default the file's name without extension, or `film`.
+            prevalence: the share of such films that show an opacity, for P(pneumonia); by default
+                that of the model.
 
         Raises:
             DataError: the file cannot be read, or the picture is not a film.
+            ConfigError: a prevalence that is not above 0 and below 1, or a bundle without its own.
         """
+        options = replace(self.options, skip_errors=False)
+        if prevalence is not None:
+            options = replace(options, prevalence=prevalence)
+            _check_prevalence(self.bundle, options)
         source: Path | Film
         if isinstance(film, str | Path):
             source = Path(film)
@@ -92,7 +104,7 @@ class Model:
         else:
             source = film_of_picture(film)
             listed = FilmToPredict(image_id or "film", Path(), "")
-        found = next(self._answers([listed], [source], replace(self.options, skip_errors=False)))
+        found = next(self._answers([listed], [source], options))
         if isinstance(found, SkippedFilm):
             raise DataError(found.error)
         if isinstance(source, Film):
@@ -218,8 +230,12 @@ class Model:
                     raise _with_path(streamed, sources)
                 yield SkippedFilm(film.image_id, film.path, str(streamed.error))
                 continue
-            answer = answer_film(film.image_id, regions, self.bundle, options)
-            yield replace(answer, path=film.path, file=film.file, warning=self._warning(streamed))
+            look = self._look(streamed)
+            answer = answer_film(
+                film.image_id, regions, self.bundle, options, is_child=look.is_child
+            )
+            warning = self._warning(streamed, look)
+            yield replace(answer, path=film.path, file=film.file, warning=warning)
 
     def _ranked(
         self,
@@ -250,17 +266,23 @@ class Model:
             )
             yield from zip(batch, found, strict=True)
 
-    def _warning(self, film: StreamedFilm) -> str:
+    def _look(self, film: StreamedFilm) -> FilmLook:
+        """What the film guard says of the picture; a header that tells of a child counts, too."""
+        guard, image = self.bundle.guard, film.image
+        if guard is None or image is None:
+            return FilmLook("", CHILD_NOTE in film.notes)
+        look = guard.look(image[0].numpy())
+        return FilmLook(look.warning, look.is_child or CHILD_NOTE in film.notes)
+
+    def _warning(self, film: StreamedFilm, look: FilmLook) -> str:
         """What the film guard says of the picture, and the notes on its file.
 
         Of a picture that the guard flags the lung fields say more: no lungs, or a turned film.
         """
-        guard, image = self.bundle.guard, film.image
-        if guard is None or image is None:
-            return "; ".join(film.notes)
-        picture = guard.warning(image[0].numpy())
-        lungs = self._segmenter.fields(image[0].numpy()).reason if picture else ""
-        return "; ".join(filter(None, (picture, lungs, *film.notes)))
+        lungs = ""
+        if look.warning and film.image is not None:
+            lungs = self._segmenter.fields(film.image[0].numpy()).reason
+        return "; ".join(filter(None, (look.warning, lungs, *film.notes)))
 
     @cached_property
     def _segmenter(self) -> LungSegmenter:
@@ -288,6 +310,11 @@ class Model:
             ranking=options.ranking,
             limit=limit,
         )
+
+
+def _check_prevalence(bundle: Bundle, options: PredictOptions) -> None:
+    if options.prevalence is not None:
+        bundle.calibration.reference_prevalence()
 
 
 def _core(bundle: Bundle, options: PredictOptions, device: torch.device) -> Core:

@@ -7,6 +7,7 @@ from typing import get_args
 
 from data_manifests.support.errors import ConfigError
 from detector.proposals import ProposalOptions
+from localize.bundle.prevalence import check_prevalence
 from localize.inference.choices import Engine, Precision, Ranking
 
 
@@ -26,6 +27,8 @@ class PredictOptions:
         engine: runs the detector's convolutions: PyTorch, ONNX Runtime, or PyTorch in the
             processes of a Ray cluster.
         precision: of the detector's convolutions.
+        prevalence: the share of the films that show an opacity, for P(pneumonia); by default that
+            of the bundle's calibration.
         verify: compare films with the `sha256` of their manifest where it has one.
 
     Raises:
@@ -41,11 +44,14 @@ class PredictOptions:
     engine: Engine = "torch"
     precision: Precision = "float32"
     verify: bool = True
+    prevalence: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_boxes", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if self.prevalence is not None:
+            check_prevalence(self.prevalence)
         if not 0 <= self.min_score <= 1:
             raise ConfigError(f"min_score: expected 0 to 1, got {self.min_score}")
         for name, words in (("engine", Engine), ("precision", Precision), ("ranking", Ranking)):

@@ -16,7 +16,12 @@ from localize.inference.model import Model
 from localize.inference.options import PredictOptions
 from localize.prediction.film_prediction import SkippedFilm
 from localize.prediction.film_tables import SEVERITY_KEY, prediction_of_films
-from localize.prediction.tables import OPERATING_POINT_KEY, UNPROVEN_KEY, Prediction
+from localize.prediction.tables import (
+    OPERATING_POINT_KEY,
+    PREVALENCE_KEY,
+    UNPROVEN_KEY,
+    Prediction,
+)
 
 
 def predict_films(
@@ -54,6 +59,11 @@ def prediction_info(model: Model) -> dict[str, Any]:  # Any: whatever JSON holds
         },
         "provenance": provenance(),
     }
+    if options.prevalence is not None:  # earlier predictions have no such option
+        info["options"]["prevalence"] = options.prevalence
+    if bundle.calibration.prevalence is not None:
+        own = bundle.calibration.prevalence
+        info[PREVALENCE_KEY] = {"stated": options.prevalence or own, "model": own}
     if bundle.unproven_keywords:
         info[UNPROVEN_KEY] = list(bundle.unproven_keywords)
     if bundle.calibration.operating_point is not None and options.ranking != "detector":

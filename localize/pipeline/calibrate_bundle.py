@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import torch
@@ -29,12 +29,17 @@ def calibrate_bundle(bundle: Bundle, manifest: Manifest, device: torch.device) -
 
 
 def validation_regions(
-    bundle: Bundle, manifest: Manifest, device: torch.device
+    bundle: Bundle,
+    manifest: Manifest,
+    device: torch.device,
+    *,
+    child_sources: Collection[str] = (),
 ) -> list[ValidationFilm]:
     """The regions of validation films with what is known of them.
 
     A film's label is `labels.csv` `pneumonia` where it is given, else whether it has boxes. A film
-    labelled positive without boxes has unknown boxes and counts only as a film.
+    labelled positive without boxes has unknown boxes and counts only as a film. Films of
+    `child_sources` (column `source` of `images.csv`) are children's.
 
     Raises:
         DataError: a label that is not 0 or 1, or an unreadable film.
@@ -53,7 +58,8 @@ def validation_regions(
         labels = dict(zip(known["image_id"], known["pneumonia"], strict=True))
     films = []
     regions = Model(bundle, device=device).regions(manifest.film_paths(), limit=MAX_BOXES)
-    for image_id, ranked in zip(manifest.images["image_id"], regions, strict=True):
+    sources = manifest.images["source"]
+    for image_id, source, ranked in zip(manifest.images["image_id"], sources, regions, strict=True):
         found, label = boxes.get(image_id), labels.get(image_id)
         if found is not None:
             has_opacity: bool | None = True
@@ -72,6 +78,8 @@ def validation_regions(
                 has_opacity=has_opacity,
                 width=ranked.width,
                 height=ranked.height,
+                source=source,
+                is_child=source in child_sources,
             )
         )
     return films

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -38,14 +38,17 @@ MODEL_CARD = """\
 **Research use only. Not a medical device; do not use it for diagnosis or treatment.**
 
 - Trained by pneumoloc on: {{ training_data }}
-- Detector: {{ detector.backbone }}, {{ detector.image_size }} px, \
+- Detector: {{ detector.backbone }}, {{ detector.image_size }} px\
+{% if detector.validation.ap_50 is not none %}, \
 validation AP@.5 {{ number(detector.validation.ap_50) }}, \
-AP@.25 {{ number(detector.validation.ap_25) }}
+AP@.25 {{ number(detector.validation.ap_25) }}{% endif %}
 - Localizer: {{ localizer.localizer.alpha }} region weights, negatives \
 {{ localizer.training.negatives }}, kept epoch {{ localizer.validation.epoch }}, \
 validation loss {{ number(localizer.validation.loss) }}, \
 pair matching {{ number(localizer.validation.match) }} (.5 is chance)
-- Calibrated on {{ calibration.films }} films and {{ calibration.boxes }} boxes
+- Calibrated on {{ calibration.films }} films and {{ calibration.boxes }} boxes\
+{% if calibration.prevalence %}; P(pneumonia) is stated for films of which a share of \
+{{ calibration.prevalence }} shows an opacity{% endif %}
 - Severity: \
 {% if severity %}ridge on {{ severity.films }} scored films, range {{ severity.low }} to \
 {{ severity.high }}, half width of the 90 % interval {{ number(severity.residual) }}\
@@ -69,6 +72,7 @@ def make_bundle(
     guard_films: Sequence[Manifest] = (),
     half_precision: bool = False,
     several_sources: bool = False,
+    child_sources: Collection[str] = (),
     training_data: str,
     card_notes: str = "",
     device: torch.device,
@@ -79,8 +83,9 @@ def make_bundle(
     out. `guard_films` have splits: the film guard learns from `train`, its threshold is set on
     `val`; none leaves the guard out. `half_precision` stores the weights as float16. With
     `several_sources` words of side, zone and number come from the boxes (see `fit_calibration`),
-    and `bundle.json` states for each keyword what evidence there is for it. `card_notes`
-    (Markdown) end the model card.
+    and `bundle.json` states for each keyword what evidence there is for it. Films of
+    `child_sources` (column `source` of `images.csv`) are children's; P(pneumonia) is calibrated
+    for them apart. `card_notes` (Markdown) end the model card.
 
     Raises:
         CheckpointError: an unfinished run, a localizer trained on another detector's regions, or
@@ -101,7 +106,7 @@ def make_bundle(
     with temporary_folder("pneumoloc-bundle") as temporary:
         # Everything is fitted with the weights as they are stored.
         draft = load_bundle(_write(Path(temporary) / "draft", parts, Calibration(), None, None))
-        seen = validation_regions(draft, validation, device)
+        seen = validation_regions(draft, validation, device, child_sources=child_sources)
         calibration = fit_calibration(seen, several_sources=several_sources)
         evidence = None
         if several_sources:
@@ -116,7 +121,13 @@ def make_bundle(
         if guard_films:
             size = draft.detector_config.image_size
             guard = fit_guard(
-                _pixels(guard_films, "train", size), _pixels(guard_films, "val", size)
+                _pixels(guard_films, "train", size),
+                _pixels(guard_films, "val", size),
+                is_child=[
+                    source in child_sources
+                    for films in guard_films
+                    for source in films.split("train").images["source"]
+                ],
             )
         golden = make_golden(calibrated, Path(temporary))
 
@@ -161,7 +172,7 @@ def _write(
         model_card=_card(
             parts.detector_run, parts.localizer_run, calibration, severity, parts.training_data
         )
-        + parts.card_notes,
+        + f"\n{parts.card_notes}",
         half_precision=parts.half_precision,
         evidence=evidence,
         more=more,
@@ -186,7 +197,8 @@ def _card(
 ) -> str:
     environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - Markdown
     return environment.from_string(MODEL_CARD).render(
-        detector=read_json(detector_run / "detector.json"),
+        # A gated detector, or a mean of detectors, was not validated by a training.
+        detector={"validation": {"ap_50": None}} | read_json(detector_run / "detector.json"),
         localizer=read_json(localizer_run / "localizer.json"),
         calibration=asdict(calibration),
         severity=None if severity is None else asdict(severity),

@@ -99,20 +99,31 @@ def first_rows(folder: Path) -> TablesPart:
     return TablesPart(images, boxes, attributes)
 
 
-def survey(folder: Path) -> int:
-    """Look at all rows; returns the number of films.
+@dataclass(frozen=True)
+class Survey:
+    """Numbers of rows."""
+
+    films: int
+    boxes: int
+
+
+def survey(folder: Path) -> Survey:
+    """Look at all rows and count them.
 
     Raises:
         DataError: see `film_parts`.
         NotInFilmOrder: see `film_parts`.
     """
-    hashes = [_hashes(part.images["image_id"]) for part in film_parts(folder)]
+    hashes, boxes = [], 0
+    for part in film_parts(folder):
+        hashes.append(_hashes(part.images["image_id"]))
+        boxes += len(part.boxes)
     seen = np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
     seen.sort()
     again = seen[1:][seen[1:] == seen[:-1]]
     if len(again):
         _raise_if_twice(folder, again)
-    return len(seen)
+    return Survey(len(seen), boxes)
 
 
 def sort_tables(folder: Path, target: Path) -> None:

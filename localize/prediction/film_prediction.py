@@ -45,7 +45,9 @@ class FilmPrediction:
         box_attributes: the keywords of each box, N tuples.
         attributes: keyword -> probability for the film, in the order of the lexicon; empty for
             methods that predict none.
+        unproven: keywords that were not shown to be right on real films; pages leave them out.
         p_pneumonia: probability of pneumonia in [0, 1]; None where the method states none.
+        prevalence: the share of films with an opacity for which it is stated; None: not known.
         opacity: `yes`, `no` or `unsure` at 90 % confidence; empty without calibration.
         severity: severity score in the unit of the experts' score; None where not predicted.
         severity_interval: low and high end of its 90 % interval; None where not known.
@@ -74,6 +76,8 @@ class FilmPrediction:
     severity_interval: tuple[float, float] | None = None
     warning: str = ""
     operating_point: float | None = None
+    prevalence: float | None = None
+    unproven: tuple[str, ...] = ()
     borders: LungBorders = WHOLE_FILM
     file: Path | None = None
     picture: Floats32 | None = None
@@ -104,6 +108,8 @@ class FilmPrediction:
             known["p_pneumonia"] = self.p_pneumonia
         if self.operating_point is not None:
             known["operating_point"] = self.operating_point
+        if self.prevalence is not None:
+            known["prevalence"] = self.prevalence
         for name, value in known.items():
             if not 0 <= value <= 1 + ROUNDING:
                 raise ValueError(
@@ -180,6 +186,8 @@ class FilmPrediction:
             "severity_interval": self.severity_interval and list(self.severity_interval),
             "warning": self.warning,
             "operating_point": self.operating_point,
+            "prevalence": self.prevalence,
+            "unproven": list(self.unproven),
         }
 
     @classmethod
@@ -212,7 +220,13 @@ class FilmPrediction:
             severity_interval=None if interval is None else (interval[0], interval[1]),
             warning=content["warning"],
             operating_point=content.get("operating_point"),  # earlier versions wrote none
+            prevalence=content.get("prevalence"),
+            unproven=tuple(content.get("unproven", ())),
         )
+
+    def shown_attributes(self) -> dict[str, float]:
+        """`attributes` without `unproven` ones."""
+        return {word: p for word, p in self.attributes.items() if word not in self.unproven}
 
     def pixels(self) -> Floats32 | None:
         """The film (H, W) in [0, 1] from `picture` or `file`; None where there is neither."""
@@ -236,9 +250,9 @@ class FilmPrediction:
     def _repr_html_(self) -> str:
         """A picture with the boxes of `plot` and a table, for notebooks."""
         shown = self._drawn(None)
-        likely = sorted(self.attributes.items(), key=lambda item: -item[1])[:SHOWN_ATTRIBUTES]
+        likely = sorted(self.shown_attributes().items(), key=lambda item: -item[1])
         rows = [("film", self.image_id), *self._film_numbers(len(shown))]
-        rows += [(word, f"{value:.2f}") for word, value in likely]
+        rows += [(word, f"{value:.2f}") for word, value in likely[:SHOWN_ATTRIBUTES]]
         if self.warning:
             rows.append(("warning", self.warning))
         return boxes_html(self.pixels(), shown.boxes, shown._captions(), rows)

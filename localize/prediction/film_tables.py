@@ -76,7 +76,9 @@ def films_of_prediction(prediction: Prediction) -> Iterator[FilmPrediction | Ski
     probabilities = prediction.attributes.set_index("image_id")[list(keywords)]
     words = probabilities.reindex(prediction.images["image_id"]).to_numpy(np.float64)
     boxes = _BoxColumns(prediction)
-    operating_point = prediction.operating_point()
+    operating_point, prevalence = prediction.operating_point(), prediction.prevalence()
+    shown = set(prediction.shown_keywords())
+    unproven = tuple(word for word in keywords if word not in shown)
     for number, row in enumerate(prediction.images.to_dict("records")):
         image_id = str(row["image_id"])
         if row["status"] != "ok":
@@ -98,6 +100,8 @@ def films_of_prediction(prediction: Prediction) -> Iterator[FilmPrediction | Ski
                 severity_interval=severity_interval(prediction.info, severity),
                 warning=str(row.get("warning", "")),
                 operating_point=operating_point,
+                prevalence=prevalence,
+                unproven=unproven,
                 borders=prediction.borders.get(image_id, WHOLE_FILM),
             )
         except ValueError as error:

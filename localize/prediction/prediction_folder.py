@@ -11,6 +11,7 @@ from typing import Any
 
 from localize.prediction.film_parts import (
     NotInFilmOrder,
+    Survey,
     film_parts,
     first_rows,
     sort_tables,
@@ -32,13 +33,13 @@ class PredictionFolder:
     Args:
         folder: where the tables are, in film order.
         empty: the prediction without rows: its description, columns and lung borders.
-        films: number of films, skipped ones included.
+        rows: number of films, skipped ones included, and of boxes.
         sorted_copy: the folder of tables that had to be sorted; deleted with this object.
     """
 
     folder: Path
     empty: Prediction
-    films: int
+    rows: Survey
     sorted_copy: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
 
     @property
@@ -53,6 +54,10 @@ class PredictionFolder:
                 part.images, part.boxes, part.attributes, self.info, self.empty.borders
             )
 
+    def count_boxes(self) -> int:
+        """The number of boxes."""
+        return self.rows.boxes
+
     def keywords(self) -> tuple[str, ...]:
         """The attribute names, in the order of the lexicon."""
         return self.empty.keywords()
@@ -60,6 +65,10 @@ class PredictionFolder:
     def shown_keywords(self) -> tuple[str, ...]:
         """Those that the model was shown to predict on real films; pages show no others."""
         return self.empty.shown_keywords()
+
+    def prevalence(self) -> float | None:
+        """See `Prediction.prevalence`."""
+        return self.empty.prevalence()
 
     def operating_point(self) -> float | None:
         """See `Prediction.operating_point`."""

@@ -28,6 +28,7 @@ from localize.prediction.table_blocks import packed_tables
 FORMAT_VERSION = 1
 DESCRIPTION = "prediction.json"
 OPERATING_POINT_KEY = "operating_point"  # of prediction.json
+PREVALENCE_KEY = "prevalence"  # of prediction.json: that of P(pneumonia), and the model's own
 UNPROVEN_KEY = "unproven_attributes"  # of prediction.json: columns that pages leave out
 
 
@@ -53,6 +54,10 @@ class Prediction:
         """The whole as one part; a `PredictionFolder` has more."""
         yield self
 
+    def count_boxes(self) -> int:
+        """The number of boxes."""
+        return len(self.boxes)
+
     def operating_point(self) -> float | None:
         """The box score from which on boxes are shown by default; None where none is recommended.
 
@@ -64,6 +69,32 @@ class Prediction:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             expected = f"{OPERATING_POINT_KEY}, a number from 0 to 1"
+            raise DataError.from_problems([Problem(DESCRIPTION, expected, repr(value))])
+        return float(value)
+
+    def prevalence(self) -> float | None:
+        """The share of films with an opacity for which P(pneumonia) is stated; None: not known.
+
+        Raises:
+            DataError: `prediction.json` has another value than a number between 0 and 1.
+        """
+        return self._share("stated")
+
+    def model_prevalence(self) -> float | None:
+        """The share for which the model states P(pneumonia) by itself; None: not known.
+
+        Raises:
+            DataError: see `prevalence`.
+        """
+        return self._share("model")
+
+    def _share(self, name: str) -> float | None:
+        stated = self.info.get(PREVALENCE_KEY)
+        if stated is None:
+            return None
+        value = stated.get(name) if isinstance(stated, dict) else stated
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+            expected = f"{PREVALENCE_KEY}.{name}, a number between 0 and 1"
             raise DataError.from_problems([Problem(DESCRIPTION, expected, repr(value))])
         return float(value)
 

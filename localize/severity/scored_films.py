@@ -43,7 +43,7 @@ def scored_films(prediction: Prediction, manifest: Manifest, column: str) -> Sco
 
     Raises:
         DataError: no such column, text in it, fewer than ten scored films among the predicted
-            ones, or all with one score.
+            ones, all with one score, or predicted with another prevalence than the model's own.
     """
     if column not in manifest.labels:
         raise DataError(
@@ -54,6 +54,7 @@ def scored_films(prediction: Prediction, manifest: Manifest, column: str) -> Sco
         raise DataError(f"labels.csv, field {column}: expected numbers or blanks, got text")
     scores = manifest.labels.set_index("image_id")[column].astype("float64").dropna().to_dict()
     patients = manifest.images.set_index("image_id")["patient_id"].to_dict()
+    _refuse_other_prevalence(prediction)
     films = [
         film
         for film in films_of_prediction(prediction)
@@ -72,7 +73,12 @@ def scored_films(prediction: Prediction, manifest: Manifest, column: str) -> Sco
 
 
 def feature_table(prediction: Prediction) -> Floats:
-    """Features of the films of a prediction, (I, F); NaN for films without P(pneumonia)."""
+    """Features of the films of a prediction, (I, F); NaN for films without P(pneumonia).
+
+    Raises:
+        DataError: predicted with another prevalence than the model's own.
+    """
+    _refuse_other_prevalence(prediction)
     unknown = np.full(len(FEATURES), np.nan)
     rows = [
         severity_features(film)
@@ -81,3 +87,13 @@ def feature_table(prediction: Prediction) -> Floats:
         for film in films_of_prediction(prediction)
     ]
     return np.array(rows).reshape(-1, len(FEATURES))
+
+
+def _refuse_other_prevalence(prediction: Prediction) -> None:
+    """Severity rests on P(pneumonia) as the model states it by itself."""
+    stated, own = prediction.prevalence(), prediction.model_prevalence()
+    if stated != own:
+        raise DataError(
+            f"prediction.json, field prevalence: expected the model's own, {own}, got {stated}; "
+            "predict the films without --prevalence"
+        )

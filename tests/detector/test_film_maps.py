@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from data_manifests.support.errors import CheckpointError
+from detector import film_maps
 from detector.detector import Detector
 from detector.film_maps import (
     HEADER,
@@ -50,6 +51,39 @@ def test_maps_are_read_as_they_were_written_and_subsets_are_rows(stored):
     part = again.subset(np.array([2, 0]))
     np.testing.assert_array_equal(part.maps[1], maps.maps[0])
     np.testing.assert_array_equal(part.boxes[0], maps.boxes[2])
+
+
+@pytest.mark.parametrize("other", [{}, {"candidates": 30}], ids=["the same call", "another"])
+def test_an_interrupted_call_goes_on_and_ends_with_the_same_bytes(tmp_path, monkeypatch, other):
+    films = make_films(tmp_path / "films", train=5, val=2, size=(96, 96))
+    detector = Detector(make_detector(image_size=96), tiny_config(image_size=96), "0" * 64)
+    asked = {"device": CPU, "candidates": 40, "batch_size": 2} | other
+    write_film_maps(detector, films, tmp_path / "whole", **asked)
+    computed, candidates_of = [], film_maps._candidates
+
+    def dies(model, core, images, count, side):
+        computed.append(len(images))
+        if len(computed) == 3:
+            raise KeyboardInterrupt
+        return candidates_of(model, core, images, count, side)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(film_maps, "_candidates", dies)
+        with pytest.raises(KeyboardInterrupt):
+            write_film_maps(detector, films, tmp_path / "maps", **{**asked, "candidates": 40})
+    with pytest.raises(CheckpointError):
+        read_film_maps(tmp_path / "maps")
+    computed.clear()
+    monkeypatch.setattr(
+        film_maps, "_candidates", lambda *a: (computed.append(len(a[2])), candidates_of(*a))[1]
+    )
+    write_film_maps(detector, films, tmp_path / "maps", **asked)
+    assert sum(computed) == (5 if not other else 7)  # two blocks were done, one is done again
+    for path in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "maps" / path.name).read_bytes() == path.read_bytes(), path.name
+    assert {path.name for path in (tmp_path / "maps").iterdir()} == {
+        path.name for path in (tmp_path / "whole").iterdir()
+    }
 
 
 def test_maps_of_another_version_are_refused(stored):

@@ -39,7 +39,7 @@ def draft_films(prediction: Prediction, options: DraftOptions | None = None) -> 
 
 def draft_film(film: FilmPrediction, options: DraftOptions) -> FilmDraft:
     """The draft of one film; its numbers have four decimals."""
-    known = {word: round(value, DECIMALS) for word, value in film.attributes.items()}
+    known = {word: round(value, DECIMALS) for word, value in film.shown_attributes().items()}
     p_pneumonia = rounded(film.p_pneumonia)
     boxes = _described(film, options)
     best = boxes[0].score if boxes else 0.0

@@ -31,7 +31,7 @@ CALL_HELP = (
     "yes, no or unsure, from two thresholds on P(pneumonia) that belong to the model: on "
     "validation films at most 10 % of those with an opacity were called no, and at most 10 % of "
     "those without one yes. Compare P with these thresholds, not with 0.5: P = 0.22 can be yes "
-    "and 0.07 unsure."
+    "and 0.07 unsure. The call does not depend on how many films show an opacity."
 )
 FIRST_PICTURES = 12  # stand before the script, so that they are seen while the rest is read
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -50,20 +50,16 @@ class Card:
     attributes: tuple[float | None, ...]
     opacity: str = ""
     warning: str = ""
+    prevalence: float | None = None
 
 
 def film_card(
     film: FilmPrediction,
     keywords: tuple[str, ...],
     true_boxes: Floats | None = None,
-    *,
-    unproven: Collection[str] = (),
 ) -> Card:
-    """The card of a film; `true_boxes` (N, 4) in film pixels where known.
-
-    `unproven` keywords are not known to be right: their probabilities are left out.
-    """
-    shown = {word: p for word, p in film.attributes.items() if word not in unproven}
+    """The card of a film; `true_boxes` (N, 4) in film pixels where known."""
+    shown = film.shown_attributes()
     low, high = film.severity_interval or (None, None)
     boxes = zip(
         _corners(film.boxes.xyxy),
@@ -88,6 +84,7 @@ def film_card(
         attributes=tuple(rounded(shown.get(word)) for word in keywords),
         opacity=film.opacity,
         warning=film.warning,
+        prevalence=film.prevalence,
     )
 
 
@@ -98,7 +95,6 @@ def film_cards(prediction: PredictedFilms, manifest: Manifest | None, *, limit: 
         DataError: see `films_of_prediction`.
     """
     keywords = prediction.keywords()
-    unproven = set(keywords) - set(prediction.shown_keywords())
     films = (film for part in prediction.parts() for film in films_of_prediction(part))
     shown = list(islice((film for film in films if isinstance(film, FilmPrediction)), limit))
     true: Mapping[str, Floats] = {}
@@ -108,7 +104,7 @@ def film_cards(prediction: PredictedFilms, manifest: Manifest | None, *, limit: 
         )
         boxes = part.boxes_by_image()
         true = {name: boxes.get(name, NO_BOXES) for name in part.images["image_id"]}
-    cards = [film_card(f, keywords, true.get(f.image_id), unproven=unproven) for f in shown]
+    cards = [film_card(f, keywords, true.get(f.image_id)) for f in shown]
     return sorted(cards, key=lambda card: -(card.p_pneumonia or 0.0))
 
 

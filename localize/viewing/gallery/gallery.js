@@ -120,10 +120,14 @@
     const hint = help ? { title: help, class: "explained" } : {};
     return node("div", hint, node("span", {}, name), line, node("small", {}, detail));
   }
+  function probabilityHelp(film) {
+    const share = film.prevalence === null ? "" : `P(pneumonia) is for films of which ${+(100 * film.prevalence).toPrecision(3)} % show an opacity.`;
+    return [share, film.opacity ? `Call: ${CALL_HELP}` : ""].filter(Boolean).join(" ");
+  }
   function facts(film, all) {
     const measures = node("div", { class: "measures" });
     const call = film.opacity ? ` ${film.opacity}` : "";
-    measures.append(measure(call ? "P(pneumonia), call" : "P(pneumonia)", number(film.p_pneumonia), call, call ? CALL_HELP : ""));
+    measures.append(measure(call ? "P(pneumonia), call" : "P(pneumonia)", number(film.p_pneumonia), call, probabilityHelp(film)));
     if (film.severity !== null) {
       const range = film.severity_low === null
         ? "" : ` ${number(film.severity_low, 1)} – ${number(film.severity_high, 1)}`;

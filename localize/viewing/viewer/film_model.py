@@ -38,7 +38,7 @@ class FilmModel:
         """
         with self._lock:
             found = self._model.predict(film, image_id=image_id)
-        return film_card(found, self.keywords, unproven=self._model.bundle.unproven_keywords)
+        return film_card(found, self.keywords)
 
     def regions(self, film: Path) -> FilmRegions:
         """The ranked regions of a film, with the sides and zones of its own lungs.

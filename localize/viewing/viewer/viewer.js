@@ -7,7 +7,7 @@ const KEY = new URLSearchParams(location.search).get("key") ?? "";
 history.replaceState(null, "", `/?key=${encodeURIComponent(KEY)}`);
 const LIKELY = 0.5;
 const REGIONS_SHOWN = 3;
-const CALL_HELP = "yes, no or unsure, from two thresholds on P(pneumonia) that belong to the model: on validation films at most 10 % of those with an opacity were called no, and at most 10 % of those without one yes. Compare P with these thresholds, not with 0.5: P = 0.22 can be yes and 0.07 unsure.";
+const CALL_HELP = "yes, no or unsure, from two thresholds on P(pneumonia) that belong to the model: on validation films at most 10 % of those with an opacity were called no, and at most 10 % of those without one yes. Compare P with these thresholds, not with 0.5: P = 0.22 can be yes and 0.07 unsure. The call does not depend on how many films show an opacity.";
 const control = (id) => document.getElementById(id);
 const sessions = new Map(); // film number -> { card, editor, frame, changed }
 let films = [];
@@ -190,12 +190,16 @@ function toggleBeside() {
 function measure(name, value, detail, help = "") {
   return node("div", help ? { title: help } : {}, node("span", {}, name), node("b", {}, value), " ", node("small", {}, detail));
 }
+function probabilityHelp(card) {
+  const share = card.prevalence === null ? "" : `P(pneumonia) is for films of which ${+(100 * card.prevalence).toPrecision(3)} % show an opacity.`;
+  return [share, card.opacity ? `Call: ${CALL_HELP}` : ""].filter(Boolean).join(" ");
+}
 function showFacts(session) {
   const { card } = session;
   const range = card.severity_low === null ? "" : `${number(card.severity_low, 1)} – ${number(card.severity_high, 1)}`;
   control("measures").replaceChildren(
     ...(card.warning ? [node("p", { class: "warning" }, card.warning)] : []),
-    ...(session.report ? [] : [measure(card.opacity ? "P(pneumonia), call" : "P(pneumonia)", number(card.p_pneumonia), card.opacity, card.opacity ? CALL_HELP : "")]),
+    ...(session.report ? [] : [measure(card.opacity ? "P(pneumonia), call" : "P(pneumonia)", number(card.p_pneumonia), card.opacity, probabilityHelp(card))]),
     ...(card.severity === null ? [] : [measure(range ? "severity, 90 % interval" : "severity", number(card.severity, 1), range)]),
   );
   showBoxes(session);

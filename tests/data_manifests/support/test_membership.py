@@ -5,7 +5,15 @@ import pandas as pd
 import pytest
 
 from data_manifests.support import membership
-from data_manifests.support.membership import Lookup, is_member, may_differ, may_repeat, places
+from data_manifests.support.membership import (
+    Lookup,
+    first_rows,
+    is_member,
+    may_differ,
+    may_repeat,
+    places,
+    text_codes,
+)
 
 
 def texts(*values: str) -> pd.Series:
@@ -48,7 +56,30 @@ def test_repeats_and_differences_are_those_of_pandas() -> None:
         values = texts(*random.choice(["train", "val"], p=[0.9, 0.1], size=size))
         assert may_repeat(column) == column.duplicated().any()
         assert may_differ(column, values) == (values.groupby(column).nunique() > 1).any()
+        where = random.random(size) < 0.5
+        some = column[where]
+        assert may_repeat(column, where) == some.duplicated().any()
+        assert may_repeat(column, key=lambda block: block.str[:1]) == (
+            column.str[:1].duplicated().any()
+        )
+        assert may_differ(column, values, where) == (
+            (values[where].groupby(some).nunique() > 1).any()
+        )
     assert not may_differ(texts("a", "a", "b"), texts("x", "x", "y"))
+
+
+def test_first_rows_and_codes_are_those_of_pandas(monkeypatch) -> None:
+    monkeypatch.setattr(membership, "HASHED_AT_A_TIME", 7)
+    random = np.random.default_rng(2)
+    for size in (0, 1, 5, 20, 400):
+        column = texts(*map(str, random.integers(100, size=size)))
+        assert first_rows(column).tolist() == column.drop_duplicates().index.tolist()
+        assert text_codes(column).tolist() == pd.factorize(column)[0].tolist()
+    monkeypatch.setattr(
+        membership, "text_hashes", lambda column: column.str.len().to_numpy(np.uint64)
+    )  # texts of one length share a hash
+    assert first_rows(texts("b", "a", "b", "cc")).tolist() == [0, 1, 3]
+    assert text_codes(texts("b", "a", "b", "cc")).tolist() == [0, 1, 0, 2]
 
 
 @pytest.mark.parametrize("few", [0, 10**6])

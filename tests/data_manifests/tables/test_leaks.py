@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,46 @@ def test_a_thousand_planted_leaks_are_found_and_no_other() -> None:
     assert found == {f"p{patient}" for patient in planted}
     assert len(of_patients) == 1000
     assert len([problem for problem in problems if problem.field == "study_id"]) == 1000
+
+
+def spelled_twice_by_loops(images: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """The films that `patients_written_twice` names in its problems and notes, film by film."""
+    problems, notes = [], []
+    rows = list(zip(images["image_id"], images["patient_id"], images["split"], strict=True))
+    known: dict[str, list[tuple[str, str, str]]] = {}
+    for row in rows:
+        key = unicodedata.normalize("NFKC", row[1]).strip().casefold()
+        known.setdefault(key, []).append(row)
+    for group in known.values():
+        if len({patient for _, patient, _ in group}) > 1:
+            second = next(row for row in group if row[1] != group[0][1])
+            is_leak = len({split for _, _, split in group} - {""}) > 1
+            (problems if is_leak else notes).append(f"films {group[0][0]} and {second[0]},")
+    return problems, notes
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_patients_written_twice_are_those_of_slow_loops(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    spellings = [
+        "A1",
+        "a1 ",
+        "b",
+        "\u00c91",
+        "E\u03011",
+        "e\u03011",
+        "stra\u00dfe",
+        "STRASSE",
+        "B",
+        "c",
+    ]
+    images = images_table(12)
+    images["patient_id"] = random.choice(spellings[: 3 * seed], 12)
+    images["split"] = random.choice(["train", "train", "val", ""], 12)
+    problems, notes = patients_written_twice(images)
+    expected = spelled_twice_by_loops(images)
+    shown = [[problem.got.split(" whose")[0] for problem in found] for found in (problems, notes)]
+    assert shown == list(expected)
 
 
 def test_unassigned_films_do_not_leak() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -18,7 +19,9 @@ from data_manifests.tables.manifest import (
     make_manifest,
     read_manifest,
     write_manifest,
+    write_with_split,
 )
+from data_manifests.tables.table_file import read_table
 from tests.data_manifests.example_tables import boxes_table, images_table, small_manifest
 
 
@@ -246,3 +249,53 @@ def test_manifest_json_is_plain(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "m/manifest.json").read_text())
     assert content["format_version"] == 1
     assert content["options"] == {"only_boxed": True}
+
+
+@pytest.mark.parametrize(
+    "index", [None, pd.RangeIndex(3, 6), pd.Index(["x", "y", "z"], name="row")]
+)
+def test_a_parquet_table_is_read_as_pandas_reads_it(tmp_path: Path, index: pd.Index | None) -> None:
+    table = pd.DataFrame(
+        {"image_id": ["a", "b", None], "a.b": [1, 2, 3], "a": [0.5, np.nan, 1.0]}, index=index
+    )
+    table["width"] = pd.array([1, None, 3], dtype="Int64")
+    table["split"] = pd.Categorical(["train", "val", "train"])
+    path = tmp_path / "images.parquet"
+    for content in (table, table.iloc[:0]):
+        content.to_parquet(path)
+        expected = pd.read_parquet(path).reset_index(drop=True)
+        pd.testing.assert_frame_equal(read_table(tmp_path, "images"), expected)
+
+
+def test_columns_left_out_are_blank_and_an_error_names_them_all(tmp_path: Path) -> None:
+    write_manifest(full_manifest(), tmp_path / "m")
+    whole = read_manifest(tmp_path / "m")
+    without = {"images": ("view", "sha256"), "boxes": ("label", "extra")}
+    part = read_manifest(tmp_path / "m", without=without)
+    expected = whole.images.assign(view="", sha256="")
+    pd.testing.assert_frame_equal(part.images, expected)
+    pd.testing.assert_frame_equal(part.boxes, whole.boxes.assign(label="").drop(columns="extra"))
+    table = pd.read_csv(tmp_path / "m/images.csv").drop(columns="study_id")
+    table.to_csv(tmp_path / "m/images.csv", index=False)
+    messages = []
+    for left_out in ({}, without):
+        with pytest.raises(DataError) as raised:
+            read_manifest(tmp_path / "m", without=left_out)
+        messages.append(str(raised.value))
+    assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("parquet_rows", [100_000, 0])
+def test_a_table_at_a_time_is_written_as_all_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parquet_rows: int
+) -> None:
+    monkeypatch.setattr("data_manifests.tables.table_file.PARQUET_ROWS", parquet_rows)
+    manifest = full_manifest()
+    write_manifest(manifest, tmp_path / "m")
+    split = pd.Series(["val", "", "test", "train"], dtype="str")
+    write_with_split(tmp_path / "m", split, manifest.info, tmp_path / "n")
+    images = manifest.images.assign(split=split)
+    write_manifest(dataclasses.replace(manifest, images=images), tmp_path / "expected")
+    for path in (tmp_path / "expected").iterdir():
+        assert (tmp_path / "n" / path.name).read_bytes() == path.read_bytes()
+    assert len(list((tmp_path / "n").iterdir())) == 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,13 @@ from hypothesis import strategies as st
 
 from data_manifests.support.errors import ConfigError, DataError
 from data_manifests.tables.manifest import Manifest, make_manifest
-from data_manifests.tables.split import split_around, split_around_nih_pneumonia, split_manifest
+from data_manifests.tables.split import (
+    SPLIT_NAMES,
+    _whole_counts,
+    split_around,
+    split_around_nih_pneumonia,
+    split_manifest,
+)
 from tests.data_manifests.example_tables import boxes_table, images_table, small_manifest
 
 
@@ -161,3 +169,36 @@ def test_the_leak_free_split_holds_out_the_patients_of_nih_pneumonia_boxes() -> 
     images.loc[0, "patient_id"] = nih_pneumonia_films()["patient_id"][0]
     result = split_around_nih_pneumonia(make_manifest(images)).images["split"]
     assert result.to_list() == ["", "train", ""]
+
+
+def split_by_loops(images: pd.DataFrame, shares: list[float], seed: int) -> dict[str, str]:
+    """A split stratified by view: patient by patient, with dictionaries."""
+    views: dict[str, list[str]] = {}
+    for patient, view in zip(images["patient_id"], images["view"], strict=True):
+        views.setdefault(patient, []).append(view)
+    strata: dict[str, list[str]] = {}
+    for patient, seen in views.items():
+        most = max(map(seen.count, seen))
+        strata.setdefault(min(v for v in seen if seen.count(v) == most), []).append(patient)
+    split, carry = {}, np.zeros(3)
+    for name in sorted(strata):
+        members = sorted(strata[name], key=lambda p: sha256(f"{seed}:{p}".encode()).digest())
+        wanted = np.array(shares) * len(members) + carry
+        counts = _whole_counts(wanted, len(members), np.array(shares))
+        carry = wanted - counts
+        splits = [part for part, k in zip(SPLIT_NAMES, counts, strict=True) for _ in range(k)]
+        split.update(zip(members, splits, strict=True))
+    return split
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_stratified_split_is_that_of_slow_loops(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    ids = ["p1", "P1", "p10", "p2", "\u00e9", "\U0001f600", "\uffee", "a b", *map(str, range(30))]
+    images = images_table(90)
+    images["patient_id"] = random.choice(ids, 90)
+    images["view"] = random.choice(["PA", "AP", ""], 90)
+    shares = dict(zip(SPLIT_NAMES, (0.5, 0.2, 0.3), strict=True))
+    result = split_manifest(make_manifest(images), shares, ["view"], seed).images
+    expected = split_by_loops(images, list(shares.values()), seed)
+    assert result["split"].tolist() == [expected[patient] for patient in images["patient_id"]]

@@ -58,6 +58,7 @@ TINY = BenchmarkSize(
         training=VolumeTrainConfig(patch=(24, 24, 24)),
     ),
     growth=(100,),
+    large=(100,),
 )
 KEYS = {
     "name",

@@ -80,6 +80,49 @@ def test_true_boxes_are_not_read(hospital, tmp_path):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_maps_that_are_there_are_used_again_and_only_for_the_same_films(hospital, tmp_path):
+    given, folder = hospital
+    again = {"settings": gate_settings(SHORT), "device": CPU, "maps": tmp_path / "maps"}
+    gate_detector(folder, given, folder / "mined", tmp_path / "first", **again)
+    written = (tmp_path / "maps" / "maps.npy").stat().st_mtime_ns
+    gate_detector(folder, given, folder / "mined", tmp_path / "second", **again)
+    assert (tmp_path / "maps" / "maps.npy").stat().st_mtime_ns == written
+    one, other = (load_file(tmp_path / n / "detector.safetensors") for n in ("first", "second"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    fewer = given.subset((np.arange(8) < 6).tolist())
+    gate_detector(folder, fewer, folder / "mined", tmp_path / "third", **again)
+    assert len(np.load(tmp_path / "maps" / "maps.npy", mmap_mode="r")) == 6
+
+
+def test_shuffled_reports_teach_other_scores(hospital, tmp_path):
+    given, folder = hospital
+    weights = []
+    for name, seed in (("own", None), ("shuffled", 3)):
+        gate_detector(
+            folder,
+            _with_two_kinds_of_opacity(given),
+            _mined_again(given, tmp_path / name),
+            tmp_path / name / "gated",
+            settings=gate_settings(SHORT),
+            device=CPU,
+            shuffle_seed=seed,
+        )
+        weights.append(load_file(tmp_path / name / "gated" / "detector.safetensors"))
+        assert json.loads((tmp_path / name / "gated/gate.json").read_text())["shuffle_seed"] == seed
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def _with_two_kinds_of_opacity(films):
+    texts = ["Patchy opacity in the right lower lung.", "Opacity in the left upper lung."] * 4
+    return replace(films, reports=films.reports.assign(text=texts))
+
+
+def _mined_again(films, folder):
+    write_manifest(_with_two_kinds_of_opacity(films), folder / "films")
+    mine_reports(folder / "films", folder / "mined", lexicon=load_lexicon("en"), workers=1)
+    return folder / "mined"
+
+
 def test_the_command_teaches_the_films_of_the_split_train_and_says_how_many(hospital, tmp_path):
     folder = hospital[1]
     arguments = ["gate", "--detector", folder, "--manifest", folder / "films"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 
@@ -390,7 +391,8 @@ def test_make_bundle_calibrates_and_writes_a_card(runs, tmp_path):
     card = (out / "MODEL_CARD.md").read_text()
     assert "Not a medical device" in card
     assert "Trained by pneumoloc on: films of noise" in card
-    assert "AP@.5 undefined" in card
+    # This detector was not validated by a training.
+    assert re.search(r"- Detector: \w+, 96 px\n- Localizer", card), card
     assert "Severity: ridge on 12 scored films, range 0.0 to 6.0" in card
 
 

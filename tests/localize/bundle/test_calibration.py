@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from data_manifests.support.errors import CheckpointError
-from localize.bundle.calibration import Calibration, read_calibration, write_calibration
+from data_manifests.support.errors import CheckpointError, ConfigError
+from localize.bundle.calibration import (
+    Calibration,
+    FilmLogit,
+    read_calibration,
+    write_calibration,
+)
 
 
 def test_scores_are_the_written_logistic():
@@ -92,3 +99,31 @@ def test_an_operating_point_is_optional_and_kept(tmp_path):
     (tmp_path / "wrong.json").write_text('{"operating_point": 1.5}')
     with pytest.raises(CheckpointError, match=r"wrong\.json"):
         read_calibration(tmp_path / "wrong.json")
+
+
+def test_films_of_children_have_their_own_coefficients_and_survive_the_file(tmp_path):
+    child = FilmLogit(0.5, 0.25, -0.75, (1.0, -2.0))
+    calibration = Calibration(film_tail=(0.1, 0.2), child=child, prevalence=0.5)
+    write_calibration(calibration, tmp_path / "calibration.json")
+    again = read_calibration(tmp_path / "calibration.json")
+    assert again == calibration
+    logit = 0.5 + 0.25 * 1.5 - 0.75 * 2.0 + 1.0 * 0.3 - 2.0 * 0.4
+    found = again.film_probability(1.5, 2.0, (0.3, 0.4), is_child=True)
+    assert found == pytest.approx(1 / (1 + np.exp(-logit)), rel=1e-12)
+    without = replace(again, child=None)
+    own = again.film_probability(1.5, 2.0, (0.3, 0.4))
+    assert without.film_probability(1.5, 2.0, (0.3, 0.4), is_child=True) == own != found
+
+
+def test_a_calibration_without_its_own_prevalence_takes_none():
+    assert Calibration().at(0.3, None) == 0.3
+    with pytest.raises(ConfigError, match="a bundle that states its own"):
+        Calibration().at(0.3, 0.1)
+    assert Calibration(prevalence=0.5).at(0.5, 0.1) == pytest.approx(0.1, rel=1e-12)
+
+
+@pytest.mark.parametrize("wrong", ["0", "1", "1.5", 'null, "prevalance": 1'])
+def test_a_prevalence_of_nobody_or_everybody_is_no_calibration(tmp_path, wrong):
+    (tmp_path / "calibration.json").write_text(f'{{"prevalence": {wrong}}}')
+    with pytest.raises(CheckpointError, match="expected calibration"):
+        read_calibration(tmp_path / "calibration.json")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
+from unittest import mock
+
+import cv2
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -11,9 +15,11 @@ from data_manifests.films.other_images import DRAWN, SPOILT, other_images
 from data_manifests.phantom.case import PhantomOptions, make_case
 from data_manifests.support.errors import CheckpointError, DataError
 from localize.bundle.film_guard import WARNING, guard_features, read_guard, thumbnail, write_guard
+from localize.pipeline import fit_film_guard
 from localize.pipeline.fit_film_guard import FALSE_FLAGS, fit_guard
 
 
+@cache
 def films(first, count):
     options = PhantomOptions(size=96, seed=3)
     return [
@@ -82,6 +88,40 @@ def test_a_guard_survives_its_file(guard, tmp_path):
     again = read_guard(tmp_path / "guard.safetensors")
     for film in films(200, 3):
         assert again.logit(film) == pytest.approx(guard.logit(film), rel=1e-3, abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def guard_of_two_kinds():
+    """Every second film is the middle of one: those stand for the children's."""
+    train = [middle(film) if k % 2 else film for k, film in enumerate(films(0, 90))]
+    with mock.patch.multiple(fit_film_guard, COPIES=1, OTHERS_OF_A_KIND=10):
+        return fit_guard(train, films(90, 10), is_child=[k % 2 == 1 for k in range(90)])
+
+
+def middle(film):
+    return cv2.resize(film[24:72], (96, 96), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+
+
+def test_a_guard_tells_children_apart_also_from_its_file(guard_of_two_kinds, guard, tmp_path):
+    write_guard(guard_of_two_kinds, tmp_path / "guard.safetensors")
+    again = read_guard(tmp_path / "guard.safetensors")
+    new = films(140, 20)
+    for one in (guard_of_two_kinds, again):
+        assert np.mean([one.look(middle(film)).is_child for film in new]) > 0.8
+        assert np.mean([one.look(film).is_child for film in new]) < 0.1
+    assert [again.look(film).warning for film in new] == [again.warning(film) for film in new]
+    assert not any(guard.look(middle(film)).is_child for film in new)  # it learned one kind
+
+
+@pytest.mark.parametrize("name", ["child_weights", "child_intercept"])
+def test_half_of_the_second_regression_is_refused(guard_of_two_kinds, tmp_path, name):
+    path = tmp_path / "guard.safetensors"
+    write_guard(guard_of_two_kinds, path)
+    arrays = load_file(path)
+    del arrays[name]
+    save_file(arrays, path)
+    with pytest.raises(CheckpointError, match="child_weights and child_intercept or neither"):
+        read_guard(path)
 
 
 @pytest.mark.parametrize(

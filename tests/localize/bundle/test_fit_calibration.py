@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from localize.bundle.fit_calibration import (
     ERROR_RATE,
     MIN_ALPHA,
     ValidationFilm,
+    balanced_weights,
     conformal_bounds,
     fit_calibration,
 )
@@ -112,6 +113,57 @@ def test_a_film_with_unknown_boxes_counts_only_as_a_film():
     assert (more.boxes, more.films) == (3, 3)
     assert more.box_alpha == plain.box_alpha
     assert more.film_intercept != plain.film_intercept
+
+
+def of_source(source, count, share, *, slope=1.0, is_child=False, seed=0):
+    """Films whose log odds are 2 * slope * film_max where half of them have an opacity."""
+    random = np.random.default_rng(seed)
+    films = []
+    for _ in range(count):
+        has_opacity = bool(random.random() < share)
+        value = random.normal(slope if has_opacity else -slope)
+        boxes = TRUE_BOX if has_opacity else NO_BOX
+        box = np.array([HIT if has_opacity else MISS])
+        one = ValidationFilm(box, np.array([-1.0]), 0.0, value, boxes, has_opacity, np.zeros(4))
+        films.append(replace(one, width=100, height=100, source=source, is_child=is_child))
+    return films
+
+
+def test_sources_with_other_shares_teach_one_map_of_half_the_films():
+    films = of_source("rare", 1500, 0.1) + of_source("often", 1500, 0.8, seed=1)
+    fitted = fit_calibration(films, several_sources=True)
+    assert fitted.prevalence == 0.5
+    for value in (-1.0, 0.0, 0.7):
+        found = fitted.film_probability(0.0, value, np.zeros(4))
+        assert found == pytest.approx(sigmoid(2 * value), abs=0.04)
+    rare = [fitted.film_probability(0.0, f.film_max, f.film_tail) for f in films[:1500]]
+    shown = np.mean([fitted.at(one, 0.1) for one in rare])
+    assert shown == pytest.approx(0.1, abs=0.02)
+
+
+def test_films_of_children_are_fitted_apart():
+    children = of_source("children", 1000, 0.6, slope=2.0, is_child=True, seed=2)
+    fitted = fit_calibration(of_source("adults", 1000, 0.2) + children, several_sources=True)
+    adult, child = (
+        fitted.film_probability(0.0, 0.5, np.zeros(4), is_child=one) for one in (False, True)
+    )
+    assert adult == pytest.approx(sigmoid(1.0), abs=0.04)
+    assert child == pytest.approx(sigmoid(2.0), abs=0.06)  # the fit shrinks slopes
+    few = of_source("children", 12, 0.5, is_child=True, seed=3)
+    assert fit_calibration(of_source("adults", 500, 0.2) + few, several_sources=True).child is None
+
+
+def test_each_source_counts_by_its_films_and_half_of_it_as_positive():
+    labels = np.array([True] * 30 + [False] * 10 + [True] * 10 + [False] * 90 + [True] * 3)
+    sources = ["a"] * 40 + ["b"] * 100 + ["all positive"] * 3
+    weights = balanced_weights(labels[:140], sources[:140])
+    a, b = np.arange(140) < 40, np.arange(140) >= 40
+    for rows, films in ((a, 40), (b, 100)):
+        assert weights[rows & labels[:140]].sum() == pytest.approx(films / 2)
+        assert weights[rows & ~labels[:140]].sum() == pytest.approx(films / 2)
+    together = balanced_weights(labels, sources)  # a source of one kind: nothing to balance it by
+    assert together[labels].sum() == pytest.approx(together[~labels].sum())
+    assert together.sum() == pytest.approx(143)
 
 
 def test_a_film_without_any_region_does_no_harm():

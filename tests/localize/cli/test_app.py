@@ -111,6 +111,11 @@ def test_predict_skips_when_asked_and_lists_what_it_skipped(run, bundle, films, 
         (["--max-boxes", "0"], "max-boxes"),
         (["--min-score", "2"], "min-score"),
         (["--device", "abacus"], "abacus"),
+        (["--prevalence", "0"], "--prevalence: expected a number above 0 and below 1, got 0.0"),
+        (["--prevalence", "1"], "such as 0.1"),
+        (["--prevalence", "nan"], "got nan"),
+        (["--prevalence", "often"], "'--prevalence'"),
+        (["--prevalence", "0.1"], "a bundle that states its own"),
     ],
 )
 def test_predict_refuses_options_that_mean_nothing(run, bundle, films, tmp_path, more, message):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from data_manifests.support.errors import DataError
+from localize.evaluation import film_boxes
 from localize.evaluation.evaluate import EvaluationOptions, choose_score_threshold, evaluate
 from tests.localize.predictions import make_prediction, make_truth, random_pair
 
@@ -174,3 +175,12 @@ def test_films_in_another_order_give_the_same_values():
     )
     a = evaluate(prediction, manifest, replicates=20).to_json()
     assert a == evaluate(shuffled, manifest, replicates=20).to_json()
+
+
+@pytest.mark.parametrize("films_of_part", [1, 7])
+def test_films_in_parts_give_the_json_of_all_together(films_of_part, monkeypatch):
+    prediction, manifest = random_pair(2, films=30)
+    whole = evaluate(prediction, manifest, replicates=20, baseline=prediction)
+    monkeypatch.setattr(film_boxes, "FILMS_OF_PART", films_of_part)
+    in_parts = evaluate(prediction, manifest, replicates=20, baseline=prediction)
+    assert in_parts.to_json() == whole.to_json()

@@ -22,19 +22,19 @@ def test_froc_equals_trying_every_score_threshold(tied):
             if (kept & ~is_true).sum() / boxes.films <= rate:
                 best = max(best, (kept & is_true).sum() / len(boxes.true_film))
         expected.append(best)
-    values = froc_measure(boxes, overlaps, 0.25).values(np.ones((1, boxes.films)))[0]
+    values = froc_measure(boxes, 0.25).values(np.ones((1, boxes.films)))[0]
     np.testing.assert_allclose(values, [*expected, np.mean(expected)], atol=1e-12)
     assert 0 < expected[1] < expected[3]
 
 
 def test_weights_equal_counting_a_film_twice():
     boxes = random_film_boxes(9, films=20)
-    measure = froc_measure(boxes, find_overlaps(boxes), 0.5)
+    measure = froc_measure(boxes, 0.5)
     twice = measure.values(np.full((1, 20), 2.0))
     np.testing.assert_allclose(twice, measure.values(np.ones((1, 20))))
 
 
 def test_no_predictions_find_nothing():
     boxes = random_film_boxes(9, max_pred=0)
-    values = froc_measure(boxes, find_overlaps(boxes), 0.5).values(np.ones((1, boxes.films)))
+    values = froc_measure(boxes, 0.5).values(np.ones((1, boxes.films)))
     assert (values == 0).all()

@@ -3,14 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from localize.evaluation import rsna_score
+from localize.evaluation import film_boxes
 from localize.evaluation.rsna_score import best_score_threshold, rsna_film_scores, rsna_measure
 from tests.localize.evaluation.slow_loops import films_of, kaggle_map_iou, random_film_boxes
 
 
 @pytest.mark.parametrize("films_at_a_time", [7, 65_536])
 def test_rsna_score_equals_the_public_scorer_with_empty_films_skipped(films_at_a_time, monkeypatch):
-    monkeypatch.setattr(rsna_score, "FILMS_AT_A_TIME", films_at_a_time)
+    monkeypatch.setattr(film_boxes, "FILMS_OF_PART", films_at_a_time)
     boxes = random_film_boxes(6, films=80)
     expected = [kaggle_map_iou(true, pred[score >= 0.3]) for pred, score, true in films_of(boxes)]
     scores = rsna_film_scores(boxes.above(0.3))

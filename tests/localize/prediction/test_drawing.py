@@ -85,6 +85,14 @@ def test_the_notebook_shows_picture_boxes_and_numbers():
     assert cells["warning"] == "odd"
 
 
+def test_the_notebook_shows_no_word_without_evidence():
+    made = film(attributes={"left": 0.8, "streaky": 0.9}, unproven=("streaky",))
+    assert made.shown_attributes() == {"left": 0.8}
+    page = made._repr_html_()
+    assert "left" in page
+    assert "streaky" not in page
+
+
 def test_hostile_text_stays_text_in_a_notebook():
     hostile = "<script>alert('x')</script>&\""
     made = film(

@@ -216,7 +216,7 @@ before = peak_mib()
 prediction = open_prediction(folder)
 for part in prediction.parts():
     pass
-if prediction.films <= 30_000:
+if prediction.rows.films <= 30_000:
     export(annotations_from_prediction(prediction), "rsna-csv", out)
 print(json.dumps(peak_mib() - before))
 """

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_manifests.support.errors import DataError
-from localize.severity.fit import fit_severity
+from localize.severity.fit import fit_severity, severity_table
 from tests.localize.severity.planted import planted_films
 
 
@@ -27,6 +27,18 @@ def test_scores_that_cannot_be_learned_from_are_refused(change, message):
     manifest = replace(manifest, labels=change(manifest.labels))
     with pytest.raises(DataError, match=message):
         fit_severity(prediction, manifest, column="severity")
+
+
+def test_a_prediction_with_another_prevalence_is_refused():
+    prediction, manifest = planted_films(20)
+    as_the_model = replace(prediction, info={"prevalence": {"stated": 0.5, "model": 0.5}})
+    fitted = fit_severity(as_the_model, manifest, column="severity")
+    assert fitted == fit_severity(prediction, manifest, column="severity")
+    other = replace(prediction, info={"prevalence": {"stated": 0.1, "model": 0.5}})
+    with pytest.raises(DataError, match=r"the model's own, 0\.5, got 0\.1; predict the films"):
+        fit_severity(other, manifest, column="severity")
+    with pytest.raises(DataError, match="the model's own"):
+        severity_table(other, fitted)
 
 
 def test_unscored_and_skipped_films_are_left_out():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
@@ -50,6 +51,14 @@ def make_predicted(boxes, p, call="", attributes=(), warning=""):
         opacity=call,
         warning=warning,
     )
+
+
+def test_a_word_without_evidence_is_in_no_draft():
+    made = make_predicted([(LEFT_LOWER, 0.9)], 0.9, attributes={"patchy": 0.95, "hazy": 0.9})
+    said = str(draft_film(made, DraftOptions()))
+    assert "patchy" in said
+    left_out = str(draft_film(dataclasses.replace(made, unproven=("patchy",)), DraftOptions()))
+    assert "patchy" not in left_out
 
 
 def texts(*args, **kwargs) -> list[str]:

@@ -88,6 +88,9 @@ def test_keyword_filter_keeps_the_films_where_it_is_likely(page):
     assert sorted(names(page)) == sorted(IDS[2:])
 
 
+GALLERY_INFO = {"operating_point": 0.3, "prevalence": {"stated": 0.125, "model": 0.5}}
+
+
 def a_gallery(tmp_path, browser, *, side=512, **options):
     """Four films with calls and warnings and an operating point of 0.3, opened in the browser."""
     ids = ("opaque", "doubtful", "clear", "odd")
@@ -98,7 +101,7 @@ def a_gallery(tmp_path, browser, *, side=512, **options):
     images = made.images.assign(
         opacity=["yes", "unsure", "no", "no"], warning=["", "", "", "a lateral film"]
     ).assign(width=side, height=side)
-    made = Prediction(images, made.boxes, made.attributes, {"operating_point": 0.3})
+    made = Prediction(images, made.boxes, made.attributes, GALLERY_INFO)
     films = save_films(tmp_path / "films", ids)
     browser.get(build_gallery(made, films, tmp_path / "g.html", **options).as_uri())
     return browser
@@ -131,6 +134,7 @@ def test_the_call_is_explained_on_hover(tmp_path, browser):
     hint = page.execute_script("return document.querySelector('.measures div').title")
     assert "two thresholds on P(pneumonia)" in hint
     assert "0.22 can be yes and 0.07 unsure" in hint
+    assert "for films of which 12.5 % show an opacity" in hint
 
 
 def test_an_enlarged_film_zooms_to_its_own_pixels_about_the_mouse(tmp_path, browser):
