@@ -19,7 +19,7 @@ def benchmark(
         list[str] | None,
         typer.Option(
             help="A group: start, predict, onnx, int8, attention, gates, detector, scaling, rois, "
-            "evaluate, attributes, check, export, export_1e6, volumes; default all."
+            "evaluate, attributes, check, export, export_1e6, large, volumes; default all."
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Measured runs; medians are reported.")] = 5,

@@ -64,6 +64,7 @@ DESCRIPTIONS = {
 }
 # Where a method of published tables differed from today's of the same name.
 _PUBLISHED_DESCRIPTIONS = {
+    "proposed_frozen": "our attention on the frozen detector",
     "adapted_by_itself": f"control without text: {_ADAPTED} on its own best ROI of the half of the "
     "new films that score highest"
 }
