@@ -66,7 +66,7 @@ DESCRIPTIONS = {
 _PUBLISHED_DESCRIPTIONS = {
     "proposed_frozen": "our attention on the frozen detector",
     "adapted_by_itself": f"control without text: {_ADAPTED} on its own best ROI of the half of the "
-    "new films that score highest"
+    "new films that score highest",
 }
 
 
