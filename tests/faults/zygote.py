@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-HANGS_AFTER = 150.0  # seconds without an end; a run takes a few
+HANGS_AFTER = 90.0  # seconds without an end; a run takes a few
 HUNG = -1000  # exit code of a run that was killed because it did not end
 
 
