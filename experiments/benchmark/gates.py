@@ -33,8 +33,9 @@ def gate_rows(bench: Bench) -> Iterator[BenchmarkRow]:
     yield BenchmarkRow(
         name="gate_epoch_11308",
         group="gates",
-        what=f"one epoch of a gate on {bench.size.pairs} films of {FILM_PX} px, from their maps",
-        ours=cost.seconds,
+        what=f"one epoch of a gate on {bench.size.pairs} films of {FILM_PX} px, from their maps; "
+        "processor seconds",
+        ours=cost.processor_seconds,
         baseline=EPOCH_GOAL_S,
         baseline_is="the goal",
         goal="<= 1.00",
@@ -44,6 +45,7 @@ def gate_rows(bench: Bench) -> Iterator[BenchmarkRow]:
             "peak_mib": cost.peak_mib,
             "peak_of_imports_mib": cost.imports_mib,
             "peak_goal_mib": MEMORY_GOAL_MIB,
+            "wall_s": cost.seconds,
             "maps_mib": maps.stat().st_size / 2**20,
             "threads": torch.get_num_threads(),
         },
