@@ -166,7 +166,7 @@ def _adaptation(run: AttentionRun, seed: int, count: int, films: SeedFilms) -> A
         seed=seed,
         detector=films.detector,
         boxed=read_manifest(base / "hospital_a"),
-        pairs=pairs.subset(np.arange(len(pairs.images)) < count),
+        pairs=pairs.subset((np.arange(len(pairs.images)) < count).tolist()),
         test=read_manifest(_test(run, seed).folder / FILMS),
         folder=base / f"adapted_{count:05d}",
     )
