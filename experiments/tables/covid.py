@@ -50,8 +50,8 @@ BUNDLES = {
     "IoU@.5 on RSNA's and SIIM's validation films",
     "open_lite0": "the detector of the bundle before, which has learned boxes of RSNA",
     "open_lite0_bundle": "the same, ranked by its localizer",
-    "open_lite0_size_prior": "its ROIs ranked by size as well, c chosen as above: most of those films "
-    "are SIIM's, whose boxes are larger than the detector's",
+    "open_lite0_size_prior": "its ROIs ranked by size as well, c chosen as above: most of those "
+    "films are SIIM's, whose boxes are larger than the detector's",
 }
 ADAPTED = {
     "report_adapted": "`open_lite0`, trained further on reports dictated for SIIM films "
@@ -227,8 +227,8 @@ def covid_page(content: Content) -> str:
             f"{content['films']} films of {content['patients']} patients, all with an opacity. No "
             "detector or localizer here was trained on films of these patients. **These films are "
             "no untouched test**: older tables have used them, what was seen there led to the "
-            "truths and controls of this page, and the severity score and the film guard of both bundles were fitted on films of "
-            "these patients, too. Nothing was chosen on them for this page.",
+            "truths and controls of this page, and the severity score and the film guard of both "
+            "bundles were fitted on films of these patients, too.",
             "",
             "What counts as a true box decides who wins, so there are three truths:",
             "",
