@@ -1,7 +1,8 @@
 """`other_images`: pictures that are no upright frontal chest film, to fit and to test the guard.
 
 Films spoilt in ways that happen (inverted, turned, a cut-out, small on a large page) and drawings
-of things that are no film (text, noise, blank, shapes, ramps). All from a seed; nothing is read.
+of things that are no film (text, noise, blank, shapes, ramps, clouds). All from a seed; nothing is
+read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from data_manifests.support.arrays import Floats32
 Pixels = Floats32
 SIDE = 256  # of drawn pictures, px
 LETTERS = "abcdefghijklmnopqrstuvwxyz    "
+CLOUD_SLOPES = (0.8, 1.8)  # of the amplitude spectrum; photographs have about 1 (Field 1987)
 CUT_SHARES = (0.2, 0.5)  # of the film's sides: a cut-out that no longer shows both lungs
 
 
@@ -27,7 +29,8 @@ def other_images(
         kind: [spoil(films[int(index)], rng) for index in rng.integers(0, len(films), each)]
         for kind, spoil in SPOILT.items()
     }
-    return made | {kind: [draw(rng) for _ in range(each)] for kind, draw in DRAWN.items()}
+    drawn = {**DRAWN, **SCENES}
+    return made | {kind: [draw(rng) for _ in range(each)] for kind, draw in drawn.items()}
 
 
 def _cut(film: Pixels, rng: np.random.Generator) -> Pixels:
@@ -81,6 +84,15 @@ def _ramp(rng: np.random.Generator) -> Pixels:
     return _stretched((np.cos(angle) * x + np.sin(angle) * y).astype(np.float32))
 
 
+def _clouds(rng: np.random.Generator) -> Pixels:
+    """Noise with the spectrum of photographs, 1 / frequency."""
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(SIDE), np.fft.fftfreq(SIDE), indexing="ij"))
+    frequency[0, 0] = 1
+    spectrum = np.fft.fft2(rng.normal(size=(SIDE, SIDE))) / frequency ** rng.uniform(*CLOUD_SLOPES)
+    clouds = np.fft.ifft2(spectrum).real.astype(np.float32)
+    return _stretched(np.clip(clouds, *np.quantile(clouds, (0.01, 0.99))))
+
+
 def _stretched(pixels: Pixels) -> Pixels:
     low, high = float(pixels.min()), float(pixels.max())
     return (pixels - low) / max(high - low, 1e-6)
@@ -105,3 +117,5 @@ DRAWN: Mapping[str, Callable[[np.random.Generator], Pixels]] = {
     "shapes": _shapes,
     "ramp": _ramp,
 }
+# For the film guard; the lung network learned with the drawings above alone.
+SCENES: Mapping[str, Callable[[np.random.Generator], Pixels]] = {"clouds": _clouds}

@@ -30,7 +30,7 @@ def progress_bar(
     seconds before a bar appears on a terminal.
     """
     is_terminal = sys.stderr.isatty()
-    return tqdm(
+    return _Bar(
         items,
         desc=desc,
         unit=unit,
@@ -40,10 +40,16 @@ def progress_bar(
         file=sys.stderr if is_terminal else _Lines(),
         leave=leave if is_terminal else True,
         delay=delay if is_terminal else LOG_SECONDS,
+        miniters=1,
         mininterval=0.1 if is_terminal else LOG_SECONDS,
-        maxinterval=10.0 if is_terminal else LOG_SECONDS,
         bar_format=None if is_terminal else LOG_LINE,
     )
+
+
+class _Bar(tqdm):  # type: ignore[type-arg] # a class of its own needs none
+    """Without tqdm's thread, which waits for ever where there is no memory left to start it."""
+
+    monitor_interval = 0
 
 
 class _Lines(io.TextIOBase):

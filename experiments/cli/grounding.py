@@ -39,20 +39,20 @@ def grounding(
 
     Finished trainings in --out are reused: the same command goes on after a kill.
     """
-    from experiments.tables.grounding import (
+    from experiments.grounding.page import (
         phantom_content,
         read_content,
         read_lungs,
         write_grounding,
     )
-    from experiments.tables.grounding_real import real_content
+    from experiments.grounding.real_lines import real_content
 
     folder = results or out
     content = {} if part == Part.all else read_content(folder)
     if part != Part.phantom:
         from detector.run.device import choose_device
-        from experiments.core.grounding_notes import ground_notes
-        from experiments.core.grounding_real import ground_boxed
+        from experiments.grounding.notes import ground_notes
+        from experiments.grounding.real import ground_boxed
         from localize.bundle.bundle import load_bundle
         from localize.bundle.packaged import PACKAGED_BUNDLE
         from localize.inference.model import Model
@@ -63,8 +63,8 @@ def grounding(
         show_progress("COVID films with notes and masks")
         content |= real_content(boxed, ground_notes(model, open_films, boxed.rule))
     if part != Part.real:
-        from experiments.core.grounding_phantom import PhantomGrounding, run_grounding
-        from experiments.core.grounding_places import score_place_boxes
+        from experiments.grounding.phantom import PhantomGrounding, run_grounding
+        from experiments.grounding.places import score_place_boxes
 
         run, seeds = PhantomGrounding(out), tuple(seed or DEFAULT_SEEDS)
         content |= phantom_content(run_grounding(run, seeds, progress=show_progress), run)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -11,14 +9,12 @@ from pydantic import Field
 
 from detector.detector import load_detector
 from detector.run.provenance import manifest_sha256
-from experiments.methods.film_rois import FilmRois, rank_test_rois
 from experiments.methods.inputs import ExperimentInput
 from experiments.methods.method import Method, TrainedMethod
-from experiments.methods.proposed import AttentionSettings, train_attention
+from experiments.methods.proposed import AttentionSettings, rank_on_detector
 from experiments.methods.trained_elsewhere import adapted_detector
 from localize.adaptation.gate_detector import GateSettings, gate_detector
 from localize.pipeline.cached import cached
-from localize.pipeline.stages import propose_stage
 
 MAPS = "gate_maps"
 
@@ -43,13 +39,7 @@ class Gated(Method):
     def train(self, inputs: ExperimentInput) -> TrainedMethod:
         """Train the gate, then the attention if there is one."""
         detector = self.train_detector(inputs)
-        if self.attention is None:
-            rank = partial(rank_test_rois, inputs, rank=FilmRois.by_score, method=self.name)
-            return TrainedMethod(partial(rank, detector=detector))
-        pairs = inputs.parts.pairs
-        rois = propose_stage(detector, pairs, detector.parent / "rois_pairs", device=inputs.device)
-        parts = replace(inputs.parts, detector=detector, rois=rois)
-        return train_attention(inputs, parts, self.attention, inputs.folder(self.name))
+        return rank_on_detector(inputs, detector, self.attention, self.name)
 
     def train_detector(self, inputs: ExperimentInput) -> Path:
         """Folder of the gated detector; methods with the same gate share it."""

@@ -6,20 +6,17 @@ With another `source` of boxes the same method is a control or an oracle.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from detector.config import DetectorTrainConfig
-from experiments.methods.film_rois import FilmRois, rank_test_rois
 from experiments.methods.inputs import ExperimentInput
 from experiments.methods.method import Method, TrainedMethod
-from experiments.methods.proposed import AttentionSettings, train_attention
+from experiments.methods.proposed import AttentionSettings, rank_on_detector
 from localize.adaptation.adapt_detector import AdaptationData, Source
-from localize.pipeline.stages import adapt_detector_stage, propose_stage
+from localize.pipeline.stages import adapt_detector_stage
 
 
 class ReportAdapted(Method):
@@ -39,13 +36,7 @@ class ReportAdapted(Method):
     def train(self, inputs: ExperimentInput) -> TrainedMethod:
         """Train the detector further, then the attention if there is one."""
         detector = self.train_detector(inputs)
-        if self.attention is None:
-            rank = partial(rank_test_rois, inputs, rank=FilmRois.by_score, method=self.name)
-            return TrainedMethod(partial(rank, detector=detector))
-        pairs = inputs.parts.pairs
-        rois = propose_stage(detector, pairs, detector.parent / "rois_pairs", device=inputs.device)
-        parts = replace(inputs.parts, detector=detector, rois=rois)
-        return train_attention(inputs, parts, self.attention, inputs.folder(self.name))
+        return rank_on_detector(inputs, detector, self.attention, self.name)
 
     def train_detector(self, inputs: ExperimentInput) -> Path:
         """Folder of the adapted detector; methods with the same adaptation share it."""

@@ -9,10 +9,11 @@ from typing import Any
 
 from data_manifests.support.atomic import write_text
 from data_manifests.support.errors import DataError
-from experiments.attention import page
+from experiments.attention import page as attention
 from experiments.benchmark.report import markdown
 from experiments.data import dictation, open_input
-from experiments.tables import ablation, corrections_report, curves, grounding, table1, table2
+from experiments.grounding import page as grounding
+from experiments.tables import ablation, corrections_report, covid, curves, table1, table2
 
 NOT_HELD_OUT = (
     "Settings were chosen with results on these test films in view, so read the table as a "
@@ -61,8 +62,8 @@ def rewrite_pages(files: Sequence[Path]) -> list[Path]:
 
 def _rewrite(content: Mapping[str, Any], folder: Path, stem: str) -> None:
     kind = stem.partition("-")[0]
-    if stem == page.STEM:
-        write_text(folder / f"{stem}.md", page.attention_page(content))
+    if stem == attention.STEM:
+        write_text(folder / f"{stem}.md", attention.attention_page(content))
     elif kind in table1.TITLES:
         table = table1.Table1.from_json(content, published_notes(content, stem))
         table1.write_page(table, folder, stem)
@@ -74,6 +75,8 @@ def _rewrite(content: Mapping[str, Any], folder: Path, stem: str) -> None:
         ablation.write_page(ablation.Ablation.from_json(content), folder, stem)
     elif kind == "corrections":
         corrections_report.write_page(content, folder)
+    elif stem == covid.STEM:
+        write_text(folder / f"{stem}.md", covid.covid_page(content))
     elif kind == grounding.STEM:
         grounding.write_page(content, folder)
     elif kind == "benchmark":

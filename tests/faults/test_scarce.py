@@ -12,7 +12,7 @@ import torch
 from localize.bundle.bundle import load_bundle
 from tests.detector.films import make_films, train_command
 from tests.faults.test_localize_training import train_command as localize_command
-from tests.faults.zygote import HUNG, wait_until
+from tests.faults.zygote import wait_until
 from tests.localize.models import film_manifest, plant_store, write_films, write_tiny_bundle
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
@@ -101,6 +101,20 @@ def kept(out: Path) -> dict[str, bytes]:
     }
 
 
+def code_with_memory(zygote, arguments: list[str], log: Path, mib: int) -> int:
+    """Exit code of a command with `mib` MiB to spare; glibc's own end of a thread is tried again.
+
+    Where a new thread gets no memory for its local data, glibc ends the process with 127 and a line
+    that says so, before any code of ours can. This depends on timing.
+    """
+    for _ in range(3):
+        code = zygote.run(arguments, log, TEST_MEMORY_LIMIT=str(mib << 20))
+        if code != 127:
+            break
+        assert "cannot allocate memory for thread-local data" in log.read_text(errors="replace")
+    return code
+
+
 @pytest.mark.parametrize("command", DISKS)
 def test_too_little_memory_is_one_line(zygote, arguments, tmp_path, command):
     out, before = tmp_path / "out", {}
@@ -109,20 +123,17 @@ def test_too_little_memory_is_one_line(zygote, arguments, tmp_path, command):
     failed = 0
     for mib in (1, 8, 20, 40):
         log = tmp_path / f"log{mib}"
-        code = zygote.run(arguments(command, out), log, TEST_MEMORY_LIMIT=str(mib << 20))
+        code = code_with_memory(zygote, arguments(command, out), log, mib)
         if code == 0:
             break
-        if code < 0:  # native code that gets no memory may wait for ever or crash: not ours to mend
-            assert code in (HUNG, -signal.SIGSEGV, -signal.SIGABRT)
-            continue
-        assert code == 1
+        assert code == 1, log.read_text(errors="replace")[-2000:]
         assert "smaller batches" in one_error(log)
         assert left(out) == []
         if before:  # a training may have come further, and its files are whole
             torch.load(out / "checkpoint.pt", weights_only=True)
             assert kept(out).keys() == before.keys()
         failed += 1
-    assert failed
+    assert failed >= 2
 
 
 @pytest.fixture(params=["file limit", "tmpfs"])

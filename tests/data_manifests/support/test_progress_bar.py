@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 
 import pytest
 
@@ -53,3 +54,10 @@ def test_a_disabled_bar_is_silent_everywhere(monkeypatch, stream):
     with progress_bar(desc="films", unit="film", total=3, disable=True) as bar:
         bar.update(3)
     assert written.getvalue() == ""
+
+
+def test_a_bar_starts_no_thread(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    before = threading.active_count()
+    with progress_bar(desc="films", unit="film", total=3):
+        assert threading.active_count() == before

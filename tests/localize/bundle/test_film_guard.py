@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from sklearn.datasets import load_sample_images
 
-from data_manifests.films.other_images import DRAWN, SPOILT, other_images
+from data_manifests.films.other_images import DRAWN, SCENES, SPOILT, other_images
 from data_manifests.phantom.case import PhantomOptions, make_case
 from data_manifests.support.errors import CheckpointError, DataError
 from localize.bundle.film_guard import WARNING, guard_features, read_guard, thumbnail, write_guard
@@ -42,7 +42,7 @@ def test_validation_films_are_flagged_at_the_promised_rate_at_most(guard):
     assert flagged(guard, films(140, 40)) <= 0.1  # films that it has not seen
 
 
-@pytest.mark.parametrize("kind", [*SPOILT, *DRAWN])
+@pytest.mark.parametrize("kind", [*SPOILT, *DRAWN, *SCENES])
 def test_other_pictures_are_flagged(guard, kind):
     pictures = other_images(films(180, 20), each=25, rng=np.random.default_rng(7))[kind]
     # A cut-out may hold most of the lungs still.
@@ -150,3 +150,13 @@ def test_damaged_files_are_refused(guard, tmp_path, change, message):
 def test_too_few_films_are_told():
     with pytest.raises(DataError, match="at least 80 training films"):
         fit_guard(films(0, 5), films(5, 2))
+
+
+def test_clouds_have_the_spectrum_of_photographs():
+    clouds = SCENES["clouds"](np.random.default_rng(0))
+    assert (clouds.min(), clouds.max()) == (0, 1)
+    power = np.abs(np.fft.fft2(clouds - clouds.mean())) ** 2
+    frequency = np.hypot(*np.meshgrid(*[np.fft.fftfreq(len(clouds))] * 2))
+    inner = (frequency > 0.02) & (frequency < 0.3)
+    slope = np.polyfit(np.log(frequency[inner]), np.log(power[inner]), 1)[0]
+    assert -3.6 < slope < -1.4  # amplitude falls as frequency to the .8 to 1.8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.core.grounding_real import (
+from experiments.grounding.real import (
     CANDIDATES,
     RegionFilm,
     choose_rule,

@@ -12,8 +12,8 @@ from data_manifests.support.arrays import Floats
 from detector.lungs import LungFields
 from detector.lungs.lung_fields import LEFT_LUNG, RIGHT_LUNG
 from detector.lungs.packaged import load_segmenter
-from experiments.core.grounding_phantom import PhantomGrounding
 from experiments.data.described_films import described_examples
+from experiments.grounding.phantom import PhantomGrounding
 from localize.grounding.film_anatomy import FilmAnatomy
 from localize.grounding.ground_report import ScoredRegions, ground_finding
 from localize.grounding.place_boxes import PLACE_SCORES

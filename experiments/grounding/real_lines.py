@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.core.grounding_notes import NoteBoxes, NoteComparison
-from experiments.core.grounding_phantom import mean_estimates
-from experiments.core.grounding_real import BoxedGrounding, DictatedGrounding
-from experiments.tables.grounding_cells import cell, estimate_json, number
+from experiments.grounding.cells import cell, estimate_json, number
+from experiments.grounding.notes import NoteBoxes, NoteComparison
+from experiments.grounding.phantom import mean_estimates
+from experiments.grounding.real import BoxedGrounding, DictatedGrounding
 
 Content = Mapping[str, Any]  # Any: whatever JSON holds
 

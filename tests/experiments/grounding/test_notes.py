@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.core.grounding_notes import NoteFilm, score_notes
-from experiments.core.grounding_real import RegionFilm
+from experiments.grounding.notes import NoteFilm, score_notes
+from experiments.grounding.real import RegionFilm
 from localize.grounding.film_anatomy import FilmAnatomy
 from localize.grounding.ground_report import GroundingRule, ScoredRegions
 

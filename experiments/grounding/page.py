@@ -13,13 +13,13 @@ from data_manifests.support.arrays import Floats
 from data_manifests.support.atomic import write_json, write_text
 from data_manifests.support.errors import DataError, Problem
 from detector.run.provenance import provenance
-from experiments.core.grounding_phantom import (
+from experiments.grounding.cells import cell, estimate_json, number
+from experiments.grounding.phantom import (
     ROWS,
     GroundingTable,
     PhantomGrounding,
 )
-from experiments.tables.grounding_cells import cell, estimate_json, number
-from experiments.tables.grounding_real import real_lines
+from experiments.grounding.real_lines import real_lines
 
 STEM = "grounding"
 COMMAND = "pneumoloc experiment grounding --data DATA --out WORK --results docs/results"

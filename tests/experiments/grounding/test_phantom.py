@@ -7,15 +7,15 @@ import json
 import numpy as np
 import pytest
 
-from experiments.core.grounding_phantom import (
+from experiments.data.described_films import DescribedSize, described_examples
+from experiments.grounding.page import phantom_content, read_content, write_grounding
+from experiments.grounding.phantom import (
     ROWS,
     PhantomGrounding,
     mean_estimates,
     run_grounding,
 )
-from experiments.core.grounding_places import score_place_boxes
-from experiments.data.described_films import DescribedSize, described_examples
-from experiments.tables.grounding import phantom_content, read_content, write_grounding
+from experiments.grounding.places import score_place_boxes
 from experiments.tables.pages import rewrite_pages
 from localize.grounding.network.train import GroundingTraining
 
@@ -48,7 +48,7 @@ def test_rows_json_and_page(run, tmp_path):
 
 def test_a_finished_training_is_not_repeated(run, monkeypatch):
     first = run_grounding(run, [0])
-    import experiments.core.grounding_phantom as module
+    import experiments.grounding.phantom as module
 
     monkeypatch.setattr(module, "train_grounding", None)
     again = run_grounding(run, [0])

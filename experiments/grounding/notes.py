@@ -13,8 +13,8 @@ from attributes.structure import Structurer
 from data_manifests.laterality import SIDES
 from data_manifests.support.arrays import Bools, Floats, Ints
 from data_manifests.support.csv_file import read_text_csv
-from experiments.core.grounding_real import RegionFilm, on_average_film, region_films
 from experiments.data.open_films import open_manifests
+from experiments.grounding.real import RegionFilm, on_average_film, region_films
 from localize.grounding.film_anatomy import FilmAnatomy
 from localize.grounding.ground_report import GroundingRule, ground_report
 from localize.grounding.report_sentences import ReportSentence, report_sentences
