@@ -12,11 +12,12 @@ from attributes.vectors.word_vectors import WordVectors
 from data_manifests.support.arrays import Floats32
 from detector.detector import load_detector
 from detector.film_maps import NO_REGION
-from experiments.attention.labels import best_overlap, label_by_truth, label_candidates
+from experiments.attention.labels import label_by_truth, label_candidates
 from experiments.attention.pair_films import PairFilms, TestFilms
 from experiments.attention.preset import AttentionPreset
 from experiments.attention.printed import printed_logits
 from experiments.attention.size_prior import size_prior_logits
+from localize.adaptation.teach_by_places import best_overlap
 from localize.network.config import LocalizerConfig, LocalizeTrainConfig
 from localize.network.gate import Gate
 from localize.network.localizer import build_localizer

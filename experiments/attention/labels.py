@@ -13,11 +13,11 @@ from experiments.attention.pair_films import PairFilms
 from localize.adaptation.opacity_words import FilmWords, OpacityWords
 from localize.adaptation.report_teacher import (
     Teacher,
-    pairwise_iou,
     shuffle_reports,
     targets_of,
     teach_by_reports,
 )
+from localize.adaptation.teach_by_places import box_values
 from localize.training.train_gate import GateTargets
 
 
@@ -60,19 +60,8 @@ def label_by_truth(
     films: FilmMaps, true_boxes: Sequence[Floats], levels: Sequence[float]
 ) -> GateTargets:
     """The ceiling: the share of the `levels` that a candidate's IoU with a true box reaches."""
-    values = np.zeros(films.logits.shape, np.float32)
-    for row, boxes in enumerate(true_boxes):
-        if len(boxes):
-            overlap = best_overlap(films.boxes[row], boxes)
-            values[row] = np.mean([overlap >= level for level in levels], axis=0)
+    values = box_values(films, true_boxes, levels)
     return targets_of(films, np.arange(len(values)), values)
-
-
-def best_overlap(boxes: Floats, others: Floats) -> Floats:
-    """The highest IoU of each of boxes (C, 4) with `others` (G, 4), (C,)."""
-    both = torch.from_numpy(np.concatenate([boxes, others]).astype(np.float64))[None]
-    found: Floats = pairwise_iou(both)[0, : len(boxes), len(boxes) :].amax(dim=1).numpy()
-    return found
 
 
 def own_reports(films: FilmMaps, reports: Sequence[FilmWords], scores: Floats32) -> list[FilmWords]:

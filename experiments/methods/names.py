@@ -38,8 +38,14 @@ DESCRIPTIONS = {
     "proposed": "our attention on the frozen detector (in `siim`, gates that the reports teach)",
     "proposed_bundle": "the same gates in a bundle, with attention on their ROIs, as `predict` "
     "ranks them",
+    "proposed_truth": "oracle: the same gates, taught by the new films' true boxes",
     "proposed_shuffled": "control: the same gates, taught by the words of other films",
     "report_adapted_gated": "gates that the reports teach, on the detector of `report_adapted`",
+    "proposed_rois": "`proposed`, but what words of place mean is learned from the detector's own "
+    "ROIs instead of the old hospital's boxes",
+    "proposed_rois_shuffled": "control: the gates of `proposed_rois`, taught by the words of other "
+    "films",
+    "report_adapted_gated_rois": "`report_adapted_gated`, taught as `proposed_rois`",
     "report_adapted": f"{_ADAPTED} on pseudo-label boxes from the reports, ranked by its own score",
     "report_adapted_proposed": f"{_ADAPTED} on pseudo-label boxes from the reports (one ROI on "
     "each side that a report names, chosen by score and by the report's words; no box where it "

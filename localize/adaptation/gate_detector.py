@@ -22,11 +22,14 @@ from data_manifests.tables.manifest import Manifest
 from detector.config import Frozen
 from detector.detector import Detector, load_detector
 from detector.film_maps import FilmMaps, read_film_maps, write_film_maps
+from detector.run.provenance import manifest_sha256
 from detector.run.run_state import write_network
+from localize.adaptation.label_by_places import read_report_places
 from localize.adaptation.opacity_words import read_film_words
 from localize.adaptation.report_teacher import Teacher, shuffle_reports, teach_by_reports
+from localize.adaptation.teach_by_places import teach_by_places
 from localize.network.gate import Gate
-from localize.training.train_gate import GateTraining, train_gate
+from localize.training.train_gate import GateTargets, GateTraining, train_gate
 
 MAPS = "film_maps"
 SETTINGS = "gate.json"
@@ -67,10 +70,15 @@ def gate_detector(
     *,
     settings: GateSettings,
     device: torch.device,
+    boxed: Manifest | None = None,
     maps: Path | None = None,
     shuffle_seed: int | None = None,
 ) -> GatedDetector:
     """Teach a gate on `films` with mined reports; write the gated detector to `out`.
+
+    With `boxed` the words of place and size mean what that hospital's boxes show
+    (`teach_by_places`; of `settings.teacher` only `levels` count). Without, it is learned from the
+    detector's own ROIs and the new reports (`teach_by_reports`).
 
     Args:
         detector: run folder or bundle.
@@ -79,6 +87,7 @@ def gate_detector(
         out: run folder of the gated detector.
         settings: of the teacher and the training.
         device: where networks run.
+        boxed: films with boxes of the hospital that the detector comes from.
         maps: folder of the frozen maps, `out/film_maps` by default. Maps of this detector and these
             films that lie there are used again.
         shuffle_seed: the control: films with an opacity get the words of each other's reports.
@@ -91,9 +100,9 @@ def gate_detector(
     reports = read_film_words(films, mined, read_pneumonia_like(mined))
     if shuffle_seed is not None:
         reports = shuffle_reports(reports, shuffle_seed)
-    boxed = sum(one.has_opacity is True for one in reports)
+    stated = sum(one.has_opacity is True for one in reports)
     empty = sum(one.has_opacity is False for one in reports)
-    if not boxed:
+    if not stated:
         raise DataError.from_problems(
             [
                 Problem(
@@ -104,33 +113,50 @@ def gate_detector(
                 )
             ]
         )
-    keywords = read_targets(mined, policy="closed-world").keywords
-    found = _film_maps(loaded, films, maps or out / MAPS, settings.candidates, device).held(device)
-    targets = teach_by_reports(
-        found,
-        reports,
-        keywords,
-        np.asarray(found.logits),
-        teacher=settings.teacher,
-        priors=None,
-        device=device,
-    )
-    gate = train_gate(Gate.of_detector(loaded.model), found, targets, settings.training, device)
-    model = loaded.model
-    model.head.classification_head.load_state_dict(gate.head.state_dict())
-    write_network(model, out / "detector", loaded.config.model_dump(mode="json"))
+    found = cached_film_maps(loaded, films, maps or out / MAPS, settings.candidates, device)
+    if boxed is None:
+        targets = teach_by_reports(
+            found,
+            reports,
+            read_targets(mined, policy="closed-world").keywords,
+            np.asarray(found.logits),
+            teacher=settings.teacher,
+            priors=None,
+            device=device,
+        )
+    else:
+        places = read_report_places(films, mined, boxed=boxed, shuffle_seed=shuffle_seed)
+        targets = teach_by_places(found, places, settings.teacher.levels)
+    write_gated_detector(loaded, found, targets, out, training=settings.training, device=device)
     content = {
         "initial_sha256": loaded.sha256,
         "settings": settings.model_dump(mode="json"),
         "shuffle_seed": shuffle_seed,
-        "boxed_films": boxed,
+        "boxes_sha256": None if boxed is None else manifest_sha256(boxed),
+        "boxed_films": stated,
         "empty_films": empty,
     }
     (out / SETTINGS).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    return GatedDetector(out, boxed, empty, len(reports) - boxed - empty)
+    return GatedDetector(out, stated, empty, len(reports) - stated - empty)
 
 
-def _film_maps(
+def write_gated_detector(
+    detector: Detector,
+    films: FilmMaps,
+    targets: GateTargets,
+    out: Path,
+    *,
+    training: GateTraining,
+    device: torch.device,
+) -> None:
+    """Train a gate on `targets` and write `detector` with it as its classification tower."""
+    model = detector.model
+    gate = train_gate(Gate.of_detector(model), films.held(device), targets, training, device)
+    model.head.classification_head.load_state_dict(gate.head.state_dict())
+    write_network(model, out / "detector", detector.config.model_dump(mode="json"))
+
+
+def cached_film_maps(
     detector: Detector, films: Manifest, folder: Path, candidates: int, device: torch.device
 ) -> FilmMaps:
     """The maps in `folder` where they are those of these films; else they are made there."""

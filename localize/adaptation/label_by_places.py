@@ -8,6 +8,7 @@ regions of a detector from elsewhere are too small here, and choosing cannot cha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +37,16 @@ SHUFFLE_SEED = 0
 Control = Literal["shuffled", "sides_prior"]
 
 
+@dataclass(frozen=True)
+class ReportPlaces:
+    """Of F films: `has_opacity`, what each report states (None: neither), and the `places` of its
+    opacities; `prior`, the boxes that words imply."""
+
+    has_opacity: Sequence[bool | None]
+    places: Sequence[Sequence[PlaceWords]]
+    prior: PlacePrior
+
+
 def label_by_places(
     films: Manifest,
     store: RoiStore,
@@ -54,23 +65,23 @@ def label_by_places(
     Raises:
         DataError: tables missing or damaged, or a film that is not in the store.
     """
-    has_opacity = [one.has_opacity for one in read_report_words(films, mined).reports]
-    studies = films.images["study_id"].tolist()
-    stated = [study for study, one in zip(studies, has_opacity, strict=True) if one]
-    places = dict(read_place_words(mined))
-    prior = fit_place_prior(boxed, [one for study in stated for one in places[study]])
-    if control == "shuffled":
-        places |= _shuffled(places, stated, np.random.default_rng(SHUFFLE_SEED))
-    if control == "sides_prior":
-        places = {study: _sides_alone(words) for study, words in places.items()}
+    reports = read_report_places(
+        films,
+        mined,
+        boxed=boxed,
+        shuffle_seed=SHUFFLE_SEED if control == "shuffled" else None,
+        sides_alone=control == "sides_prior",
+    )
     image_ids = films.images["image_id"].tolist()
     rows, status = store.rows_of(image_ids), store.status()
     is_labelled: list[bool] = []
     boxes: list[PseudoBox] = []
-    for image_id, study, row, one in zip(image_ids, studies, rows, has_opacity, strict=True):
+    for image_id, places, row, one in zip(
+        image_ids, reports.places, rows, reports.has_opacity, strict=True
+    ):
         found: list[Floats] = []
         if one and status[row] == DONE:
-            found = place_boxes(read_film_rois(store, row), places[study], prior)
+            found = place_boxes(read_film_rois(store, row), places, reports.prior)
         is_labelled.append(bool(found) if one else one is False)
         boxes += [PseudoBox(image_id, xyxy) for xyxy in found]
     boxed_films = len({box.image_id for box in boxes})
@@ -80,6 +91,34 @@ def label_by_places(
         empty_films=sum(is_labelled) - boxed_films,
         unlabelled_films=len(is_labelled) - sum(is_labelled),
     )
+
+
+def read_report_places(
+    films: Manifest,
+    mined: Path,
+    *,
+    boxed: Manifest,
+    shuffle_seed: int | None = None,
+    sides_alone: bool = False,
+) -> ReportPlaces:
+    """The places in the reports of `films`, and what their words imply by the boxes of `boxed`.
+
+    Controls: with `shuffle_seed` each film whose report states an opacity gets the words of another
+    such film; with `sides_alone` the sides are kept, and no other word of a film is used.
+
+    Raises:
+        DataError: tables missing or damaged.
+    """
+    has_opacity = [one.has_opacity for one in read_report_words(films, mined).reports]
+    studies = films.images["study_id"].tolist()
+    stated = [study for study, one in zip(studies, has_opacity, strict=True) if one]
+    places = dict(read_place_words(mined))
+    prior = fit_place_prior(boxed, [one for study in stated for one in places[study]])
+    if shuffle_seed is not None:
+        places |= _shuffled(places, stated, np.random.default_rng(shuffle_seed))
+    if sides_alone:
+        places = {study: _sides_alone(words) for study, words in places.items()}
+    return ReportPlaces(has_opacity, [places.get(study, ()) for study in studies], prior)
 
 
 def place_boxes(rois: FilmRois, places: Sequence[PlaceWords], prior: PlacePrior) -> list[Floats]:

@@ -155,6 +155,14 @@ def gate(
     manifest: Manifest_,
     attributes: Mined,
     out: Annotated[Path, typer.Option("--out", help="Run folder of the gated detector.")],
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            "--boxes",
+            help="Manifest of the detector's own hospital with boxes, split: what words of place "
+            "and size mean.",
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="teacher.NAME=VALUE or training.NAME=VALUE; may repeat."),
@@ -163,7 +171,8 @@ def gate(
 ) -> None:
     """Teach a detector's scores by reports of a new hospital; its body and boxes stay frozen.
 
-    The films of the split train teach. No true box of them is read.
+    The films of the split train teach. No true box of them is read. With --boxes the words of a
+    report say where an opacity lies as that hospital's boxes do.
     """
     from data_manifests.support.errors import ConfigError
     from data_manifests.tables.manifest import read_manifest
@@ -175,7 +184,13 @@ def gate(
     films = read_manifest(manifest).split("train")
     settings = gate_settings(set_ or [])
     done = gate_detector(
-        detector, films, attributes, out, settings=settings, device=choose_device(device)
+        detector,
+        films,
+        attributes,
+        out,
+        settings=settings,
+        device=choose_device(device),
+        boxed=None if boxes is None else read_manifest(boxes).split("train"),
     )
     typer.echo(
         f"{done.boxed_films} films with an opacity, {done.empty_films} without, "

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from data_manifests.support.arrays import Bools, Floats32, Ints
+from data_manifests.support.progress_bar import progress_bar
 from detector.config import Fraction, Frozen
 from detector.film_maps import NO_REGION, FilmMaps
 from detector.optimization import learning_rate
@@ -108,7 +109,8 @@ def train_gate(
     parameters = [one for module in modules for one in module.parameters() if one.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=training.lr, weight_decay=training.weight_decay)
     steps = training.steps(len(targets))
-    for step, batch in enumerate(_batches(len(targets), steps, training)):
+    batches = _batches(len(targets), steps, training)
+    for step, batch in enumerate(progress_bar(batches, desc="gate", unit="step")):
         rows = targets.rows[batch]
         maps = gate_maps(gate, films, rows, device)
         anchors = _anchors(films.anchors, rows, device)

@@ -112,6 +112,27 @@ def test_shuffled_reports_teach_other_scores(hospital, tmp_path):
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+def test_boxes_of_the_old_hospital_teach_other_scores(hospital, tmp_path):
+    films, folder = hospital
+    weights = []
+    for name, boxed in (("rois", None), ("boxes", films)):
+        out = tmp_path / name
+        gate_detector(
+            folder,
+            films,
+            folder / "mined",
+            out,
+            settings=gate_settings(SHORT),
+            device=CPU,
+            boxed=boxed,
+        )
+        weights.append(load_file(out / "detector.safetensors"))
+        assert (json.loads((out / "gate.json").read_text())["boxes_sha256"] is None) == (
+            boxed is None
+        )
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
 def _with_two_kinds_of_opacity(films):
     texts = ["Patchy opacity in the right lower lung.", "Opacity in the left upper lung."] * 4
     return replace(films, reports=films.reports.assign(text=texts))
@@ -134,6 +155,12 @@ def test_the_command_teaches_the_films_of_the_split_train_and_says_how_many(hosp
     assert load_detector(tmp_path / "gated").config == load_detector(folder).config
     again = CliRunner().invoke(localize_app, [str(one) for one in arguments])
     assert isinstance(again.exception, ConfigError)
+    arguments[arguments.index(tmp_path / "gated")] = tmp_path / "by_boxes"
+    done = CliRunner().invoke(
+        localize_app, [str(one) for one in [*arguments, "--boxes", folder / "films"]]
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "by_boxes" / "gate.json").read_text())["boxes_sha256"]
 
 
 def test_reports_without_an_opacity_are_refused(hospital, tmp_path):
