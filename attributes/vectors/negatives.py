@@ -37,14 +37,22 @@ def choose_negatives(vectors: Floats32, lexicon: Lexicon, *, policy: str = "w2v-
     )
     if policy == "fixed":
         return fixed
+    if policy == "w2v-any":
+        return nearest_keywords(vectors)
     cosines = cosine_matrix(vectors)
+    axes = np.array([keyword.axis for keyword in lexicon.keywords])
     allowed = ~np.eye(len(names), dtype=np.bool_)
-    if policy == "w2v-axis":
-        axes = np.array([keyword.axis for keyword in lexicon.keywords])
-        allowed &= axes[:, None] == axes[None, :]
-        allowed &= ~_overlapping(lexicon)
+    allowed &= axes[:, None] == axes[None, :]
+    allowed &= ~_overlapping(lexicon)
     nearest = np.where(allowed, cosines, -np.inf).argmax(axis=1).astype(np.int64)
     return np.where(allowed.any(axis=1), nearest, fixed)
+
+
+def nearest_keywords(vectors: Floats32) -> Ints:
+    """The nearest other keyword (cosine) of each of vectors (K, d), (K,): the paper's T_n."""
+    others = ~np.eye(len(vectors), dtype=np.bool_)
+    nearest: Ints = np.where(others, cosine_matrix(vectors), -np.inf).argmax(axis=1)
+    return nearest.astype(np.int64)
 
 
 def cosine_matrix(vectors: Floats32) -> Floats:

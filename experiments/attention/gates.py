@@ -85,11 +85,11 @@ def method_logits(
         longer = training.model_copy(update={"epochs": epochs, "min_steps": 1, "max_steps": None})
         gate = train_gate(start, boxed.maps, targets, longer, device)
         return gate_logits(gate, test, rows, device)
-    gate = _taught_gate(method, start, pairs, training, preset, words, device)
+    gate = taught_gate(method, start, pairs, training, preset, words, device)
     return gate_logits(gate, test, rows, device)
 
 
-def _taught_gate(
+def taught_gate(
     method: str,
     start: Gate,
     pairs: PairFilms,

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from data_manifests.support.settings import load_settings
 from detector.config import Frozen
+from localize.adaptation.adapt_detector import Adaptation
 from localize.adaptation.report_teacher import Teacher
 from localize.pipeline.phantom_stages import PhantomSize
 from localize.training.train_gate import GateTraining
@@ -30,6 +31,10 @@ GateMethod = Literal[
     "with_bce",
     "proposed_printed",
     "best_available",
+    "report_adapted",
+    "report_adapted_proposed",
+    "report_adapted_shuffled",
+    "report_adapted_more_steps",
 ]
 FILE = "controlled-attention.yaml"
 
@@ -46,6 +51,7 @@ class AttentionPreset(Frozen):
     detector_batch: int = Field(16, ge=1)
     gate: GateTraining = GateTraining()
     teacher: Teacher = Teacher()
+    adaptation: Adaptation = Field(Adaptation(), description="of the rows `report_adapted`")
     printed_weight: float = Field(0.05, gt=0, description="of a printed loss, where it is added")
     methods: dict[int, tuple[GateMethod, ...]]
 

@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attributes.vectors.negatives import cosine_matrix
 from attributes.vectors.word_vectors import WordVectors
 from data_manifests.support.arrays import Floats32, Ints
 from detector.film_maps import NO_REGION, FilmMaps
 from experiments.attention.pair_films import PairFilms
 from localize.network.gate import Gate
 from localize.network.localizer import Localizer, Regions, build_localizer
-from localize.training.objective import AttributeBce, LowestTriplet, Objective
+from localize.training.objective import AttributeBce, Objective, printed_triplet
 from localize.training.pair_batch import PairBatch
 from localize.training.pair_similarity import PairSimilarity
 from localize.training.settings import localizer_settings
@@ -50,17 +49,10 @@ def printed_logits(
             keywords=len(pairs.keywords),
         ).to(device)
     vectors = torch.from_numpy(words.vectors).to(device)
-    closeness = cosine_matrix(words.vectors)
-    np.fill_diagonal(closeness, -np.inf)
-    nearest = torch.from_numpy(closeness.argmax(axis=1)).to(device)
     similarity = PairSimilarity(vectors, config.lambda_a, config.lambda_b, config.softmax_axis)
+    triplet = printed_triplet(similarity, words.vectors, training.margin)
     objective = Objective(
-        {
-            "triplet": LowestTriplet(
-                similarity, vectors[nearest], nearest, training.margin, is_literal=True
-            ),
-            "bce": AttributeBce(),
-        },
+        {"triplet": triplet, "bce": AttributeBce()},
         {"triplet": training.triplet_weight, "bce": training.bce_weight},
         similarity,
     )

@@ -17,7 +17,9 @@ import torch
 
 from attributes.vectors.word_vectors import read_word_vectors
 from data_manifests.support.arrays import Floats
+from data_manifests.tables.join import join_manifests
 from data_manifests.tables.manifest import read_manifest
+from experiments.attention.adapted import SOURCES, AdaptationFilms, adapted_boxes
 from experiments.attention.gates import SeedFilms, method_logits
 from experiments.attention.hospital_b import FILMS, Part, draw_part, test_part, train_parts
 from experiments.attention.pair_films import (
@@ -138,15 +140,36 @@ def run_seed(run: AttentionRun, seed: int) -> None:
             path = folder / f"{count:05d}_{method}.npz"
             if path.exists():
                 continue
-            logits = method_logits(
-                method,
-                films,
-                pairs,
-                preset=run.preset,
-                words=read_word_vectors(run.words),
-                device=device,
-            )
-            write_ranked(rank_candidates(films.test.maps, logits), path)
+            words = read_word_vectors(run.words)
+            if method in SOURCES:
+                ranked = adapted_boxes(
+                    method,
+                    _adaptation(run, seed, count, films),
+                    pairs,
+                    preset=run.preset,
+                    words=words,
+                    device=device,
+                )
+            else:
+                logits = method_logits(
+                    method, films, pairs, preset=run.preset, words=words, device=device
+                )
+                ranked = rank_candidates(films.test.maps, logits)
+            write_ranked(ranked, path)
+
+
+def _adaptation(run: AttentionRun, seed: int, count: int, films: SeedFilms) -> AdaptationFilms:
+    """The manifests of the first `count` pairs and of hospital A."""
+    base = _base(run, seed)
+    pairs = join_manifests([read_manifest(one.folder / FILMS) for one in _parts(run, seed, count)])
+    return AdaptationFilms(
+        seed=seed,
+        detector=films.detector,
+        boxed=read_manifest(base / "hospital_a"),
+        pairs=pairs.subset((np.arange(len(pairs.images)) < count).tolist()),
+        test=read_manifest(_test(run, seed).folder / FILMS),
+        folder=base / f"adapted_{count:05d}",
+    )
 
 
 def _joined(

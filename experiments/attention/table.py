@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from data_manifests.support.arrays import Floats
+from experiments.attention.adapted import SOURCES as ADAPTED
 from experiments.attention.ranked import RankedBoxes, read_ranked
 from experiments.attention.run import PREDICTIONS, TRUTH
 from localize.evaluation.average_precision import average_precision_measure
@@ -27,6 +28,11 @@ METRICS = ("iou_25", "iou_50", "iou_75", "ap_50", "film_auc")
 THRESHOLDS = np.array([0.25, 0.5, 0.75])
 BASE_PAIRS = "retinanet", "size_prior", "best_available"  # methods that use no pairs
 BASELINE = "retinanet"
+MINUS: dict[str, tuple[str, ...]] = {
+    "truth": (BASELINE,),
+    "report_adapted": (BASELINE, "report_adapted_shuffled", "report_adapted_more_steps"),
+    "report_adapted_proposed": (BASELINE, "report_adapted_shuffled", "report_adapted", "proposed"),
+}
 REPLICATES = 1000
 BOOTSTRAP_SEED = 0
 
@@ -91,17 +97,15 @@ def _values(ranked: RankedBoxes, true_boxes: Sequence[Floats], weights: Floats) 
 
 
 def differences(scores: Sequence[MethodScores]) -> list[Difference]:
-    """`proposed` minus every other method and `truth` minus the baseline, by number of pairs."""
+    """`proposed` minus every other method, and those of MINUS, by number of pairs."""
     by_key: dict[tuple[str, int], list[MethodScores]] = {}
     for one in scores:
         by_key.setdefault((one.method, one.pairs), []).append(one)
     found = []
     for (a, pairs), first in sorted(by_key.items(), key=lambda item: (item[0][1], item[0][0])):
         for (b, other_pairs), second in sorted(by_key.items()):
-            is_wanted = (a == "proposed" and b not in (a, "best_available")) or (
-                a == "truth" and b == BASELINE
-            )
-            if is_wanted and other_pairs in (0, pairs):
+            is_minuend = a == "proposed" and b not in (a, "best_available", *ADAPTED)
+            if (is_minuend or b in MINUS.get(a, ())) and other_pairs in (0, pairs):
                 found += _difference(a, b, pairs, first, second)
     return found
 

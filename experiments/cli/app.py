@@ -10,6 +10,7 @@ import typer
 from data_manifests.support.choices import DeviceName
 from experiments.cli import boxes, lungs, siim
 from experiments.cli.benchmark import benchmark
+from experiments.cli.covid import covid
 from experiments.cli.grounding import grounding
 from experiments.cli.options import Device, Out, Results
 from experiments.cli.phantom import ablation, attention, controlled, corrections, curves, detectors
@@ -40,6 +41,7 @@ for command in (
     grounding,
     pages,
     volumes,
+    covid,
 ):
     app.command()(command)
 

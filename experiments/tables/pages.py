@@ -13,7 +13,7 @@ from experiments.attention import page as attention
 from experiments.benchmark.report import markdown
 from experiments.data import dictation, open_input
 from experiments.grounding import page as grounding
-from experiments.tables import ablation, corrections_report, curves, table1, table2
+from experiments.tables import ablation, corrections_report, covid, curves, table1, table2
 
 NOT_HELD_OUT = (
     "Settings were chosen with results on these test films in view, so read the table as a "
@@ -75,6 +75,8 @@ def _rewrite(content: Mapping[str, Any], folder: Path, stem: str) -> None:
         ablation.write_page(ablation.Ablation.from_json(content), folder, stem)
     elif kind == "corrections":
         corrections_report.write_page(content, folder)
+    elif stem == covid.STEM:
+        write_text(folder / f"{stem}.md", covid.covid_page(content))
     elif kind == grounding.STEM:
         grounding.write_page(content, folder)
     elif kind == "benchmark":

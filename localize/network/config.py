@@ -13,7 +13,7 @@ SoftmaxAxis = Literal["scan", "paper"]
 AlphaKind = Literal["free", "anchored"]
 Pooling = Literal["features", "probabilities"]
 RankBy = Literal["alpha", "alpha_score"]
-Negatives = Literal["lowest", "batch"]
+Negatives = Literal["printed", "lowest", "batch"]
 Selection = Literal["loss", "boxes"]
 
 
@@ -99,8 +99,9 @@ class LocalizeTrainConfig(Frozen):
     balance: bool = Field(False, description="weight rare attributes up in the BCE")
     negatives: Negatives = Field(
         "lowest",
-        description="lowest: the film's lowest-ranking regions and each word's negative, as "
-        "printed; batch: other films and reports of the batch, as SCAN",
+        description="lowest: the film's lowest-ranking regions and each word's negative that the "
+        "report does not name; printed: the same with the nearest word of all, named or not; "
+        "batch: other films and reports of the batch, as SCAN",
     )
     target_policy: str = Field(
         DEFAULT_POLICY, description="states to targets: attributes.targets.policies"

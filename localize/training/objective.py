@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attributes.vectors.negatives import nearest_keywords
 from attributes.vectors.word_vectors import WordVectors
+from data_manifests.support.arrays import Floats32
 from localize.network.config import LocalizerConfig, LocalizeTrainConfig
 from localize.network.localizer import Localizer, LocalizerOutput
 from localize.network.ranking import Ranking
@@ -164,7 +166,9 @@ def build_objective(
         axis=config.softmax_axis,
     )
     triplet: PairLoss = BatchTriplet(similarity, training.margin)
-    if training.negatives == "lowest":
+    if training.negatives == "printed":
+        triplet = printed_triplet(similarity, words.vectors, training.margin)
+    elif training.negatives == "lowest":
         triplet = LowestTriplet(
             similarity=similarity,
             negatives=vectors[negative_index].to(device),
@@ -187,6 +191,13 @@ def build_objective(
         ranking=Ranking(by=config.rank_by, nms_iou=config.nms_iou),
         needs_whole_batch=training.negatives == "batch",
     )
+
+
+def printed_triplet(similarity: PairSimilarity, vectors: Floats32, margin: float) -> LowestTriplet:
+    """Eq. 1 taken literally: T_n has the nearest keyword of each word of T, of any axis, also where
+    the report names it. `vectors` (K, W) are those of the keywords."""
+    nearest = torch.from_numpy(nearest_keywords(vectors)).to(similarity.vectors.device)
+    return LowestTriplet(similarity, similarity.vectors[nearest], nearest, margin, is_literal=True)
 
 
 def _positive_weight(train: Pairs) -> Tensor:

@@ -72,22 +72,31 @@ def outputs(model, store, pairs):
     return output, low
 
 
-def test_the_printed_triplet_equals_the_loop(planted):
+@pytest.mark.parametrize("negatives", ["lowest", "printed"])
+def test_the_triplet_of_a_films_own_negatives_equals_the_loop(planted, negatives):
     with RoiStore(planted.store) as store:
-        model, pairs, objective = make_setting(planted, store)
+        model, pairs, objective = make_setting(planted, store, negatives=negatives)
         losses = objective.parts(model, read_pair_batch(store, pairs, np.arange(FILMS), CPU))
         output, low = outputs(model, store, pairs)
     vectors = make_words().vectors.astype(np.float64)
     negative = make_words().negatives
+    if negatives == "printed":
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        negative = [
+            max((k for k in range(len(unit)) if k != word), key=lambda k: unit[word] @ unit[k])
+            for word in range(len(unit))
+        ]
     for film in range(FILMS):
         said = [k for k in range(len(KEYWORDS)) if pairs.words[film, k]]
-        contrast = [k for k in said if negative[k] not in said]
+        contrast = said
+        if negatives == "lowest":
+            contrast = [k for k in said if negative[k] not in said]
         phi, alpha = output.fused[film].double(), output.alpha[film].double()
         text, roi = similarity(phi, alpha, vectors[said])
         _, low_roi = similarity(low[film].double(), alpha, vectors[said])
         expected = max(0, 0.8 - roi + low_roi)
         if contrast:  # a report that names all its negatives has no term of words
-            wrong_text, _ = similarity(phi, alpha, vectors[negative[contrast]])
+            wrong_text, _ = similarity(phi, alpha, vectors[[negative[k] for k in contrast]])
             expected += max(0, 0.8 - text + wrong_text)
         expected = expected if said else 0.0
         assert float(losses["triplet"][film]) == pytest.approx(expected, abs=1e-5)

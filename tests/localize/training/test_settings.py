@@ -19,7 +19,7 @@ def test_the_paper_preset_takes_the_text_literally():
     assert settings.localizer.alpha == "free"
     assert settings.localizer.softmax_axis == "paper"
     assert settings.localizer.score_input == "probability"
-    assert settings.training.negatives == "lowest"
+    assert settings.training.negatives == "printed"
     assert settings.training.target_policy == "keyword"
     assert (settings.training.bce_weight, settings.training.margin) == (1.0, 0.8)
 
