@@ -12,7 +12,7 @@ import pandas as pd
 from data_manifests.tables.manifest import Manifest
 from experiments.core.repeats import join_repeats, repeat_films
 from experiments.methods.method import Method
-from experiments.methods.names import BASELINE, REPORT_TAUGHT, UNTRAINED_CONTROLS
+from experiments.methods.names import BASELINE, NOT_COMPARED, REPORT_TAUGHT, UNTRAINED_CONTROLS
 from localize.evaluation.bootstrap import Estimate
 from localize.evaluation.evaluate import evaluate
 from localize.evaluation.report import Evaluation
@@ -69,15 +69,20 @@ def differences_to_controls(
 ) -> list[MethodDifference]:
     """Each method that learns from reports minus each control: what the reports add to training.
 
-    Controls are the other methods that train the detector further, and UNTRAINED_CONTROLS.
+    Controls are the other methods that train the detector further, and UNTRAINED_CONTROLS; gates
+    are controls of gates alone.
     """
-    trained = [method for method in methods if method.trains_detector]
+    trained = [
+        method for method in methods if method.trains_detector and method.name not in NOT_COMPARED
+    ]
     untrained = [method for method in methods if method.name in UNTRAINED_CONTROLS]
     pairs = [
         (ours, control)
         for ours in trained
         for control in (*trained, *untrained)
-        if ours.name in REPORT_TAUGHT and control.name not in REPORT_TAUGHT
+        if ours.name in REPORT_TAUGHT
+        and control.name not in REPORT_TAUGHT
+        and (ours.trains_gate or not control.trains_gate)
     ]
     return [
         MethodDifference(

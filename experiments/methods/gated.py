@@ -32,13 +32,16 @@ MAPS = "gate_maps"
 class Gated(Method):
     """`localize gate` on the films with reports; its ROIs by the gate's score, or by attention.
 
-    With `shuffled` reports the same method is a control, with the `truth` an oracle.
+    With `shuffled` reports or `sides` the same method is a control, with the `truth` an oracle.
     """
 
     kind: Literal["gate"] = "gate"
     trains_detector: ClassVar[bool] = True
-    reports: Literal["own", "shuffled", "truth"] = Field(
-        "own", description="of the film, or of another; truth: its true boxes instead"
+    trains_gate: ClassVar[bool] = True
+    reports: Literal["own", "shuffled", "sides", "truth"] = Field(
+        "own",
+        description="of the film, or of another; sides: of its own (with `boxes`) the sides alone; "
+        "truth: its true boxes instead",
     )
     on: str | None = Field(
         None, description="source of an adapted detector (`siim unpack`); null: the detector as is"
@@ -74,6 +77,7 @@ class Gated(Method):
                 "films": manifest_sha256(films),
                 "shuffle_seed": shuffle_seed,
                 **({} if boxed is None else {"boxes": manifest_sha256(boxed)}),
+                **({"sides_alone": True} if self.reports == "sides" else {}),
             },
             lambda out: (
                 teach_by_truth(start, films, out, settings, maps, inputs.device)
@@ -88,6 +92,7 @@ class Gated(Method):
                     boxed=boxed,
                     maps=maps,
                     shuffle_seed=shuffle_seed,
+                    sides_alone=self.reports == "sides",
                 )
             ),
         )

@@ -31,6 +31,7 @@ class Method(Frozen, ABC):
     """
 
     trains_detector: ClassVar[bool] = False  # further, on films of the new hospital
+    trains_gate: ClassVar[bool] = False  # its scores alone
     reads_pairs: ClassVar[bool] = False  # the ROIs of the films with reports
 
     name: str

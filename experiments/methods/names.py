@@ -12,6 +12,7 @@ REPORT_TAUGHT = (
     "proposed_bundle",
 )
 UNTRAINED_CONTROLS = ("size_prior",)
+NOT_COMPARED = ("proposed_rois_shuffled", "report_adapted_gated_rois")
 
 # Name in a published table (a JSON file without `format_version`) -> name of the same method today.
 # Published controls ranked by the adapted detector's own score, but `adapted_by_sides` by
@@ -40,6 +41,7 @@ DESCRIPTIONS = {
     "ranks them",
     "proposed_truth": "oracle: the same gates, taught by the new films' true boxes",
     "proposed_shuffled": "control: the same gates, taught by the words of other films",
+    "proposed_sides": "control: the same gates, taught by the named sides alone",
     "report_adapted_gated": "gates that the reports teach, on the detector of `report_adapted`",
     "proposed_rois": "`proposed`, but what words of place mean is learned from the detector's own "
     "ROIs instead of the old hospital's boxes",

@@ -73,6 +73,7 @@ def gate_detector(
     boxed: Manifest | None = None,
     maps: Path | None = None,
     shuffle_seed: int | None = None,
+    sides_alone: bool = False,
 ) -> GatedDetector:
     """Teach a gate on `films` with mined reports; write the gated detector to `out`.
 
@@ -90,7 +91,8 @@ def gate_detector(
         boxed: films with boxes of the hospital that the detector comes from.
         maps: folder of the frozen maps, `out/film_maps` by default. Maps of this detector and these
             films that lie there are used again.
-        shuffle_seed: the control: films with an opacity get the words of each other's reports.
+        shuffle_seed: a control: films with an opacity get the words of each other's reports.
+        sides_alone: a control, with `boxed`: of a report's places only the sides are read.
 
     Raises:
         DataError: tables missing or damaged, a film that cannot be read, no report with an opacity.
@@ -125,13 +127,16 @@ def gate_detector(
             device=device,
         )
     else:
-        places = read_report_places(films, mined, boxed=boxed, shuffle_seed=shuffle_seed)
+        places = read_report_places(
+            films, mined, boxed=boxed, shuffle_seed=shuffle_seed, sides_alone=sides_alone
+        )
         targets = teach_by_places(found, places, settings.teacher.levels)
     write_gated_detector(loaded, found, targets, out, training=settings.training, device=device)
     content = {
         "initial_sha256": loaded.sha256,
         "settings": settings.model_dump(mode="json"),
         "shuffle_seed": shuffle_seed,
+        "sides_alone": sides_alone,
         "boxes_sha256": None if boxed is None else manifest_sha256(boxed),
         "boxed_films": stated,
         "empty_films": empty,

@@ -30,6 +30,12 @@ class GivenAdapted(Given):
     trains_detector: ClassVar[bool] = True
 
 
+class GivenGate(GivenAdapted):
+    """A method that stands for one that trains a gate."""
+
+    trains_gate: ClassVar[bool] = True
+
+
 def other_scores(seed):
     """The boxes of `random_pair(0)` under random scores."""
     prediction, _ = random_pair(0, films=FILMS)

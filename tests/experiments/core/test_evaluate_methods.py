@@ -7,7 +7,7 @@ import pytest
 
 from experiments.core.evaluate_methods import differences_to_controls, evaluate_methods
 from localize.evaluation.evaluate import evaluate
-from tests.experiments.methods_for_tests import FILMS, Given, GivenAdapted, other_scores
+from tests.experiments.methods_for_tests import FILMS, Given, GivenAdapted, GivenGate, other_scores
 from tests.localize.predictions import random_pair
 
 
@@ -46,6 +46,24 @@ def test_report_adapted_methods_are_compared_with_each_control():
         assert difference.value == pytest.approx(values[one.a] - values[one.b])
         assert difference.low <= difference.value <= difference.high
     assert len(set(values.values())) > 2
+
+
+def test_gates_are_controls_of_gates_alone():
+    _, truth = random_pair(0, films=FILMS)
+    methods = [
+        GivenAdapted(name="report_adapted"),
+        GivenGate(name="proposed"),
+        GivenAdapted(name="own"),
+        GivenGate(name="proposed_shuffled"),
+        GivenGate(name="proposed_rois_shuffled"),
+    ]
+    predictions = {one.name: [other_scores(k)] for k, one in enumerate(methods)}
+    found = differences_to_controls(predictions, methods, "films", truth)
+    assert [(one.a, one.b) for one in found] == [
+        ("report_adapted", "own"),
+        ("proposed", "own"),
+        ("proposed", "proposed_shuffled"),
+    ]
 
 
 def test_controls_alone_are_not_compared():

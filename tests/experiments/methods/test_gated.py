@@ -23,10 +23,10 @@ def trained(monkeypatch, tmp_path):
     """What `gate_detector` was called with, and the inputs."""
     calls, places = [], []
 
-    def gate(start, films, mined, out, *, settings, device, boxed, maps, shuffle_seed):
+    def gate(start, films, mined, out, *, settings, device, boxed, maps, shuffle_seed, sides_alone):
         out.mkdir(parents=True)
         calls.append((start, out, settings.training.seed, maps, shuffle_seed))
-        places.append(boxed)
+        places.append((boxed, sides_alone))
 
     monkeypatch.setattr(gated, "gate_detector", gate)
     monkeypatch.setattr(gated, "manifest_sha256", lambda films: "films")
@@ -48,7 +48,7 @@ def test_methods_with_one_gate_train_it_once_and_the_control_its_own(trained):
     assert (start, out, seed, shuffle) == (inputs.parts.detector, first, 5, None)
     assert (other_out, other_shuffle) == (third, 5)
     assert maps == other_maps  # the same films under the same detector
-    assert places == [None, None]
+    assert places == [(None, False)] * 2
 
 
 def test_with_boxes_the_old_hospitals_training_films_teach_what_words_mean(trained):
@@ -56,7 +56,9 @@ def test_with_boxes_the_old_hospitals_training_films_teach_what_words_mean(train
     plain = Gated(name="proposed_rois").train_detector(inputs)
     by_boxes = Gated(name="proposed", boxes=True).train_detector(inputs)
     assert plain != by_boxes == inputs.out / "gated_boxes_own" / "detector"
-    assert places == [None, inputs.boxed]
+    sides = Gated(name="proposed_sides", boxes=True, reports="sides").train_detector(inputs)
+    assert sides == inputs.out / "gated_boxes_sides" / "detector"
+    assert places == [(None, False), (inputs.boxed, False), (inputs.boxed, True)]
 
 
 def test_the_oracle_is_taught_by_true_boxes_and_by_no_report(trained, monkeypatch):
