@@ -94,7 +94,7 @@ ROWS = {
     "F6": Row(
         "one byte of a film changed; `make fuzz` changes many in DICOM of 9 encodings",
         "refused where the manifest has `sha256`; else read, or refused by name",
-        "200 of 200 for each kind of film",
+        "200 of 200 for each kind of film; 0 unhandled",
         (f"{ODD}::test_a_flipped_byte_is_refused_where_the_manifest_has_a_checksum",
          f"{FOLDER}::"
          "test_a_film_that_changed_is_refused_also_on_a_cluster_unless_it_is_not_compared",
