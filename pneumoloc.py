@@ -274,6 +274,8 @@ def main() -> None:
         is_out_of_memory,
     )
 
+    # Arrow's own allocator keeps what a large table took; read when pyarrow is first imported.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     signal.signal(signal.SIGTERM, _terminate)
     try:
         command_line()(prog_name="pneumoloc")

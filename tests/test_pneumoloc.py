@@ -266,9 +266,9 @@ def test_errors_come_back_whole_from_another_process(error):
 
 def test_a_prediction_imports_nothing_that_it_does_not_need(tmp_path):
     unneeded = (
-        "sklearn", "scipy", "matplotlib", "pandas.plotting._matplotlib", "torch._dynamo", "sympy",
-        "triton", "pydicom", "onnx", "onnxruntime", "ray", "spacy", "gensim", "jinja2", "yaml",
-        "torch.utils.tensorboard", "supervision", "experiments.tables",
+        "sklearn", "scipy", "matplotlib", "pandas.plotting._matplotlib", "torch._dynamo",
+        "torch._decomp", "sympy", "triton", "pydicom", "onnx", "onnxruntime", "ray", "spacy",
+        "gensim", "jinja2", "yaml", "torch.utils.tensorboard", "supervision", "experiments.tables",
     )  # fmt: skip
     film = ROOT / "localize" / "examples" / "c0f74558.jpg"
     code = (

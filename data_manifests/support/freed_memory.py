@@ -1,4 +1,7 @@
-"""`freed_memory_returned`: arrays of a megabyte and more leave no holes in memory when freed."""
+"""`freed_memory_returned`: arrays of a megabyte and more leave no holes in memory when freed.
+
+`return_freed_memory` also returns what many small ones left.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,12 @@ def freed_memory_returned() -> Iterator[None]:
     finally:
         pa.set_memory_pool(pool)
         _set_thresholds(trim=64 * MIB, mmap=32 * MIB)  # the highest that glibc adapts itself to
+
+
+def return_freed_memory() -> None:
+    """Give freed memory back to the system, also that of small objects; nothing without glibc."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _set_thresholds(*, trim: int, mmap: int) -> None:

@@ -14,11 +14,14 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from detector.run.quick_torch import import_meta_kernels
+
 COMPILER = "torch._dynamo.utils"
 
 
 def _is_compile_supported(device_type: str) -> bool:
     """The function of that name in `torch._dynamo.utils`, imported when it is called."""
+    import_meta_kernels()
     return bool(importlib.import_module(COMPILER).is_compile_supported(device_type))
 
 
@@ -34,6 +37,7 @@ def _compiler_later() -> Iterator[None]:
         if name.startswith("__"):  # of modules; `inspect` looks at all of them
             raise AttributeError(name)
         sys.modules.pop(COMPILER, None)
+        import_meta_kernels()
         return getattr(importlib.import_module(COMPILER), name)
 
     vars(later).update(is_compile_supported=_is_compile_supported, __getattr__=other_name)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from time import process_time
 
 from experiments.benchmark.rows import seconds_of
 
@@ -35,13 +36,13 @@ sys.exit(os.waitstatus_to_exitcode(status))
 class Cost:
     """Median wall seconds; peak resident memory of the process and of its imports alone, in MiB.
 
-    Memory is NaN where the system does not report it, processor seconds where not measured.
+    Processor seconds are those of all threads. Memory is NaN where the system does not report it.
     """
 
     seconds: float
     peak_mib: float
     imports_mib: float
-    processor_seconds: float = math.nan
+    processor_seconds: float
 
 
 def in_process(work: Callable[[], object], runs: int) -> Cost:
@@ -89,5 +90,10 @@ def peak_mib() -> float:
 
 def _measure(work: Callable[[], object], runs: int) -> Cost:
     imports_mib = peak_mib()  # what the call needs was imported when it was unpickled
-    seconds = [seconds_of(work) for _ in range(runs)]
-    return Cost(median(seconds), peak_mib(), imports_mib)
+    used = []
+    seconds = []
+    for _ in range(runs):
+        before = process_time()
+        seconds.append(seconds_of(work))
+        used.append(process_time() - before)
+    return Cost(median(seconds), peak_mib(), imports_mib, median(used))

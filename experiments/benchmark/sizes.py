@@ -15,7 +15,7 @@ class BenchmarkSize:
 
     Films are `film_px` squared phantom films, seen by a `detector` with random weights. `pairs` are
     the paper's training set. `growth` are the numbers of rows of the growth curves, `large` the
-    numbers of films that whole commands are given.
+    number of films that whole commands are given.
     """
 
     films: int = 24
@@ -39,7 +39,7 @@ class BenchmarkSize:
     volume_shape: tuple[int, int, int] = (512, 512, 400)
     volume_settings: VolumeSettings = field(default_factory=VolumeSettings)
     growth: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
-    large: tuple[int, ...] = (1_000_000,)
+    large: int = 1_000_000
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ def benchmark(
     reports: Annotated[
         Path | None, typer.Option(help="Manifest or CSV of reports; default: the phantom's.")
     ] = None,
+    large: Annotated[int, typer.Option(min=1, help="Films of the group large.")] = 1_000_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the new rows as JSON.")] = False,
 ) -> None:
     """Time and memory beside a baseline, measured in turn; twenty minutes on two idle cores."""
@@ -42,7 +43,9 @@ def benchmark(
 
     groups = choose_groups(only or [])
     with temporary_folder("pneumoloc-benchmark") as work:
-        bench = Bench(Path(work), BenchmarkSize(), repeats, bundle=bundle, reports=reports)
+        bench = Bench(
+            Path(work), BenchmarkSize(large=large), repeats, bundle=bundle, reports=reports
+        )
         rows: list[BenchmarkRow] = []
         text = ""
         for row in run_benchmark(bench, groups):

@@ -122,6 +122,10 @@ def compare(
         list[str],
         typer.Option(help="NAME:PATH=SHARE,PATH=SHARE of a detector to compare; repeat."),
     ],
+    fused: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME:CANDIDATE,CANDIDATE whose boxes are joined; repeat."),
+    ] = None,
     gpu_results: Annotated[
         Path | None, typer.Option(help="`results.json` of `train`, for a second table.")
     ] = None,
@@ -129,6 +133,7 @@ def compare(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Compare detectors, and means of their weights, on the validation films of all sources."""
+    from data_manifests.support.errors import ConfigError
     from detector.run.device import choose_device
     from experiments.data.box_films import (
         TEST_GROUPS,
@@ -143,7 +148,16 @@ def compare(
     candidates = {
         name: _shares(parts.split(",")) for name, parts in (one.split(":", 1) for one in candidate)
     }
-    found = compare_detectors(candidates, films, out, choose_device(device))
+    joined = {
+        name: members.split(",") for name, members in (one.split(":", 1) for one in fused or ())
+    }
+    unknown = sorted({one for members in joined.values() for one in members} - set(candidates))
+    if unknown:
+        raise ConfigError(
+            f"--fused: expected names of --candidate ({', '.join(candidates)}), got "
+            f"{', '.join(unknown)}; name each as it stands before the colon"
+        )
+    found = compare_detectors(candidates, films, out, choose_device(device), fused=joined)
     typer.echo(write_box_detectors(found, films, results or out, gpu_results=gpu_results))
 
 

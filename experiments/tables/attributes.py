@@ -50,7 +50,7 @@ def attribute_rows(
     numbers = {
         row.key: row.estimate for row in evaluate(prediction, manifest, targets=targets).rows
     }
-    known = target_matrix(targets, manifest, keywords)
+    known = target_matrix(targets, manifest.images, keywords)
     films, positives = np.isfinite(known).sum(axis=0), (known == 1).sum(axis=0)
     rows = [
         _row(name, numbers, name, int(films[k]), int(positives[k]))
@@ -79,7 +79,7 @@ def attribute_references(
     A method that is not better than the first has learned no attribute beyond the finding.
     """
     keywords = prediction.keywords()
-    known = target_matrix(targets, manifest, keywords)
+    known = target_matrix(targets, manifest.images, keywords)
     has_any = dict(zip(manifest.images["image_id"], (known == 1).any(axis=1), strict=True))
     images = prediction.images.set_index("image_id")["p_pneumonia"]
     answers = prediction.attributes

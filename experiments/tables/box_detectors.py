@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from data_manifests.tables.manifest import Manifest
 from detector.run.provenance import manifest_sha256, provenance
 from experiments.core.mixed_weights import mixed_detector
 from experiments.tables.box_scores import Detections, GroupScores, find_boxes, grouped_scores
+from experiments.tables.fused_boxes import fuse_boxes
 
 COLUMNS = {
     "rsna": ("iou_25", "iou_50", "ap_50", "film_auc_normal"),
@@ -24,7 +25,8 @@ COLUMNS = {
 TITLES = {"iou_25": "IoU@.25", "iou_50": "IoU@.5", "ap_50": "AP@.5", "film_auc_normal": "film AUC"}
 COMMAND = (
     "pneumoloc experiment boxes compare --data DATA --out WORK --results docs/results \\\n"
-    "    --gpu-results runs/gpu/results.json --candidate NAME:PATH=SHARE,PATH=SHARE ..."
+    "    --gpu-results runs/gpu/results.json --candidate NAME:PATH=SHARE,PATH=SHARE ... \\\n"
+    "    --fused NAME:CANDIDATE,CANDIDATE"
 )
 
 
@@ -41,12 +43,15 @@ def compare_detectors(
     films: Manifest,
     work: Path,
     device: torch.device,
+    *,
+    fused: Mapping[str, Sequence[str]],
 ) -> list[Candidate]:
     """Score detectors, each given as shares of weights (see `mixed_detector`), on `films`.
 
-    Detections are cached in `work` under the checksums of the weights and the films.
+    `fused` names candidates whose boxes are joined on each film (see `fuse_boxes`). Detections are
+    cached in `work` under the checksums of the weights and the films.
     """
-    found = []
+    found: dict[str, list[Detections]] = {}
     work.mkdir(parents=True, exist_ok=True)
     data = manifest_sha256(films)[:12]
     for name, parts in candidates.items():
@@ -56,14 +61,16 @@ def compare_detectors(
             _write(find_boxes(detector, films, device), cache)
         with np.load(cache) as stored:
             ends = stored["counts"].cumsum()[:-1]
-            boxes = [
+            found[name] = [
                 Detections(xyxy, scores)
                 for xyxy, scores in zip(
                     np.split(stored["boxes"], ends), np.split(stored["scores"], ends), strict=True
                 )
             ]
-        found.append(Candidate(name, grouped_scores(boxes, films)))
-    return found
+    for name, members in fused.items():
+        views = zip(*(found[member] for member in members), strict=True)
+        found[name] = [fuse_boxes(film) for film in views]
+    return [Candidate(name, grouped_scores(boxes, films)) for name, boxes in found.items()]
 
 
 def write_box_detectors(
@@ -90,7 +97,8 @@ def write_box_detectors(
             f"{group} {one['films']} ({one['boxed_films']}, {one['boxes']})"
             for group, one in counts.items()
         )
-        + ". `0.7 a + 0.3 b` is the mean of the weights of `a` and `b` with these shares.",
+        + ". `0.7 a + 0.3 b` is the mean of the weights of `a` and `b` with these shares; `a & b` "
+        "are two detectors, each film's boxes joined (weighted box fusion).",
         "",
         "| detector | " + " | ".join(head) + " |",
         "|---" * (len(head) + 1) + "|",

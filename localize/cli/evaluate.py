@@ -45,34 +45,39 @@ def evaluate(
     """Compare a prediction with true boxes and labels; intervals by a bootstrap over patients."""
     from data_manifests.support.atomic import write_text
     from data_manifests.support.csv_file import read_text_csv
-    from data_manifests.support.freed_memory import freed_memory_returned
+    from data_manifests.support.freed_memory import freed_memory_returned, return_freed_memory
     from data_manifests.tables.leaks import refuse_overlap_leaks
     from data_manifests.tables.manifest import read_manifest
     from localize.evaluation.evaluate import EvaluationOptions, bootstrap_films, measure_films
-    from localize.evaluation.paired_films import NOT_PAIRED, pair_films
+    from localize.evaluation.paired_films import NOT_PAIRED, pair_films, true_films
     from localize.prediction.prediction_folder import open_prediction
 
     with freed_memory_returned():
         tables = ("images", "boxes", "labels")
-        truth = read_manifest(manifest, tables=tables, without=NOT_PAIRED)
+        tested = read_manifest(manifest, tables=tables, without=NOT_PAIRED)
         if split:
-            truth = truth.split(split)
+            tested = tested.split(split)
         if trained_on is not None:
             training = read_manifest(trained_on, tables=("images",)).split("train")
-            refuse_overlap_leaks(training, truth, allow=allow_leak or ())
-        ids = ["image_id", "patient_id", *(["study_id"] if targets is not None else [])]
-        truth = replace(truth, images=truth.images[ids])  # all that is paired with films
+            refuse_overlap_leaks(training, tested, allow=allow_leak or ())
+        ids = tested.images[["image_id", *(["study_id"] if targets is not None else [])]]
+        tested = replace(tested, images=tested.images[["image_id", "patient_id"]])
+        truth = true_films(tested)
+        del tested  # tables take memory beside the prediction
         films = pair_films(
             open_prediction(prediction),
+            ids,
             truth,
             baseline=None if baseline is None else open_prediction(baseline),
             targets=None if targets is None else read_text_csv(targets),
         )
-        del truth  # arrays are enough from here on
+        del ids, truth
+        return_freed_memory()
         measured = measure_films(
             films, EvaluationOptions(score_threshold, baseline_score_threshold)
         )
         del films
+    return_freed_memory()
     result = bootstrap_films(measured, seed=seed, replicates=replicates)
     if out is not None:
         write_text(out / "evaluation.json", result.to_json())

@@ -91,6 +91,10 @@ def predict(
         for path in [path for path in films if path.is_file()][:FILES_CHECKED_FIRST]:
             film_size(path)
 
+    if engine == "torch":
+        from detector.run.quick_torch import import_torch
+
+        import_torch()
     from detector.propose import parse_shard
     from detector.run.device import choose_device
     from localize.bundle.bundle import load_bundle

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data_manifests.support.arrays import Bools, Floats, Ints
+from data_manifests.support.arrays import Bools, Floats, Ints, Ints32
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.tables.columns import CORNERS
-from data_manifests.tables.manifest import Manifest
 from localize.prediction.prediction_folder import PredictedFilms
 from localize.prediction.tables import Prediction
 
@@ -37,7 +36,7 @@ class AlignedPrediction:
     keywords: tuple[str, ...]
     xyxy: Floats
     score: Floats
-    film: Ints
+    film: Ints32
 
     def subset(self, keep: Bools) -> AlignedPrediction:
         """The films where `keep` (I,) is true, as `Manifest.subset`."""
@@ -52,28 +51,28 @@ class AlignedPrediction:
             keywords=self.keywords,
             xyxy=self.xyxy[boxes],
             score=self.score[boxes],
-            film=row_of[self.film[boxes]],
+            film=row_of[self.film[boxes]].astype(np.int32),
         )
 
 
 def align(
-    prediction: PredictedFilms, manifest: Manifest, *, has_attributes: bool = False
+    prediction: PredictedFilms, image_ids: pd.Series, *, has_attributes: bool = False
 ) -> AlignedPrediction:
-    """The arrays of a prediction; `has_attributes` also those of the attributes.
+    """The arrays of a prediction of the films `image_ids`; `has_attributes`: of attributes, too.
 
     Raises:
-        DataError: the two do not name the same films, or a box has no finite score.
+        DataError: the prediction has other films, or a box has no finite score.
     """
-    count = len(manifest.images)
+    count = len(image_ids)
     keywords = prediction.keywords() if has_attributes else ()
     times = np.zeros(count, np.int32)  # that each film was predicted
     is_ok = np.zeros(count, np.bool_)
     p_pneumonia = np.full(count, np.nan)
     attributes = np.full((count, len(keywords)), np.nan)
     boxes = prediction.count_boxes()
-    xyxy, score, film = np.empty((boxes, 4)), np.empty(boxes), np.empty(boxes, np.int64)
+    xyxy, score, film = np.empty((boxes, 4)), np.empty(boxes), np.empty(boxes, np.int32)
     done = 0
-    places = _Rows(manifest.images["image_id"])
+    places = _Rows(image_ids)
     unknown: list[str] = []
     predicted = 0
     for part in prediction.parts():
@@ -97,7 +96,7 @@ def align(
         score[rows] = part.boxes["score"].to_numpy(np.float64)[at >= 0]
         film[rows] = at[at >= 0]
         done = rows.stop
-    _refuse_other_films(manifest.images["image_id"], times, unknown, predicted)
+    _refuse_other_films(image_ids, times, unknown, predicted)
     return AlignedPrediction(
         is_ok=is_ok,
         p_pneumonia=p_pneumonia,

@@ -7,7 +7,6 @@ import pandas as pd
 
 from data_manifests.support.arrays import Floats
 from data_manifests.support.errors import DataError, Problem
-from data_manifests.tables.manifest import Manifest
 
 # What each word of `attributes.csv` (`pneumoloc attributes mine`) says about the film of its
 # report: an uncertain mention neither counts as present nor as absent, so it is left out.
@@ -22,14 +21,14 @@ TARGET_OF_ASSERTION = {
 }
 
 
-def target_matrix(targets: pd.DataFrame, manifest: Manifest, keywords: tuple[str, ...]) -> Floats:
-    """1 present, 0 not, NaN unknown for each film of the manifest and keyword; (I, K).
+def target_matrix(targets: pd.DataFrame, images: pd.DataFrame, keywords: tuple[str, ...]) -> Floats:
+    """1 present, 0 not, NaN unknown for each film and keyword; (I, K).
 
     Args:
         targets: `image_id` or else `study_id`, and a column for each keyword with assertions
             (`present`, `absent`, `uncertain`, `resolved`, `unmentioned`) or 0, 1 and blank.
             Films without a row are unknown.
-        manifest: gives the study of each film.
+        images: `image_id` and `study_id` of each film.
         keywords: K names.
 
     Raises:
@@ -42,7 +41,7 @@ def target_matrix(targets: pd.DataFrame, manifest: Manifest, keywords: tuple[str
     twice = targets[key][targets[key].duplicated()]
     if len(twice):
         raise _error(f"targets, field {key}", "each id once", f"{twice.iloc[0]!r} twice")
-    rows = targets.set_index(key)[list(keywords)].reindex(manifest.images[key])
+    rows = targets.set_index(key)[list(keywords)].reindex(images[key])
     matrix = np.empty((len(rows), len(keywords)))
     for column, name in enumerate(keywords):
         matrix[:, column] = _parsed(rows[name], name)

@@ -53,13 +53,12 @@ def average_precision_measure(
 def _interpolated(weights: Floats, seen: Floats, total: Floats, film: Ints, hits: Ints) -> Floats:
     """101-point AP of each resample from the places `hits` of the true positives; (R,)."""
     true = np.cumsum(weights[:, film[hits]], axis=1)
-    precision = np.nan_to_num(divide(true, seen[:, hits]), nan=0.0)
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    # One column more for the recalls that are never reached.
-    envelope = np.concatenate([envelope, np.zeros((len(weights), 1))], axis=1)
-    recall = divide(true, total[:, None])
+    envelope = np.nan_to_num(divide(true, seen[:, hits]), nan=0.0, copy=False)[:, ::-1]
+    np.maximum.accumulate(envelope, axis=1, out=envelope)
+    envelope = envelope[:, ::-1]
     ap = np.full(len(weights), np.nan)
     for row in np.flatnonzero(total > 0):
-        first = np.searchsorted(recall[row], RECALL_POINTS, side="left")
-        ap[row] = envelope[row, first].mean()
+        first = np.searchsorted(true[row] / total[row], RECALL_POINTS, side="left")
+        # Recalls that are never reached have precision 0.
+        ap[row] = envelope[row, first[first < len(hits)]].sum() / len(RECALL_POINTS)
     return ap

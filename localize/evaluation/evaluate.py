@@ -67,7 +67,9 @@ def evaluate(
         DataError: the prediction and the manifest have different films, a number is missing, or
             no film is left.
     """
-    films = pair_films(prediction, manifest, baseline=baseline, targets=targets)
+    films = pair_films(
+        prediction, manifest.images, true_films(manifest), baseline=baseline, targets=targets
+    )
     return bootstrap_films(measure_films(films, options), seed=seed, replicates=replicates)
 
 
@@ -145,9 +147,9 @@ def choose_score_threshold(prediction: PredictedFilms, manifest: Manifest) -> fl
     Raises:
         DataError: as `evaluate`.
     """
-    aligned = align(prediction, manifest)
-    part = manifest.subset(list(aligned.is_ok))
-    return best_score_threshold(true_films(part).film_boxes(aligned.subset(aligned.is_ok)))
+    aligned = align(prediction, manifest.images["image_id"])
+    truth = true_films(manifest).subset(aligned.is_ok)
+    return best_score_threshold(truth.film_boxes(aligned.subset(aligned.is_ok)))
 
 
 def film_boxes(prediction: PredictedFilms, manifest: Manifest) -> FilmBoxes:
@@ -156,7 +158,7 @@ def film_boxes(prediction: PredictedFilms, manifest: Manifest) -> FilmBoxes:
     Raises:
         DataError: as `evaluate`.
     """
-    return true_films(manifest).film_boxes(align(prediction, manifest))
+    return true_films(manifest).film_boxes(align(prediction, manifest.images["image_id"]))
 
 
 def _measures(

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from data_manifests.support.arrays import Bools, Floats, Ints
+from data_manifests.support.arrays import Bools, Floats, Ints, Ints32
 from localize.evaluation.measure import narrow
 
 # Rows of one film-by-film join: bounds the memory of a film with very many boxes.
@@ -30,10 +30,10 @@ class FilmBoxes:
 
     pred_xyxy: Floats
     pred_score: Floats
-    pred_film: Ints
+    pred_film: Ints32
     pred_rank: Ints
     true_xyxy: Floats
-    true_film: Ints
+    true_film: Ints32
     is_known: Bools
 
     @property
@@ -114,9 +114,9 @@ def in_parts(boxes: FilmBoxes, work: Callable[[FilmBoxes], Column]) -> Column:
 def make_film_boxes(
     pred_xyxy: Floats,
     pred_score: Floats,
-    pred_film: Ints,
+    pred_film: Ints | Ints32,
     true_xyxy: Floats,
-    true_film: Ints,
+    true_film: Ints | Ints32,
     *,
     films: int,
     is_known: Bools | None = None,
@@ -141,7 +141,7 @@ def make_film_boxes(
         )
     if not np.isfinite(pred_score).all():
         raise ValueError("scores must be finite")
-    pred_film, true_film = np.asarray(pred_film, np.int64), np.asarray(true_film, np.int64)
+    pred_film, true_film = np.asarray(pred_film, np.int32), np.asarray(true_film, np.int32)
     order = np.lexsort((-np.asarray(pred_score, np.float64), pred_film))
     rows = _view_or_rows(order[known[pred_film[order]]], len(pred_film))
     del order
@@ -165,7 +165,7 @@ def _view_or_rows(rows: Ints, count: int) -> Ints | slice:
     return rows
 
 
-def rank_in_group(group: Ints) -> Ints:
+def rank_in_group(group: Ints | Ints32) -> Ints:
     """Place of each row inside its run of equal values; (N,) from 0. `group` is sorted."""
     if not len(group):
         return np.zeros(0, dtype=np.int64)

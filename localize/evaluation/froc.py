@@ -37,11 +37,10 @@ def froc_measure(
         weight = weights[:, film]
         true = np.cumsum(weight * is_true, axis=1)[:, is_end]
         false = np.cumsum(weight * ~is_true, axis=1)[:, is_end]
-        true = np.concatenate([np.zeros((len(weights), 1)), true], axis=1)
         films = weighted_sums(weights, is_known)[:, 0]
         found = np.empty((len(weights), len(rates)))
         for row, limits in enumerate(films[:, None] * np.asarray(rates)):
-            found[row] = true[row, np.searchsorted(false[row], limits, side="right")]
+            found[row] = np.append(0, true[row])[np.searchsorted(false[row], limits, side="right")]
         sensitivity = divide(found, weighted_sums(weights, true_counts))
         return np.concatenate([sensitivity, sensitivity.mean(axis=1, keepdims=True)], axis=1)
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from data_manifests.support.arrays import Bools, Floats, Ints
+from data_manifests.support.arrays import Bools, Floats, Ints, Ints32
 from localize.evaluation.film_boxes import FilmBoxes, Overlaps, rank_in_group
 
 # pycocotools lets a threshold of 1 accept an IoU of 1 - 1e-10 (rounding of identical boxes).
@@ -73,7 +73,7 @@ def _greedy(
     target: Ints,
     preference: Floats,
     eligible: Bools,
-    film_of_agent: Ints,
+    film_of_agent: Ints | Ints32,
     targets: int,
 ) -> Bools:
     """Let the agents of each film choose in turn; (agents, T) which of them took a target.

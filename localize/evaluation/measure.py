@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_manifests.support.arrays import Bools, Floats, Ints
+from data_manifests.support.arrays import Bools, Floats, Ints, Ints32
 
 FILMS_AT_A_TIME = 65_536  # whose counts are widened to float64 together
 
@@ -43,7 +43,7 @@ def ratio_measure(
     return Measure(keys, values)
 
 
-def narrow(counts: Ints) -> Ints:
+def narrow(counts: Ints | Ints32) -> Ints:
     """The same counts, none negative, in the fewest bytes: a byte where none is above 255."""
     narrowed: Ints = counts.astype(np.min_scalar_type(counts.max(initial=0)))
     return narrowed

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from data_manifests.support.arrays import Bools, Floats, Ints
+from data_manifests.support.arrays import Bools, Floats, Ints, Ints32
 from data_manifests.support.errors import DataError, Problem
 from data_manifests.support.membership import Lookup, text_codes
 from data_manifests.tables.columns import CORNERS
@@ -28,14 +28,31 @@ class TrueFilms:
         patients: (I,) number of the film's patient, from 0.
         target: (I,) 1 pneumonia, 0 none, NaN unknown: `labels.pneumonia`, else boxes.
         is_known: (I,) films whose true boxes are known, "none" included.
+        is_labelled: whether the manifest has labels of pneumonia.
         xyxy, film: (G, 4) film pixels and (G,) row of the box's film, in any order.
     """
 
     patients: Ints
     target: Floats
     is_known: Bools
+    is_labelled: bool
     xyxy: Floats
-    film: Ints
+    film: Ints32
+
+    def subset(self, keep: Bools) -> TrueFilms:
+        """The films where `keep` (I,) is true, patients numbered anew."""
+        if keep.all():
+            return self
+        row_of = np.cumsum(keep, dtype=np.int64) - 1
+        boxes = keep[self.film]
+        return TrueFilms(
+            patients=pd.factorize(self.patients[keep])[0].astype(np.int64),
+            target=self.target[keep],
+            is_known=self.is_known[keep],
+            is_labelled=self.is_labelled,
+            xyxy=self.xyxy[boxes],
+            film=row_of[self.film[boxes]].astype(np.int32),
+        )
 
     def film_boxes(self, prediction: AlignedPrediction) -> FilmBoxes:
         """The boxes of a prediction of these films beside the true ones."""
@@ -66,48 +83,51 @@ class PairedFilms:
 
 def pair_films(
     prediction: PredictedFilms,
-    manifest: Manifest,
+    ids: pd.DataFrame,
+    truth: TrueFilms,
     *,
     baseline: PredictedFilms | None = None,
     targets: pd.DataFrame | None = None,
 ) -> PairedFilms:
-    """See `localize.evaluation.evaluate.evaluate`, whose arguments these are.
+    """The films that no prediction skipped; for the other arguments see `evaluate`.
+
+    The tables of the manifest need not be in memory beside the prediction.
+
+    Args:
+        ids: `image_id` of each film of `truth`, and `study_id` where there are targets.
 
     Raises:
         DataError: the predictions and the manifest have different films, a score is missing, no
             film is left, or there is no truth at all.
     """
     both = [
-        align(one, manifest, has_attributes=targets is not None)
+        align(one, ids["image_id"], has_attributes=targets is not None)
         for one in ([prediction] if baseline is None else [prediction, baseline])
     ]
     is_ok = np.logical_and.reduce([one.is_ok for one in both])
-    skipped = tuple(manifest.images["image_id"][~is_ok])
-    part = manifest if is_ok.all() else manifest.subset(list(is_ok))
+    skipped = tuple(ids["image_id"][~is_ok])
+    truth, ids = truth.subset(is_ok), ids[is_ok]
     both = [one.subset(is_ok) for one in both]
-    if part.images.empty:
+    if ids.empty:
         raise DataError.from_problems(
             [Problem("prediction images.csv", "at least one film that was not skipped", "none")]
         )
-    truth = true_films(part)
     if (
         targets is None
-        and part.boxes.empty
-        and not ("pneumonia" in part.labels and np.isfinite(truth.target).any())
+        and not len(truth.xyxy)
+        and not (truth.is_labelled and np.isfinite(truth.target).any())
     ):
         raise DataError.from_problems(
             [
                 Problem(
                     "manifest",
                     "true boxes, labels of pneumonia, or targets of attributes",
-                    f"none for {len(part.images)} films",
+                    f"none for {len(ids)} films",
                     fix="give a manifest with boxes.csv or a pneumonia column in labels.csv",
                 )
             ]
         )
-    known = [
-        None if targets is None else target_matrix(targets, part, one.keywords) for one in both
-    ]
+    known = [None if targets is None else target_matrix(targets, ids, one.keywords) for one in both]
     return PairedFilms(tuple(both), tuple(known), truth, skipped)
 
 
@@ -119,7 +139,7 @@ def true_films(manifest: Manifest) -> TrueFilms:
     """
     images = manifest.images
     patients = text_codes(images["patient_id"])
-    film = Lookup(images["image_id"]).places(manifest.boxes["image_id"])
+    film = Lookup(images["image_id"]).places(manifest.boxes["image_id"]).astype(np.int32)
     has_boxes = np.bincount(film, minlength=len(images)) > 0
     target = _targets(manifest, has_boxes)
     labelled = "pneumonia" in manifest.labels
@@ -127,6 +147,7 @@ def true_films(manifest: Manifest) -> TrueFilms:
         patients=patients,
         target=target,
         is_known=has_boxes | (target == 0) if labelled else np.ones(len(images), np.bool_),
+        is_labelled=labelled,
         xyxy=manifest.boxes[list(CORNERS)].to_numpy(np.float64),
         film=film,
     )

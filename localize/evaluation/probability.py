@@ -39,14 +39,13 @@ def probability_measure(prefix: str, probability: Floats, target: Floats) -> Mea
     def values(weights: Floats) -> Floats:
         true = np.cumsum((weights * is_positive)[:, order], axis=1)[:, is_end]
         false = np.cumsum((weights * is_negative)[:, order], axis=1)[:, is_end]
-        positives, negatives = true[:, -1], false[:, -1]
+        positives, negatives = true[:, -1].copy(), false[:, -1]
         is_defined = (positives > 0) & (negatives > 0)
-        width = np.diff(false, axis=1, prepend=0)
-        height = true - np.diff(true, axis=1, prepend=0) / 2  # ties count half
-        auc = divide((width * height).sum(axis=1), positives * negatives)
-        precision = np.nan_to_num(divide(true, true + false))
         gain = np.diff(true, axis=1, prepend=0)
-        ap = np.where(is_defined, divide((gain * precision).sum(axis=1), positives), np.nan)
+        precision = np.nan_to_num(divide(true, true + false), copy=False)
+        ap = np.where(is_defined, divide(_row_dots(gain, precision), positives), np.nan)
+        true -= gain / 2  # ties count half
+        auc = divide(_row_dots(np.diff(false, axis=1, prepend=0), true), positives * negatives)
         total = positives + negatives
         accuracy = divide(weighted_sums(weights, is_right[:, None])[:, 0], total)
         gaps = sum(np.abs(weights[:, films] @ gap) for films, gap in calibration)
@@ -54,6 +53,12 @@ def probability_measure(prefix: str, probability: Floats, target: Floats) -> Mea
         return np.stack([auc, ap, accuracy, ece], axis=1)
 
     return Measure(tuple(f"{prefix}_{name}" for name in METRICS), values)
+
+
+def _row_dots(one: Floats, other: Floats) -> Floats:
+    """The sum over each row of products, which are not kept: (R, N) and (R, N) to (R,)."""
+    dots: Floats = np.einsum("rn,rn->r", one, other)
+    return dots
 
 
 def _calibration_bins(

@@ -19,12 +19,13 @@ from experiments.benchmark import run as run_module
 from experiments.benchmark import scan_loops
 from experiments.benchmark.attention import make_step
 from experiments.benchmark.evaluation import RandomBoxes, coco_reference, run_coco
+from experiments.benchmark.random_tables import write_random_manifest
 from experiments.benchmark.report import JSON, MARKDOWN, read_rows, write_benchmark
 from experiments.benchmark.rows import BenchmarkRow, alternately, scaled
 from experiments.benchmark.run import GROUPS, choose_groups, run_benchmark
 from experiments.benchmark.scan_loops import backward_with_all_films, loop_losses
 from experiments.benchmark.sizes import Bench, BenchmarkSize
-from experiments.benchmark.tables import check_once, write_random_manifest
+from experiments.benchmark.tables import check_once
 from experiments.cli.app import app
 from localize.evaluation.average_precision import coco_average_precision
 from localize.volumes.network.config import (
@@ -58,7 +59,7 @@ TINY = BenchmarkSize(
         training=VolumeTrainConfig(patch=(24, 24, 24)),
     ),
     growth=(100,),
-    large=(100,),
+    large=100,
 )
 KEYS = {
     "name",

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from data_manifests.support.csv_file import read_text_csv, write_csv
 from data_manifests.support.errors import DataError
 from data_manifests.tables.manifest import write_manifest
-from experiments.benchmark.tables import write_random_prediction
+from experiments.benchmark.random_tables import write_random_prediction
 from localize.formats.export import export
 from localize.formats.hub.from_tables import Selection, annotations_from_prediction
 from localize.prediction import film_parts, table_blocks
