@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -120,6 +121,7 @@ def finish_build(
             "on_error": str(options.on_error),
             "scale_boxes": options.scale_boxes,
             "skipped_films": len(skipped),
+            **_noted(kept),
         },
         sources=source_checksums(sources),
     )
@@ -127,6 +129,14 @@ def finish_build(
     if skipped:
         logger.warning("%d of %d films were left out", len(skipped), len(headers))
     return Build(manifest, tuple(skipped))
+
+
+def _noted(headers: Sequence[FilmHeader]) -> dict[str, Option]:
+    """What is odd in the headers, with the number of films, for `manifest.json`."""
+    films = Counter(note for header in headers for note in header.notes)
+    for note, count in sorted(films.items()):
+        logger.warning("%d of %d films: %s", count, len(headers), note)
+    return {f"films noted: {note}": count for note, count in sorted(films.items())}
 
 
 def listed_build(

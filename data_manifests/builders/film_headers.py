@@ -19,7 +19,7 @@ THREADS = 8  # waiting for disks and network shares, not for cores
 
 @dataclass(frozen=True)
 class FilmHeader:
-    """What the file of one film says; `view`, `sex` and `age` only where it is DICOM."""
+    """What the file of one film says; `view`, `sex`, `age`, `notes` only where it is DICOM."""
 
     width: int = 0
     height: int = 0
@@ -27,6 +27,7 @@ class FilmHeader:
     sex: str = ""
     age: str = ""
     sha256: str = ""
+    notes: tuple[str, ...] = ()
     problem: Problem | None = None
 
 
@@ -62,14 +63,16 @@ def film_headers(
 
 def _film_header(film: Path, read_films: bool, checksums: bool) -> FilmHeader:
     view = sex = age = ""
+    notes: tuple[str, ...] = ()
     if film.is_file() and film.stat().st_size and is_dicom(film):
         from data_manifests.films.dicom import dicom_header  # pydicom takes 0.2 s to import
 
         header = dicom_header(film)
         width, height = header.width, header.height
-        view, sex, age = header.view, header.sex, header.age
+        view, sex, age, notes = header.view, header.sex, header.age, header.notes
     else:
         width, height = film_size(film)
     if read_films:
         read_film(film)
-    return FilmHeader(width, height, view, sex, age, file_sha256(film) if checksums else "")
+    digest = file_sha256(film) if checksums else ""
+    return FilmHeader(width, height, view, sex, age, digest, notes)

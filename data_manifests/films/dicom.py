@@ -35,7 +35,8 @@ WINDOW = ("WindowCenter", "WindowWidth")
 class DicomHeader:
     """What a manifest takes from a DICOM header: size in pixels, view, sex (M, F), age in years.
 
-    Text that the header does not have is blank. Nothing that names the patient is read.
+    Text that the header does not have is blank. Nothing that names the patient is read. `notes` are
+    those of `Film`.
     """
 
     width: int
@@ -43,6 +44,7 @@ class DicomHeader:
     view: str
     sex: str
     age: str
+    notes: tuple[str, ...] = ()
 
 
 def dicom_header(path: Path) -> DicomHeader:
@@ -60,6 +62,7 @@ def dicom_header(path: Path) -> DicomHeader:
         view=text(path, header, "ViewPosition"),
         sex=sex if sex in ("M", "F") else "",
         age=age_years(path, header),
+        notes=tuple(header_notes(path, header)),
     )
 
 

@@ -24,6 +24,7 @@ from data_manifests.support.errors import DataError, raise_if_out_of_memory
 
 # Projection radiographs, and what exporters of them write: secondary capture and "other".
 PROJECTIONS = {"CR", "DX", "RG", "RF", "OT", "SC", "XC", ""}
+SECONDARY_CAPTURE = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.7(\.\d)?")  # PS3.4 B.5
 CHEST_WORDS = ("CHEST", "THORAX", "LUNG", "RIB", "TORSO", "PORT CHEST")
 # PS3.3 C.8.7.1.1.1 / C.8.11.5.1.1 View Position of lateral and oblique projections
 LATERAL_VIEWS = {"LL", "RL", "LLD", "RLD", "LLO", "RLO", "LATERAL", "LAT"}
@@ -136,8 +137,9 @@ def text(path: Path, header: pydicom.Dataset, keyword: str) -> str:
 def header_notes(path: Path, header: pydicom.Dataset) -> list[str]:
     """What a careful user should know about a film that is not refused."""
     notes = []
-    modality = text(path, header, "Modality")
-    if not texts(path, header, "BurnedInAnnotation") and modality not in ("CR", "DX"):
+    is_captured = bool(SECONDARY_CAPTURE.fullmatch(text(path, header, "SOPClassUID")))
+    is_captured |= text(path, header, "Modality") not in ("CR", "DX")
+    if is_captured and not texts(path, header, "BurnedInAnnotation"):
         notes.append("no (0028,0301) Burned In Annotation: look for text in the pixels")
     if text(path, header, "PresentationIntentType") == "FOR PROCESSING":
         notes.append("(0008,0068) FOR PROCESSING: raw levels, not those for display")

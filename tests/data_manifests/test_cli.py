@@ -8,12 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from data_manifests.cli import app
 from data_manifests.support.errors import ConfigError, DataError
 from data_manifests.tables.manifest import read_manifest
 from tests.data_manifests import fake_sets
+from tests.data_manifests.film_files import ramp, write_dicom
 
 
 def run(*arguments: object) -> Result:
@@ -77,6 +79,22 @@ def test_skipped_films_are_listed_and_the_rest_is_built(tmp_path: Path) -> None:
     (root / "pix/a.png").write_bytes((root / "pix/b.png").read_bytes())
     assert run(*arguments).exit_code == 0
     assert not (tmp_path / "m/skipped.csv").exists()
+
+
+def test_a_header_without_a_word_on_burned_in_text_is_noted_in_the_manifest(tmp_path: Path) -> None:
+    root = fake_sets.fake_tables(tmp_path / "set")
+    with Image.open(root / "pix/a.png") as film:
+        size = film.size
+    write_dicom(
+        root / "pix/a.png",
+        ramp(*size[::-1]),
+        BurnedInAnnotation=None,
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.7",
+    )
+    assert run(*csv_arguments(root, tmp_path / "m")).exit_code == 0
+    options = json.loads((tmp_path / "m/manifest.json").read_text())["options"]
+    noted = {name: count for name, count in options.items() if "Burned In Annotation" in name}
+    assert list(noted.values()) == [1]
 
 
 def test_check_exits_with_2_on_problems_and_lists_them_all(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ ROWS = {
     "F6": Row(
         "one byte of a film changed; `make fuzz` changes many in DICOM of 9 encodings",
         "refused where the manifest has `sha256`; else read, or refused by name",
-        "200 of 200 for each kind of film",
+        "200 of 200 for each kind of film; 0 unhandled",
         (f"{ODD}::test_a_flipped_byte_is_refused_where_the_manifest_has_a_checksum",
          f"{FOLDER}::"
          "test_a_film_that_changed_is_refused_also_on_a_cluster_unless_it_is_not_compared",
@@ -237,7 +237,9 @@ ROWS = {
         (f"{READ}::test_a_bad_film_is_refused_with_its_reason",
          f"{READ}::test_a_missing_burned_in_flag_of_secondary_capture_is_noted",
          f"{DICOM}::test_what_is_odd_about_a_film_is_noted",
-         f"{FOLDER}::test_what_is_odd_about_a_film_file_is_its_warning"),
+         f"{FOLDER}::test_what_is_odd_about_a_film_file_is_its_warning",
+         "data_manifests/test_cli.py::"
+         "test_a_header_without_a_word_on_burned_in_text_is_noted_in_the_manifest"),
     ),
     "F22": Row(
         "reports and names with markup, control characters, a megabyte in a line, other bytes",
@@ -357,6 +359,8 @@ def write_page(records: dict[str, dict[str, object]]) -> None:
         record = records.get(name)
         tests = ", ".join(dict.fromkeys(f"`{test.split('::')[0]}`" for test in row.tests))
         result = "not run" if record is None else f"{record['measured']}"
+        if record is not None and record["changes"] != "short":
+            result += f"; fuzzers with {int(record['changes']):,} changes of each file"
         if record is not None and record["failed"]:
             result = f"**failed**: {result}"
         date = "" if record is None else record["date"]

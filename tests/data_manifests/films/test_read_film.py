@@ -415,8 +415,11 @@ def test_films_that_pydicom_ships_are_read_or_refused() -> None:
     assert read == ["image_dfl.dcm"], "the one monochrome projection among them"
 
 
-def test_a_missing_burned_in_flag_of_secondary_capture_is_noted(tmp_path: Path) -> None:
-    write_dicom(tmp_path / "a.dcm", Modality="SC", BurnedInAnnotation=None)
+@pytest.mark.parametrize(
+    "tags", [{"Modality": "SC"}, {"Modality": "CR", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}]
+)
+def test_a_missing_burned_in_flag_of_secondary_capture_is_noted(tmp_path: Path, tags) -> None:
+    write_dicom(tmp_path / "a.dcm", BurnedInAnnotation=None, **tags)
     assert "Burned In" in read_film(tmp_path / "a.dcm").notes[0]
     write_dicom(tmp_path / "b.dcm", BurnedInAnnotation=None)
     assert read_film(tmp_path / "b.dcm").notes == ()

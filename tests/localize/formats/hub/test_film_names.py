@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,13 @@ from hypothesis import strategies as st
 
 from data_manifests.support.errors import DataError
 from localize.formats.hub import film_names as module
-from localize.formats.hub.film_names import SafeNames, film_names, repeated_names, split_suffix
+from localize.formats.hub.film_names import (
+    SafeNames,
+    film_name,
+    film_names,
+    repeated_names,
+    split_suffix,
+)
 from tests.localize.formats.films import HOSTILE_NAMES
 
 
@@ -26,6 +33,13 @@ from tests.localize.formats.films import HOSTILE_NAMES
 )
 def test_films_are_named_without_the_folders_of_this_computer(path, root, name):
     assert film_names([path], ["image-1"], root) == [name]
+
+
+@given(st.text(alphabet="a./\\ \n", min_size=1, max_size=8))
+def test_a_name_is_the_path_as_pathlib_writes_it(path):
+    pure = PurePosixPath(path)
+    leads_out = pure.is_absolute() or ".." in pure.parts
+    assert film_name(path, "image-1", None) == (pure.name if leads_out else pure.as_posix())
 
 
 def test_two_films_of_one_name_are_refused_with_advice():
