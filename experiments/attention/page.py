@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -52,6 +53,11 @@ LATER = (
     "The rows `report_adapted*`, and `sides` and `more_steps` with 11,308 pairs, were added to the "
     "preset after the others had been seen. In `report_adapted*` the whole detector is trained "
     "further, with the default settings of `localize adapt`; of the pairs 15 % choose the epoch."
+)
+
+FEWER = (
+    "Means over fewer seeds than the others' do not compare with them; the differences below do, "
+    "which take the seeds that both rows have."
 )
 
 
@@ -106,6 +112,7 @@ def attention_page(content: Content) -> str:
         "",
         *([LATER, ""] if _has(rows, "report_adapted") else []),
         *_rows_table(rows),
+        *([FEWER, ""] if _has_fewer_seeds(rows) else []),
         "**Methods**",
         "",
         *(f"- `{name}`: {MEANINGS[name]}" for name in MEANINGS if _has(rows, name)),
@@ -135,6 +142,11 @@ def _not_run(rows: Sequence[Content], methods: Content, seeds: Sequence[int]) ->
 
 def _has(rows: Sequence[Content], name: str) -> bool:
     return any(row["method"] == name for row in rows)
+
+
+def _has_fewer_seeds(rows: Sequence[Content]) -> bool:
+    counts = Counter((row["pairs"], row["method"]) for row in rows)
+    return min(counts.values()) < max(counts.values())
 
 
 def _rows_table(rows: Sequence[Content]) -> list[str]:
