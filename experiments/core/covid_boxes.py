@@ -77,7 +77,10 @@ def covid_boxes(
         CheckpointError: a detector that is not there, or a store of another one.
     """
     found: dict[str, list[FilmPrediction]] = {}
-    detectors, exponents = {}, {}
+    exponents = {}
+    adapted = {name: adapted_detector(siim, source) for name, source in ADAPTED.items()}
+    folders = {one.name: one for one in (PACKAGED_BUNDLE, FIRST_BUNDLE)} | adapted
+    detectors = {name: load_detector(folder).sha256 for name, folder in folders.items()}
     val = _validation_films(data)
 
     def rois(name: str, detector: Path, films: Manifest, part: str) -> list[FilmRois]:
@@ -88,7 +91,6 @@ def covid_boxes(
 
     for bundle in (PACKAGED_BUNDLE, FIRST_BUNDLE):
         name = bundle.name
-        detectors[name] = load_detector(bundle).sha256
         test = rois(name, bundle, masked.films, "masked")
         found[name] = [film.by_score() for film in test]
         listed = manifest_films(masked.films)
@@ -97,9 +99,7 @@ def covid_boxes(
         exponent = choose_exponent(rois(name, bundle, val, "val"), val)
         found[f"{name}_size_prior"] = [rank_by_size(film, exponent=exponent) for film in test]
         exponents[name] = exponent
-    for name, source in ADAPTED.items():
-        detector = adapted_detector(siim, source)
-        detectors[name] = load_detector(detector).sha256
+    for name, detector in adapted.items():
         found[name] = [film.by_score() for film in rois(name, detector, masked.films, "masked")]
     prior = fit_lung_prior(open_manifests(data).rsna.split("train"))
     found["average_boxes"] = _predicted(films_of_prediction(prior_prediction(prior, masked.films)))
