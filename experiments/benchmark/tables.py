@@ -68,7 +68,7 @@ def export_million_rows(bench: Bench) -> Iterator[BenchmarkRow]:
     cost = of_command(command, CURVE_RUNS)
     bare = in_process(partial(stream_once, folder), CURVE_RUNS)
     yield BenchmarkRow(
-        name="export_1e6" if boxes == GOAL_ROWS else f"export_{boxes}",
+        name="export_1e6" if boxes == GOAL_ROWS else f"export_rows_{boxes}",
         group="export_1e6",
         what=f"`export --format coco`, {boxes} boxes on {boxes // BOXES_A_FILM} films; "
         "processor seconds",
