@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
+from typing import Any
 
 META_KERNELS = "torch._meta_registrations"
 
@@ -21,12 +22,21 @@ def import_torch() -> None:
     if "torch" in sys.modules:
         return
     later = ModuleType(META_KERNELS)
+    vars(later)["__getattr__"] = _kernel
     sys.modules[META_KERNELS] = later
     try:
         import torch  # noqa: F401 - imported for what it leaves in `sys.modules`
     finally:
         if sys.modules.get(META_KERNELS) is later:
             del sys.modules[META_KERNELS]
+
+
+def _kernel(name: str) -> Any:  # Any: whatever a torch asks for that needs them in its import
+    """The function `name` of the kernels, which are imported for it."""
+    if name.startswith("__"):  # of modules; `inspect` looks at all of them
+        raise AttributeError(name)
+    sys.modules.pop(META_KERNELS, None)
+    return getattr(importlib.import_module(META_KERNELS), name)
 
 
 def import_meta_kernels() -> None:

@@ -29,6 +29,31 @@ def test_a_network_runs_without_the_kernels_and_is_exported_with_them():
     assert done.stdout.splitlines() == ["False False", "True", "(1, 2, 6, 6)", "True"]
 
 
+EAGER = """
+import sys
+from detector.run.quick_torch import META_KERNELS, import_torch
+class Finder:  # a torch whose import asks for a kernel
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch.distributed._meta_registrations" and not self.asked:
+            self.asked.append(name)
+            from torch._meta_registrations import pooling_output_shape
+            print(pooling_output_shape.__module__)
+finder = Finder()
+finder.asked = []
+sys.meta_path.insert(0, finder)
+import_torch()
+import torch
+print(META_KERNELS in sys.modules, torch.ones(2).sum().item())
+"""
+
+
+def test_a_torch_that_needs_a_kernel_in_its_own_import_gets_it():
+    done = subprocess.run(
+        [sys.executable, "-c", EAGER], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines() == ["torch._meta_registrations", "True 2.0"], done.stderr
+
+
 def test_torch_that_was_imported_stays_as_it_is():
     import torch._meta_registrations as kernels
 
