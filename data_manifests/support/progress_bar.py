@@ -39,6 +39,7 @@ def progress_bar(
         disable=disable,
         file=sys.stderr if is_terminal else _Lines(),
         leave=leave if is_terminal else True,
+        position=None if is_terminal else 0,  # a line of a log stands below no other bar
         delay=delay if is_terminal else LOG_SECONDS,
         miniters=1,
         mininterval=0.1 if is_terminal else LOG_SECONDS,

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-
+from data_manifests.films.read_film import read_film
 from data_manifests.support.arrays import Bools, Floats
 from data_manifests.support.csv_file import read_text_csv
-from data_manifests.support.errors import DataError
 from data_manifests.tables.columns import CORNERS
 from data_manifests.tables.manifest import Manifest
 from experiments.data.open_films import OPACITY_KIND, open_manifests
@@ -71,8 +68,5 @@ def masked_films(data: Path) -> MaskedFilms:
 
 
 def _read_mask(path: Path) -> Bools:
-    picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if picture is None:
-        raise DataError(f"{path}: expected the mask of a film, got no picture that can be read")
-    mask: Bools = np.asarray(picture > 0)
+    mask: Bools = read_film(path).pixels > 0
     return mask

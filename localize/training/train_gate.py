@@ -110,25 +110,27 @@ def train_gate(
     optimizer = torch.optim.AdamW(parameters, lr=training.lr, weight_decay=training.weight_decay)
     steps = training.steps(len(targets))
     batches = _batches(len(targets), steps, training)
-    for step, batch in enumerate(progress_bar(batches, desc="gate", unit="step")):
-        rows = targets.rows[batch]
-        maps = gate_maps(gate, films, rows, device)
-        anchors = _anchors(films.anchors, rows, device)
-        values, weights = (
-            torch.from_numpy(part[batch]).to(device) for part in (targets.values, targets.weights)
-        )
-        loss = matching_loss(maps.at(anchors), values, weights)
-        if printed is not None:
-            loss = loss + _printed_loss(printed, maps, films, rows, device)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"gate, step {step}: loss not finite; lower lr")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
-        nn.utils.clip_grad_norm_(parameters, training.clip_norm)
-        for group in optimizer.param_groups:
-            group["lr"] = training.lr * learning_rate(step, steps, WARMUP_STEPS)
-        optimizer.step()
-        _average(averaged, gate, training.ema_decay, step)
+    with progress_bar(batches, desc="gate", unit="step") as bar:
+        for step, batch in enumerate(bar):
+            rows = targets.rows[batch]
+            maps = gate_maps(gate, films, rows, device)
+            anchors = _anchors(films.anchors, rows, device)
+            values, weights = (
+                torch.from_numpy(part[batch]).to(device)
+                for part in (targets.values, targets.weights)
+            )
+            loss = matching_loss(maps.at(anchors), values, weights)
+            if printed is not None:
+                loss = loss + _printed_loss(printed, maps, films, rows, device)
+            if not torch.isfinite(loss):
+                raise FloatingPointError(f"gate, step {step}: loss not finite; lower lr")
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
+            nn.utils.clip_grad_norm_(parameters, training.clip_norm)
+            for group in optimizer.param_groups:
+                group["lr"] = training.lr * learning_rate(step, steps, WARMUP_STEPS)
+            optimizer.step()
+            _average(averaged, gate, training.ema_decay, step)
     if printed is not None:
         printed.localizer.eval()
     return averaged

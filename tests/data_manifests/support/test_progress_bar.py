@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
+from weakref import WeakSet
 
 import pytest
 
@@ -15,6 +16,12 @@ from data_manifests.support.progress_bar import progress_bar
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+@pytest.fixture(autouse=True)
+def no_other_bar(monkeypatch):
+    """Bars that other tests left open move a new one to the next line of a terminal."""
+    monkeypatch.setattr(module._Bar, "_instances", WeakSet(), raising=False)
 
 
 def test_a_terminal_gets_a_bar_that_overwrites_itself(monkeypatch):
@@ -45,6 +52,18 @@ def test_a_long_job_writes_lines_into_a_log(monkeypatch):
     assert all(line.startswith("films: ") for line in lines)
     assert lines[-1].startswith("films: 3 of 3 [")
     assert lines[-1].endswith(", loss=2.5]")
+
+
+def test_a_line_of_a_log_stands_below_no_bar_that_was_left_open(monkeypatch):
+    monkeypatch.setattr(module, "LOG_SECONDS", 1e-9)
+    monkeypatch.setattr(sys, "stderr", log := io.StringIO())
+    left_open = progress_bar(desc="left", unit="film", total=3)
+    with progress_bar(desc="films", unit="film", total=3) as bar:
+        bar.update(3)
+    left_open.close()
+    assert "\n\n" not in log.getvalue()
+    assert "\x1b" not in log.getvalue()
+    assert "films: 3 of 3 [" in log.getvalue()
 
 
 @pytest.mark.parametrize("stream", [Terminal, io.StringIO])
