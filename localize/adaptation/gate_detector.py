@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 
 from attributes.targets.training_targets import read_pneumonia_like, read_targets
-from data_manifests.support.errors import CheckpointError, DataError, Problem
+from data_manifests.support.errors import CheckpointError, ConfigError, DataError, Problem
 from data_manifests.support.settings import load_settings
 from data_manifests.tables.manifest import Manifest
 from detector.config import Frozen
@@ -95,9 +95,12 @@ def gate_detector(
         sides_alone: a control, with `boxed`: of a report's places only the sides are read.
 
     Raises:
+        ConfigError: `sides_alone` without `boxed`.
         DataError: tables missing or damaged, a film that cannot be read, no report with an opacity.
         CheckpointError: no trained detector.
     """
+    if sides_alone and boxed is None:
+        raise ConfigError("sides_alone: expected films with boxes in `boxed`, got None; give both")
     loaded = load_detector(detector)
     reports = read_film_words(films, mined, read_pneumonia_like(mined))
     if shuffle_seed is not None:

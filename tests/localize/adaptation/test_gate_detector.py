@@ -133,6 +133,21 @@ def test_boxes_of_the_old_hospital_teach_other_scores(hospital, tmp_path):
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+def test_sides_alone_need_boxes_that_say_what_a_side_means(hospital, tmp_path):
+    films, folder = hospital
+    with pytest.raises(ConfigError, match="sides_alone"):
+        gate_detector(
+            folder,
+            films,
+            folder / "mined",
+            tmp_path / "out",
+            settings=gate_settings(SHORT),
+            device=CPU,
+            sides_alone=True,
+        )
+    assert not (tmp_path / "out").exists()
+
+
 def _with_two_kinds_of_opacity(films):
     texts = ["Patchy opacity in the right lower lung.", "Opacity in the left upper lung."] * 4
     return replace(films, reports=films.reports.assign(text=texts))
