@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from importlib.resources import files
@@ -71,6 +72,8 @@ def build_gallery(
     fitting = next((side for most, side in PICTURE_SIDES if len(cards) <= most), SMALLEST_SIDE)
     side = ALL_PIXELS if full_resolution else fitting
     least_score = 0.0 if all_boxes else prediction.operating_point() or 0.0
+    # Rounded down: a browser rounds the value of its slider, which else could hide boxes and films.
+    least_score = math.floor(least_score * 1e6) / 1e6
     encoded = _encoded(
         progress_bar(thumbnails(paths, side), desc="gallery", total=len(cards), unit="film")
     )
